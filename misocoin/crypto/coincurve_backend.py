@@ -203,3 +203,17 @@ def sign_schnorr(secret: bytes, message: bytes, aux_random: bytes) -> bytes:
     if not lib.secp256k1_schnorrsig_sign32(_SIGNING, output, message, keypair, aux_random):
         raise ValueError("signing failed")
     return bytes(ffi.buffer(output))
+
+
+def native_addresses() -> tuple[int, ...]:
+    """Where a context and functions of the library lie in memory, as native/verify.c wants them."""
+    functions = (
+        "secp256k1_ec_pubkey_parse",
+        "secp256k1_ecdsa_signature_parse_compact",
+        "secp256k1_ecdsa_signature_normalize",
+        "secp256k1_ecdsa_verify",
+        "secp256k1_xonly_pubkey_parse",
+        "secp256k1_schnorrsig_verify",
+    )
+    pointers = [_STATIC, *(ffi.addressof(lib, name) for name in functions)]
+    return tuple(int(ffi.cast("uintptr_t", pointer)) for pointer in pointers)
