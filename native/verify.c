@@ -3,40 +3,11 @@
  * The arithmetic is that of the libsecp256k1 which coincurve has loaded: Python hands over the
  * addresses of its functions, so that no second copy of the library exists. Only functions that
  * leave their context unchanged are called, hence any number of threads may do so at once. */
-#include "native.h"
+#include "verify.h"
 
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LIBRARY_CAPSULE "misocoin.secp256k1"
-
-/* secp256k1.h: opaque structures of 64 bytes. */
-typedef struct { unsigned char data[64]; } opaque64;
-
-typedef struct {
-    const void *context;
-    int (*pubkey_parse)(const void *, opaque64 *, const unsigned char *, size_t);
-    int (*signature_parse_compact)(const void *, opaque64 *, const unsigned char *);
-    int (*signature_normalize)(const void *, opaque64 *, const opaque64 *);
-    int (*ecdsa_verify)(const void *, const opaque64 *, const unsigned char *, const opaque64 *);
-    int (*xonly_parse)(const void *, opaque64 *, const unsigned char *);
-    int (*schnorr_verify)(const void *, const unsigned char *, const unsigned char *, size_t,
-                          const opaque64 *);
-} library;
-
-/* SignatureKind in misocoin/crypto/batch.py. */
-enum kind { ECDSA = 0, SCHNORR = 1 };
-
-typedef struct {
-    const unsigned char *data;
-    size_t size;
-} bytes_view;
-
-typedef struct {
-    long kind;
-    bytes_view public_key, signature, digest;
-} job;
 
 /* One INTEGER of a lax DER signature, from *position on, as 32 bytes; 0 if there is none. The
  * same reader as compact_from_lax_der in misocoin/crypto/der.py, which says what it tolerates. */
@@ -113,9 +84,14 @@ static int is_valid_schnorr(const library *lib, const job *item)
                                item->digest.size, &public_key);
 }
 
-static int is_valid(const library *lib, const job *item)
+int misocoin_is_valid(const library *lib, const job *item)
 {
     return item->kind == ECDSA ? is_valid_ecdsa(lib, item) : is_valid_schnorr(lib, item);
+}
+
+const library *misocoin_library_from_capsule(PyObject *capsule)
+{
+    return PyCapsule_GetPointer(capsule, LIBRARY_CAPSULE);
 }
 
 static void free_library(PyObject *capsule)
@@ -200,62 +176,88 @@ static int job_from_item(PyObject *item, job *out)
                : 0;
 }
 
-/* The indices i with valid[i] == 0, as a list. */
-static PyObject *list_of_failures(const unsigned char *valid, Py_ssize_t count)
+void misocoin_batch_free(batch *jobs)
 {
-    PyObject *failures = PyList_New(0);
+    if (jobs == NULL)
+        return;
+    Py_XDECREF(jobs->owner);
+    free(jobs->items);
+    free(jobs->valid);
+    free(jobs);
+}
+
+batch *misocoin_batch_from_sequence(PyObject *sequence)
+{
+    batch *jobs = calloc(1, sizeof *jobs);
     Py_ssize_t i;
 
-    for (i = 0; failures != NULL && i < count; i++) {
-        PyObject *index;
-        if (valid[i])
-            continue;
-        index = PyLong_FromSsize_t(i);
-        if (index == NULL || PyList_Append(failures, index) < 0)
-            Py_CLEAR(failures);
-        Py_XDECREF(index);
+    if (jobs == NULL) {
+        PyErr_NoMemory();
+        return NULL;
     }
-    return failures;
+    /* A tuple of tuples of bytes cannot change, so its views stay good while the lock is away. */
+    jobs->owner = PySequence_Tuple(sequence);
+    if (jobs->owner == NULL)
+        goto failed;
+    jobs->count = PyTuple_Size(jobs->owner);
+    jobs->items = calloc(jobs->count > 0 ? (size_t)jobs->count : 1, sizeof *jobs->items);
+    jobs->valid = calloc(jobs->count > 0 ? (size_t)jobs->count : 1, sizeof *jobs->valid);
+    if (jobs->items == NULL || jobs->valid == NULL) {
+        PyErr_NoMemory();
+        goto failed;
+    }
+    for (i = 0; i < jobs->count; i++)
+        if (job_from_item(PyTuple_GetItem(jobs->owner, i), &jobs->items[i]) < 0)
+            goto failed;
+    return jobs;
+failed:
+    misocoin_batch_free(jobs);
+    return NULL;
+}
+
+int misocoin_append_failures(PyObject *list, const batch *jobs, Py_ssize_t offset)
+{
+    Py_ssize_t i;
+
+    for (i = 0; i < jobs->count; i++) {
+        PyObject *index;
+        int status;
+        if (jobs->valid[i])
+            continue;
+        index = PyLong_FromSsize_t(offset + i);
+        if (index == NULL)
+            return -1;
+        status = PyList_Append(list, index);
+        Py_DECREF(index);
+        if (status < 0)
+            return -1;
+    }
+    return 0;
 }
 
 static PyObject *find_invalid(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
-    PyObject *capsule, *sequence, *jobs, *failures = NULL;
+    PyObject *capsule, *sequence, *failures;
     const library *lib;
-    job *items = NULL;
-    unsigned char *valid = NULL;
-    Py_ssize_t count, i;
+    batch *jobs;
+    Py_ssize_t i;
 
     if (!PyArg_ParseTuple(arguments, "OO:find_invalid", &capsule, &sequence))
         return NULL;
-    lib = PyCapsule_GetPointer(capsule, LIBRARY_CAPSULE);
-    if (lib == NULL)
-        return NULL;
-    /* A tuple of tuples of bytes cannot change, so its views stay good while the lock is away. */
-    jobs = PySequence_Tuple(sequence);
+    lib = misocoin_library_from_capsule(capsule);
+    jobs = lib == NULL ? NULL : misocoin_batch_from_sequence(sequence);
     if (jobs == NULL)
         return NULL;
-    count = PyTuple_Size(jobs);
-    items = calloc(count > 0 ? (size_t)count : 1, sizeof *items);
-    valid = calloc(count > 0 ? (size_t)count : 1, sizeof *valid);
-    if (items == NULL || valid == NULL) {
-        PyErr_NoMemory();
-        goto done;
-    }
-    for (i = 0; i < count; i++)
-        if (job_from_item(PyTuple_GetItem(jobs, i), &items[i]) < 0)
-            goto done;
 
     Py_BEGIN_ALLOW_THREADS
-    for (i = 0; i < count; i++)
-        valid[i] = (unsigned char)is_valid(lib, &items[i]);
+    for (i = 0; i < jobs->count; i++)
+        jobs->valid[i] = (unsigned char)misocoin_is_valid(lib, &jobs->items[i]);
     Py_END_ALLOW_THREADS
 
-    failures = list_of_failures(valid, count);
-done:
-    free(items);
-    free(valid);
-    Py_DECREF(jobs);
+    failures = PyList_New(0);
+    if (failures != NULL && misocoin_append_failures(failures, jobs, 0) < 0)
+        Py_CLEAR(failures);
+    misocoin_batch_free(jobs);
     return failures;
 }
 
@@ -266,5 +268,15 @@ PyMethodDef misocoin_verify_methods[] = {
     {"find_invalid", find_invalid, METH_VARARGS,
      "find_invalid(library, jobs) -> list[int]\n\n"
      "Check all jobs without the interpreter's lock; the indices of those that are not valid."},
+    {"make_queue", misocoin_make_queue, METH_O,
+     "make_queue(library) -> capsule\n\nA queue of batches that threads work off."},
+    {"push", misocoin_push, METH_VARARGS,
+     "push(queue, jobs)\n\nAppend jobs and wake the threads that serve the queue."},
+    {"serve", misocoin_serve, METH_O,
+     "serve(queue)\n\nCheck jobs without the interpreter's lock until the queue is closed."},
+    {"finish", misocoin_finish, METH_O,
+     "finish(queue) -> list[int]\n\n"
+     "Help until all jobs are checked, empty the queue; the indices of those not valid."},
+    {"close", misocoin_close, METH_O, "close(queue)\n\nMake all calls of `serve` return."},
     {NULL, NULL, 0, NULL},
 };

@@ -10,12 +10,15 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from misocoin.crypto.backend import BACKEND
+from misocoin.crypto.backend import BACKEND, backend_name
+
+if TYPE_CHECKING:
+    from misocoin.crypto.native_verifier import VerifyQueue
 
 
 class SignatureKind(IntEnum):
@@ -54,101 +57,88 @@ def verify_batch_portably(jobs: Sequence[SignatureJob]) -> list[int]:
     return [index for index, job in enumerate(jobs) if not is_valid_job(job)]
 
 
-def _choose_verify_batch() -> Callable[[Sequence[SignatureJob]], list[int]] | None:
+_VerifyBatch = Callable[[Sequence[SignatureJob]], list[int]]
+
+
+def _choose_verifier() -> "tuple[_VerifyBatch, type[VerifyQueue] | None]":
     try:
-        from misocoin import _native  # noqa: PLC0415 - may not be built
-        from misocoin.crypto.coincurve_backend import native_addresses  # noqa: PLC0415
+        from misocoin.crypto import native_verifier  # noqa: PLC0415 - may be missing
     except ImportError:
-        return None
-    library = _native.make_library(native_addresses())
-
-    def verify_natively(jobs: Sequence[SignatureJob]) -> list[int]:
-        return _native.find_invalid(library, jobs)
-
-    return verify_natively
+        return verify_batch_portably, None
+    return native_verifier.verify_batch, native_verifier.VerifyQueue
 
 
-_verify_natively = _choose_verify_batch()
-
-verify_batch: Callable[[Sequence[SignatureJob]], list[int]] = (
-    _verify_natively or verify_batch_portably
-)
+verify_batch: _VerifyBatch
 """`verify_batch(jobs)`: the indices of those that are not valid, in rising order."""
+
+verify_batch, _QUEUE_TYPE = _choose_verifier()
 
 
 def is_native() -> bool:
     """Whether batches are checked by the native module."""
-    return _verify_natively is not None
+    return _QUEUE_TYPE is not None
 
 
 class VerifierPool:
-    """Threads that check signatures while the caller goes on; one caller at a time.
+    """Threads that check signatures while their caller goes on; one caller at a time.
 
     The caller submits jobs as it finds them and meets the results at `wait`, where it takes part
     in the checking itself. Without the native module nothing runs before `wait`: a thread that
     needs the interpreter's lock for every check would slow the caller down tenfold.
     """
 
-    CHUNK = 128
-    """Jobs in one piece of work: long enough that handing it over does not matter."""
+    CHUNK = 16
+    """Jobs that are handed to the native threads at once."""
 
     PORTABLE_CHUNKS = 16
     """Pieces at the barrier without the native module: few, as each contends for the lock."""
 
-    def __init__(self, threads: int | None = None) -> None:
-        """Use `threads` cores, the caller's included; all of them by default."""
+    def __init__(self, threads: int | None = None, *, native: bool = True) -> None:
+        """Use `threads` cores, the caller's included; all of them by default.
+
+        The native module serves where it is built, unless `native` is false.
+        """
         self.threads = threads or os.cpu_count() or 1
-        self._executor = (
-            ThreadPoolExecutor(self.threads - 1, thread_name_prefix="verify")
-            if self.threads > 1 and BACKEND.NAME != "ecdsa"
-            else None
-        )
         self._pending: list[SignatureJob] = []
-        self._chunks: list[tuple[list[SignatureJob], Future[list[int]] | None]] = []
+        self._queue: VerifyQueue | None = None
+        self._executor: ThreadPoolExecutor | None = None
+        if native and _QUEUE_TYPE is not None:
+            self._queue = _QUEUE_TYPE(self.threads - 1)
+        elif self.threads > 1 and backend_name() != "ecdsa":
+            self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="verify")
 
     def submit(self, jobs: Iterable[SignatureJob]) -> None:
         """Take jobs in; returns at once."""
         self._pending.extend(jobs)
-        if _verify_natively is not None:
-            while len(self._pending) >= self.CHUNK:
-                self._dispatch(self.CHUNK)
-
-    def _dispatch(self, size: int) -> None:
-        chunk, self._pending = self._pending[:size], self._pending[size:]
-        executor = self._executor
-        future = None if executor is None else executor.submit(verify_batch, chunk)
-        self._chunks.append((chunk, future))
+        if self._queue is not None and len(self._pending) >= self.CHUNK:
+            self._queue.push(self._pending)
+            self._pending = []
 
     def wait(self) -> list[int]:
         """Have all submitted jobs checked: the indices, in order of submission, of invalid ones.
 
         Afterwards the pool is empty, and counting starts at 0 again.
         """
-        if self._pending and _verify_natively is None:
-            size = -(-len(self._pending) // self.PORTABLE_CHUNKS)
-            while self._pending:
-                self._dispatch(size)
-        elif self._pending:
-            self._dispatch(len(self._pending))
-        chunks, self._chunks = self._chunks, []
-        results = []
-        for chunk, future in reversed(chunks):
-            # What no thread has begun with is done here; `cancel` tells.
-            if future is None or future.cancel():
-                results.append(verify_batch(chunk))
-            else:
-                results.append(future.result())
-        failures = []
-        offset = 0
-        for (chunk, _), found in zip(chunks, reversed(results), strict=True):
-            failures += [offset + index for index in found]
-            offset += len(chunk)
-        return failures
+        jobs, self._pending = self._pending, []
+        if self._queue is not None:
+            self._queue.push(jobs)
+            return self._queue.finish()
+        if self._executor is None:
+            return verify_batch_portably(jobs)
+        size = max(1, -(-len(jobs) // self.PORTABLE_CHUNKS))
+        starts = range(0, len(jobs), size)
+        results = self._executor.map(
+            verify_batch_portably, (jobs[start : start + size] for start in starts)
+        )
+        return [
+            start + index for start, found in zip(starts, results, strict=True) for index in found
+        ]
 
     def close(self) -> None:
         """Forget what was submitted and stop the threads."""
         self._pending.clear()
-        self._chunks.clear()
+        if self._queue is not None:
+            self._queue.close()
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)
 
