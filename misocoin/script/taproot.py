@@ -1,0 +1,72 @@
+"""Taproot's commitments: leaves, branches, tweak and control block (BIP341)."""
+
+from typing import NamedTuple
+
+from misocoin.codec import compact_size
+from misocoin.crypto.hashes import tagged_hash
+from misocoin.crypto.keys import is_taproot_tweak
+
+LEAF_TAPSCRIPT = 0xC0
+"""The leaf version whose scripts are tapscripts (BIP342)."""
+
+ANNEX_TAG = 0x50
+"""First byte of a witness's last element where that is an annex."""
+
+CONTROL_BASE_SIZE = 33
+"""Bytes of a control block before its path: leaf version with parity, internal key."""
+
+CONTROL_NODE_SIZE = 32
+MAX_CONTROL_NODES = 128
+
+
+class ControlBlock(NamedTuple):
+    """What proves that a leaf belongs to an output key."""
+
+    leaf_version: int
+    parity: int
+    """Of the output key's y coordinate."""
+    internal_key: bytes
+    """32 bytes, x coordinate."""
+    path: tuple[bytes, ...]
+    """The hashes beside the way from the leaf to the root, the leaf's neighbour first."""
+
+
+def control_block_from_bytes(data: bytes) -> ControlBlock | None:
+    """Take a control block apart; None if its size is impossible."""
+    nodes, rest = divmod(len(data) - CONTROL_BASE_SIZE, CONTROL_NODE_SIZE)
+    if rest or not 0 <= nodes <= MAX_CONTROL_NODES:
+        return None
+    path = tuple(
+        data[at : at + CONTROL_NODE_SIZE]
+        for at in range(CONTROL_BASE_SIZE, len(data), CONTROL_NODE_SIZE)
+    )
+    return ControlBlock(data[0] & 0xFE, data[0] & 1, data[1:CONTROL_BASE_SIZE], path)
+
+
+def leaf_hash(leaf_version: int, script: bytes) -> bytes:
+    """Hash of a leaf: `TapLeaf` over version and script."""
+    return tagged_hash("TapLeaf", bytes((leaf_version,)) + compact_size(len(script)) + script)
+
+
+def branch_hash(left: bytes, right: bytes) -> bytes:
+    """Hash of two nodes, whichever way round they are given."""
+    return tagged_hash("TapBranch", left + right if left < right else right + left)
+
+
+def tweak_hash(internal_key: bytes, merkle_root: bytes = b"") -> bytes:
+    """The tweak that makes an internal key an output key; no root means no script tree."""
+    return tagged_hash("TapTweak", internal_key + merkle_root)
+
+
+def root_from_path(leaf: bytes, path: tuple[bytes, ...]) -> bytes:
+    """The merkle root that a leaf's hash and its path lead to."""
+    node = leaf
+    for neighbour in path:
+        node = branch_hash(node, neighbour)
+    return node
+
+
+def is_committed(control: ControlBlock, leaf: bytes, output_key: bytes) -> bool:
+    """Whether the output key (32 bytes) commits to the leaf of that hash."""
+    tweak = tweak_hash(control.internal_key, root_from_path(leaf, control.path))
+    return is_taproot_tweak(output_key, control.parity, control.internal_key, tweak)
