@@ -6,6 +6,8 @@ digits of five bits, and six check digits. Version 0 is checked as bech32, later
 
 from collections.abc import Iterable
 from enum import IntEnum
+from functools import reduce
+from operator import xor
 
 from misocoin.errors import AddressError
 
@@ -20,7 +22,13 @@ CHECK_DIGITS = 6
 _VALUES = {digit: value for value, digit in enumerate(ALPHABET)}
 
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
-"""What each of the top five bits adds to the remainder (BIP173)."""
+"""What each of the five bits that leave the remainder adds to it (BIP173)."""
+
+_FEEDBACK = tuple(
+    reduce(xor, (addend for bit, addend in enumerate(_GENERATOR) if top >> bit & 1), 0)
+    for top in range(32)
+)
+"""The same for all five bits at once."""
 
 
 class Encoding(IntEnum):
@@ -31,14 +39,10 @@ class Encoding(IntEnum):
 
 
 def _remainder(values: Iterable[int]) -> int:
-    check = 1
+    remainder = 1
     for value in values:
-        top = check >> 25
-        check = (check & 0x1FFFFFF) << 5 ^ value
-        for bit, addend in enumerate(_GENERATOR):
-            if top >> bit & 1:
-                check ^= addend
-    return check
+        remainder = (remainder & 0x1FFFFFF) << 5 ^ value ^ _FEEDBACK[remainder >> 25]
+    return remainder
 
 
 def _expanded(prefix: str) -> list[int]:
