@@ -81,7 +81,7 @@ def calculate_asert_bits(
 
 
 def calculate_step_bits(parent_bits: int, solve_time: int, params: Params) -> int:
-    """miso's rule: the parent's target times 2**((solve time - spacing) / half life).
+    """The rule of miso: the parent's target times 2**((solve time - spacing) / half life).
 
     `solve_time` is the parent's timestamp less its own parent's, in seconds; it is held within
     plus or minus one half life, so that a block at most doubles or halves the target, and a chain
@@ -94,7 +94,7 @@ def calculate_step_bits(parent_bits: int, solve_time: int, params: Params) -> in
 
 
 def calculate_retarget_bits(parent_bits: int, timespan: int, params: Params) -> int:
-    """Bitcoin's rule: the target times the seconds the last interval took over those it should.
+    """The rule of bitcoin: the target times the last interval's seconds over those due.
 
     `timespan` runs from the interval's first block to its last (2015 spacings, not 2016: the
     original's off-by-one is the rule) and is held within a factor of four.

@@ -98,7 +98,8 @@ def header_from_bytes(data: bytes, at: int = 0) -> BlockHeader:
     raw = data[at : at + HEADER_SIZE]
     if len(raw) != HEADER_SIZE:
         raise ParseError(f"a block header is {HEADER_SIZE} bytes, not {len(raw)}")
-    return BlockHeader(*_HEADER.unpack(raw), sha256d(raw))
+    version, prev_hash, merkle_root, time, bits, nonce = _HEADER.unpack(raw)
+    return BlockHeader(version, prev_hash, merkle_root, time, bits, nonce, sha256d(raw))
 
 
 def block_from_bytes(data: bytes) -> Block:

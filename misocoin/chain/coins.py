@@ -1,0 +1,93 @@
+"""The unspent outputs: a write-back cache over the store.
+
+Changes gather here and reach the disk together with the block they stand for, in one transaction.
+Not thread-safe: ChainState's lock covers it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
+
+from misocoin.consensus.coins import Coin
+from misocoin.primitives.transaction import OutPoint
+
+
+class CoinStore(Protocol):
+    """Where coins lie for good."""
+
+    def get_coins(self, points: Collection[OutPoint]) -> dict[OutPoint, Coin]:
+        """The coins among `points`."""
+
+    def flush_coins(
+        self, tip: bytes, gone: Collection[OutPoint], new: Mapping[OutPoint, Coin]
+    ) -> None:
+        """Remove `gone`, then add `new`, and note the tip they stand for; all or nothing."""
+
+
+class CoinCache:
+    """The coins as of the tip."""
+
+    def __init__(self, store: CoinStore) -> None:
+        self._store = store
+        self._new: dict[OutPoint, Coin] = {}  # not on disk, or to be written over it
+        self._gone: set[OutPoint] = set()  # on disk perhaps, to be removed before _new is added
+        self._clean: dict[OutPoint, Coin] = {}  # as on disk
+
+    def __len__(self) -> int:
+        """Entries held in memory."""
+        return len(self._new) + len(self._gone) + len(self._clean)
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether the disk lags behind."""
+        return bool(self._new or self._gone)
+
+    def get(self, point: OutPoint) -> Coin | None:
+        """The coin at `point`, None where it is unknown or spent."""
+        coin = self._new.get(point)
+        if coin is not None:
+            return coin
+        if point in self._gone:
+            return None
+        coin = self._clean.get(point)
+        if coin is None:
+            coin = self._store.get_coins((point,)).get(point)
+            if coin is not None:
+                self._clean[point] = coin
+        return coin
+
+    def prefetch(self, points: Iterable[OutPoint]) -> None:
+        """Bring the coins at `points` into memory with few queries."""
+        new, gone, clean = self._new, self._gone, self._clean
+        missing = [p for p in points if p not in new and p not in clean and p not in gone]
+        if missing:
+            clean.update(self._store.get_coins(missing))
+
+    def get_many(self, points: Collection[OutPoint]) -> dict[OutPoint, Coin]:
+        """The coins among `points`."""
+        self.prefetch(points)
+        found = {}
+        for point in points:
+            coin = self._new.get(point)
+            if coin is None and point not in self._gone:
+                coin = self._clean.get(point)
+            if coin is not None:
+                found[point] = coin
+        return found
+
+    def apply(self, removed: Iterable[OutPoint], added: Mapping[OutPoint, Coin]) -> None:
+        """Remove coins (unknown ones are passed over), then add coins."""
+        new, gone, clean = self._new, self._gone, self._clean
+        for point in removed:
+            if new.pop(point, None) is None:
+                clean.pop(point, None)
+                gone.add(point)
+        new.update(added)
+
+    def flush(self, tip: bytes, keep: int) -> None:
+        """Write the changes as of the block `tip` (hash); keep up to `keep` coins in memory."""
+        self._store.flush_coins(tip, self._gone, self._new)
+        self._clean.update(self._new)
+        self._new = {}
+        self._gone = set()
+        if len(self._clean) > keep:
+            self._clean.clear()

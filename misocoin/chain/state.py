@@ -1,0 +1,474 @@
+"""The chain as it stands: the one writer of headers, blocks and coins.
+
+`ChainState.lock` is the only lock on chain data. `tip` and header nodes are immutable, so that a
+reader who took one needs no lock to walk its branch.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import NamedTuple
+
+from misocoin.chain.coins import CoinCache
+from misocoin.chain.events import BlockConnected, BlockDisconnected, EventBus, TipChanged
+from misocoin.chain.script_checks import ScriptChecks
+from misocoin.consensus.block_rules import check_block, check_block_context, check_header
+from misocoin.consensus.coins import Coin
+from misocoin.consensus.connect import (
+    ConnectedBlock,
+    connect_block,
+    serialize_undo,
+    undo_from_bytes,
+    undone_coins,
+)
+from misocoin.consensus.tree import HeaderNode, HeaderTree, fork_point
+from misocoin.errors import NotFoundError, StoreError, ValidationError
+from misocoin.params import Params
+from misocoin.primitives.block import Block, BlockHeader, block_from_bytes, header_from_bytes
+from misocoin.primitives.transaction import OutPoint
+from misocoin.store.store import BlockStatus, Changes, Store, StoredHeader
+
+log = logging.getLogger(__name__)
+
+COIN_BYTES = 400
+"""Memory that a cached coin takes, measured with its key and the tables around it."""
+
+FLUSH_INTERVAL = 300.0
+"""Seconds after which changed coins go to disk; what a crash costs is replaying as much."""
+
+
+class ChainOptions(NamedTuple):
+    """What a chain state can be told beside its network."""
+
+    coin_cache_bytes: int = 256 << 20
+    """Memory for coins before they are flushed."""
+    txindex: bool = False
+    """Whether to note which block holds each transaction."""
+
+
+class BlockResult(NamedTuple):
+    """What became of a block that broke no rule seen so far."""
+
+    node: HeaderNode
+    is_new: bool
+    """Whether its body was unknown before."""
+    in_chain: bool
+    """Whether it is part of the active chain now."""
+
+
+class ChainState:
+    """Owns header tree, blocks and coins of one network in one store.
+
+    `now` answers the network time in unix seconds. After `load` it stands at the best block whose
+    body is stored.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        store: Store,
+        scripts: ScriptChecks,
+        events: EventBus,
+        now: Callable[[], int],
+        options: ChainOptions = ChainOptions(),  # noqa: B008 - an immutable value
+    ) -> None:
+        self.params = params
+        self.events = events
+        self.now = now
+        self.options = options
+        self.lock = threading.RLock()
+        self.tree = HeaderTree(params)
+        self._store = store
+        self._scripts = scripts
+        self._coins = CoinCache(store)
+        self._coin_limit = max(1000, options.coin_cache_bytes // COIN_BYTES)
+        self._last_flush = time.monotonic()
+        genesis = self.tree.genesis
+        self._tip = genesis
+        self._best_header = genesis
+        self._tip_changed = threading.Condition()
+        self._status: dict[bytes, BlockStatus] = {
+            genesis.hash: BlockStatus.DATA | BlockStatus.CONNECTED
+        }
+        self._tx_count: dict[bytes, int] = {genesis.hash: 1}
+        # Order in which bodies came, of those whose ancestors' bodies are all known.
+        self._arrival: dict[bytes, int] = {genesis.hash: 0}
+        self._next_arrival = 1
+        self._waiting: dict[bytes, list[HeaderNode]] = {}  # parent's hash -> bodies without it
+        self._candidates: set[HeaderNode] = {genesis}
+        self._unsaved: list[tuple[bytes, bytes]] = []  # headers not in the store yet
+
+    # -- reading ------------------------------------------------------------------------------
+
+    @property
+    def tip(self) -> HeaderNode:
+        """The active chain's last block."""
+        return self._tip
+
+    @property
+    def best_header(self) -> HeaderNode:
+        """The header with the most work that is not known to be invalid."""
+        return self._best_header
+
+    @property
+    def height(self) -> int:
+        """The active chain's height."""
+        return self._tip.height
+
+    def is_active(self, node: HeaderNode) -> bool:
+        """Whether `node` is part of the active chain."""
+        return node.is_ancestor_of(self._tip)
+
+    def status(self, node: HeaderNode) -> BlockStatus:
+        """What is known about the block beyond its header."""
+        return self._status.get(node.hash, BlockStatus.NONE)
+
+    def tx_count(self, node: HeaderNode) -> int:
+        """How many transactions the block holds; 0 while its body is unknown."""
+        return self._tx_count.get(node.hash, 0)
+
+    def knows(self, block_hash: bytes) -> bool:
+        """Whether a header of that hash (wire order) is in the tree."""
+        return self.tree.get(block_hash) is not None
+
+    def find(self, block_hash: bytes) -> HeaderNode:
+        """The node of a known header; raises NotFoundError."""
+        node = self.tree.get(block_hash)
+        if node is None:
+            raise NotFoundError("Block not found")
+        return node
+
+    def at_height(self, height: int) -> HeaderNode:
+        """The active chain's block at `height`; raises NotFoundError beyond the tip."""
+        tip = self._tip
+        if not 0 <= height <= tip.height:
+            raise NotFoundError(f"Block height {height} out of range: the tip is at {tip.height}")
+        return tip.ancestor(height)
+
+    def get_block_bytes(self, node: HeaderNode) -> bytes:
+        """The block as on the wire; raises NotFoundError where only its header is known."""
+        if node.parent is None:
+            return self.params.genesis.serialize()
+        data = self._store.get_block(node.hash)
+        if data is None:
+            raise NotFoundError("Block not available (only its header is known)")
+        return data
+
+    def get_block(self, node: HeaderNode) -> Block:
+        """The block; raises NotFoundError where only its header is known."""
+        return block_from_bytes(self.get_block_bytes(node))
+
+    def get_undo(self, node: HeaderNode) -> tuple[tuple[Coin, ...], ...]:
+        """The coins a block's transactions spent, its coinbase left out.
+
+        Raises NotFoundError for a block that was never part of the active chain.
+        """
+        if node.parent is None:
+            return ()
+        data = self._store.get_undo(node.hash)
+        if data is None:
+            raise NotFoundError("Undo data not available (the block was never connected)")
+        return undo_from_bytes(data)
+
+    def get_coins(self, points: Collection[OutPoint]) -> dict[OutPoint, Coin]:
+        """The unspent coins among `points` as of the tip."""
+        with self.lock:
+            return self._coins.get_many(points)
+
+    def iterate_coins(self) -> Iterator[tuple[OutPoint, Coin]]:
+        """All coins as of the last flush, by outpoint."""
+        return self._store.iterate_coins()
+
+    def find_transaction_block(self, txid: bytes) -> HeaderNode | None:
+        """The active chain's block that holds `txid`, where the index of transactions knows."""
+        block_hash = self._store.find_transaction(txid)
+        node = None if block_hash is None else self.tree.get(block_hash)
+        return node if node is not None and self.is_active(node) else None
+
+    def wait_for_tip(self, other_than: bytes, timeout: float) -> HeaderNode:
+        """Wait up to `timeout` seconds until the tip's hash is another one; returns the tip."""
+        with self._tip_changed:
+            self._tip_changed.wait_for(lambda: self._tip.hash != other_than, timeout)
+        return self._tip
+
+    # -- start and stop -----------------------------------------------------------------------
+
+    def load(self, progress: Callable[[int, int], None] = lambda _done, _all: None) -> None:
+        """Read the store, then connect what it holds beyond the flushed coins.
+
+        After a crash that is the whole repair. `progress(height, of)` is called as blocks are
+        connected. Raises StoreError where the store contradicts itself.
+        """
+        with self.lock:
+            active = self._store.get_meta("active_tip")
+            for row in self._store.load_headers():
+                self._load_header(row)
+            coins_tip = self._store.get_meta("coins_tip")
+            if coins_tip is not None:
+                node = self.tree.get(coins_tip)
+                if node is None or not self.status(node) & BlockStatus.CONNECTED:
+                    raise StoreError("the coins stand for a block that is not in the store")
+                self._tip = node
+            last = None if active is None else self.tree.get(active)
+            if last is not None and last.hash in self._arrival:
+                self._arrival[last.hash] = -1  # of equal work, the one we were at before
+            if self.options.txindex and self._store.get_meta("txindex") is None:
+                self._build_txindex(progress)
+            elif not self.options.txindex:
+                self._store.delete_meta("txindex")
+            self._activate_best(progress)
+
+    def _load_header(self, row: StoredHeader) -> None:
+        status = row.status
+        try:
+            node = self.tree.add(header_from_bytes(row.header), now=None)
+        except ValidationError as error:
+            raise StoreError("the store's header tree has a hole") from error
+        if node.parent is not None and self.status(node.parent) & BlockStatus.FAILED:
+            status |= BlockStatus.FAILED
+        self._status[node.hash] = status
+        self._note_header(node)
+        if status & BlockStatus.DATA:
+            self._tx_count[node.hash] = row.tx_count
+            self._link(node)
+
+    def _build_txindex(self, progress: Callable[[int, int], None]) -> None:
+        changes = Changes(meta={"txindex": b"\x01"})
+        for height in range(1, self._tip.height + 1):
+            node = self._tip.ancestor(height)
+            block = self.get_block(node)
+            changes.transactions += [(tx.txid, node.hash) for tx in block.transactions]
+            if len(changes.transactions) > 50_000:
+                self._store.apply(Changes(transactions=changes.transactions))
+                changes.transactions = []
+                progress(height, self._tip.height)
+        self._store.apply(changes)
+
+    def flush(self) -> None:
+        """Write headers and coins that the disk does not have yet."""
+        with self.lock:
+            self._save(Changes())
+            if self._coins.is_dirty:
+                self._coins.flush(self._tip.hash, keep=self._coin_limit // 2)
+            self._last_flush = time.monotonic()
+
+    def _flush_if_due(self) -> None:
+        if (
+            len(self._coins) > self._coin_limit
+            or time.monotonic() - self._last_flush > FLUSH_INTERVAL
+        ):
+            self.flush()
+
+    def _save(self, changes: Changes) -> None:
+        changes.headers = self._unsaved + changes.headers
+        self._store.apply(changes)
+        self._unsaved = []
+
+    # -- headers ------------------------------------------------------------------------------
+
+    def accept_headers(self, headers: Iterable[BlockHeader]) -> list[HeaderNode]:
+        """Check headers, parents before children, and put them into the tree.
+
+        Raises ValidationError at the first that breaks a rule; those before it stay.
+        """
+        with self.lock:
+            return [self._accept_header(header) for header in headers]
+
+    def _accept_header(self, header: BlockHeader) -> HeaderNode:
+        node = self.tree.get(header.hash)
+        if node is None:
+            check_header(header, self.params)
+            parent = self.tree.get(header.prev_hash)
+            if parent is not None and self.status(parent) & BlockStatus.FAILED:
+                raise ValidationError("bad-prevblk", "the parent is invalid")
+            node = self.tree.add(header, self.now())
+            self._unsaved.append((node.hash, header.serialize()))
+            self._note_header(node)
+        elif self.status(node) & BlockStatus.FAILED:
+            raise ValidationError("duplicate-invalid", "the block is known to be invalid")
+        return node
+
+    def _note_header(self, node: HeaderNode) -> None:
+        if (
+            node.chain_work > self._best_header.chain_work
+            and not self.status(node) & BlockStatus.FAILED
+        ):
+            self._best_header = node
+
+    # -- blocks -------------------------------------------------------------------------------
+
+    def submit_block(self, block: Block, data: bytes | None = None) -> BlockResult:
+        """Check a block, store it, and make its branch the active chain if it has the most work.
+
+        `data` is the block as on the wire, where the caller has it. Raises ValidationError where
+        the block breaks a rule, also one that only shows when it is connected.
+        """
+        check_block(block, self.params)
+        with self.lock:
+            node = self._accept_header(block.header)
+            if self.status(node) & BlockStatus.DATA:
+                return BlockResult(node, is_new=False, in_chain=self.is_active(node))
+            parent = node.parent
+            if parent is None:
+                return BlockResult(node, is_new=False, in_chain=True)
+            try:
+                check_block_context(block, node.height, parent.median_time_past, self.params)
+            except ValidationError as error:
+                if not error.mutated:
+                    self._condemn(node)
+                raise
+            raw = block.serialize() if data is None else data
+            if parent is self._tip:
+                self._extend(node, block, raw)
+            else:
+                self._status[node.hash] = BlockStatus.DATA
+                self._tx_count[node.hash] = len(block.transactions)
+                changes = Changes(bodies=[(node.hash, raw)])
+                changes.statuses[node.hash] = (BlockStatus.DATA, len(block.transactions))
+                self._save(changes)
+                self._link(node)
+                failure = self._activate_best()
+                if failure is not None and self.status(node) & BlockStatus.FAILED:
+                    raise failure
+            return BlockResult(node, is_new=True, in_chain=self.is_active(node))
+
+    def _link(self, node: HeaderNode) -> None:
+        """Note that the body of `node` is stored; it may complete branches that waited for it."""
+        parent = node.parent
+        if parent is not None and parent.hash not in self._arrival:
+            self._waiting.setdefault(parent.hash, []).append(node)
+            return
+        ready = [node]
+        while ready:
+            linked = ready.pop()
+            self._note_arrival(linked)
+            if not self.status(linked) & BlockStatus.FAILED:
+                self._candidates.add(linked)
+            ready += self._waiting.pop(linked.hash, [])
+
+    def _note_arrival(self, node: HeaderNode) -> None:
+        self._arrival[node.hash] = self._next_arrival
+        self._next_arrival += 1
+
+    def _best_candidate(self) -> HeaderNode:
+        best = self._tip
+        arrivals = self._arrival
+        for node in self._candidates:
+            if node.chain_work > best.chain_work or (
+                node.chain_work == best.chain_work and arrivals[node.hash] < arrivals[best.hash]
+            ):
+                best = node
+        return best
+
+    def _extend(self, node: HeaderNode, block: Block, raw: bytes) -> None:
+        """Connect a block to the tip and store it: one commit for all of it."""
+        old = self._tip
+        try:
+            self._connect(node, block, raw)
+        except ValidationError:
+            self._condemn(node)
+            raise
+        self._note_arrival(node)
+        self._candidates.add(node)
+        waiting = self._waiting.pop(node.hash, [])
+        for child in waiting:
+            self._link(child)
+        self._tip_moved(old, old)
+        if waiting:
+            self._activate_best()
+
+    def _activate_best(
+        self, progress: Callable[[int, int], None] = lambda _done, _all: None
+    ) -> ValidationError | None:
+        """Walk to the candidate with the most work; returns the last broken rule on the way."""
+        failure: ValidationError | None = None
+        old = self._tip
+        while (best := self._best_candidate()) is not self._tip:
+            fork = fork_point(self._tip, best)
+            while self._tip is not fork:
+                self._disconnect_tip()
+            for height in range(fork.height + 1, best.height + 1):
+                node = best.ancestor(height)
+                try:
+                    self._connect(node, self.get_block(node), None)
+                except ValidationError as error:
+                    failure = error
+                    self._condemn(node)
+                    break
+                progress(height, best.height)
+        if self._tip is not old:
+            self._tip_moved(old, fork_point(old, self._tip))
+        return failure
+
+    def _tip_moved(self, old: HeaderNode, fork: HeaderNode) -> None:
+        work = self._tip.chain_work
+        self._candidates = {node for node in self._candidates if node.chain_work >= work}
+        with self._tip_changed:
+            self._tip_changed.notify_all()
+        self.events.publish(TipChanged(old, self._tip, fork))
+
+    def _connect(self, node: HeaderNode, block: Block, raw: bytes | None) -> None:
+        """Make `node` the tip. `raw` is its body where that is not stored yet."""
+        known_good = bool(self.status(node) & BlockStatus.CONNECTED)
+        result = self._check_connect(node, block, known_good=known_good)
+        status = self.status(node) | BlockStatus.DATA | BlockStatus.CONNECTED
+        changes = Changes(meta={"active_tip": node.hash})
+        if not known_good:
+            changes.undo.append((node.hash, serialize_undo(result.spent)))
+            changes.statuses[node.hash] = (status, len(block.transactions))
+        if raw is not None:
+            changes.bodies.append((node.hash, raw))
+        if self.options.txindex:
+            changes.transactions += [(tx.txid, node.hash) for tx in block.transactions]
+        self._save(changes)
+        self._coins.apply(result.consumed, result.created)
+        self._status[node.hash] = status
+        self._tx_count[node.hash] = len(block.transactions)
+        self._tip = node
+        self._note_header(node)
+        self.events.publish(BlockConnected(node, block))
+        self._flush_if_due()
+
+    def _check_connect(
+        self, node: HeaderNode, block: Block, *, known_good: bool
+    ) -> ConnectedBlock:
+        own = {tx.txid for tx in block.transactions}
+        self._coins.prefetch(
+            [
+                txin.prevout
+                for tx in block.transactions[1:]
+                for txin in tx.vin
+                if txin.prevout[:32] not in own
+            ]
+        )
+        if known_good:
+            return connect_block(block, node, self._coins.get, None, self.params)
+        with self._scripts.collect() as sink:
+            return connect_block(block, node, self._coins.get, sink, self.params)
+
+    def _disconnect_tip(self) -> None:
+        node = self._tip
+        if node.parent is None:
+            raise StoreError("genesis cannot be disconnected")
+        block = self.get_block(node)
+        removed, restored = undone_coins(block, self.get_undo(node))
+        self._save(Changes(meta={"active_tip": node.parent.hash}))
+        self._coins.apply(removed, restored)
+        self._tip = node.parent
+        self.events.publish(BlockDisconnected(node, block))
+
+    def _condemn(self, node: HeaderNode) -> None:
+        """Mark a block and all that build on it as failed."""
+        changes = Changes()
+        for other in self.tree:
+            if node.is_ancestor_of(other):
+                status = self.status(other) | BlockStatus.FAILED
+                self._status[other.hash] = status
+                changes.statuses[other.hash] = (status, self.tx_count(other))
+                self._candidates.discard(other)
+        self._save(changes)
+        if node.is_ancestor_of(self._best_header):
+            self._best_header = self.tree.genesis
+            for other in self.tree:
+                self._note_header(other)
