@@ -31,8 +31,7 @@ from misocoin.script.taproot import (
     is_committed,
     leaf_hash,
 )
-
-_P2A_PROGRAM = b"\x4e\x73"  # pay-to-anchor: version 1, spendable by anyone
+from misocoin.script.templates import P2A_PROGRAM
 
 
 def verify_script(
@@ -114,7 +113,7 @@ def _verify_program(
     elif version == 1 and len(program) == 32 and not in_p2sh:
         if flags & verify_flags.TAPROOT:
             _verify_taproot(program, witness, flags, checker)
-    elif version == 1 and program == _P2A_PROGRAM and not in_p2sh:
+    elif version == 1 and program == P2A_PROGRAM and not in_p2sh:
         pass
     elif flags & verify_flags.DISCOURAGE_UPGRADABLE_WITNESS_PROGRAM:
         raise ScriptFailure(ScriptError.DISCOURAGE_UPGRADABLE_WITNESS_PROGRAM)
