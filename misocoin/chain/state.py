@@ -180,6 +180,10 @@ class ChainState:
         """All coins as of the last flush, by outpoint."""
         return self._store.iterate_coins()
 
+    def median_time_past_at(self, height: int) -> int:
+        """Median time past of the active block at `height`, at most the tip's."""
+        return self._tip.ancestor(height).median_time_past
+
     def find_transaction_block(self, txid: bytes) -> HeaderNode | None:
         """The active chain's block that holds `txid`, where the index of transactions knows."""
         block_hash = self._store.find_transaction(txid)
@@ -430,9 +434,7 @@ class ChainState:
         self.events.publish(BlockConnected(node, block))
         self._flush_if_due()
 
-    def _check_connect(
-        self, node: HeaderNode, block: Block, *, known_good: bool
-    ) -> ConnectedBlock:
+    def _check_connect(self, node: HeaderNode, block: Block, *, known_good: bool) -> ConnectedBlock:
         own = {tx.txid for tx in block.transactions}
         self._coins.prefetch(
             [

@@ -6,7 +6,7 @@ written is committed when the call returns. Hashes and outpoints are in wire ord
 
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntFlag
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from misocoin.chain.mempool_ports import StoredTransaction
 from misocoin.consensus.coins import Coin
 from misocoin.errors import StoreError
 from misocoin.primitives.transaction import OutPoint
@@ -49,18 +50,6 @@ class StoredHeader(NamedTuple):
     status: BlockStatus
     tx_count: int
     """0 while the body is unknown."""
-
-
-class StoredTransaction(NamedTuple):
-    """A transaction of the mempool."""
-
-    txid: bytes
-    data: bytes
-    """As on the wire."""
-    time: int
-    """Unix time of arrival."""
-    fee_delta: int
-    """Base units."""
 
 
 @dataclass(slots=True)
@@ -280,6 +269,10 @@ class Store:
             _set_meta(connection, "coins_tip", tip)
 
     # -- mempool ------------------------------------------------------------------------------
+
+    def save_mempool(self, added: Sequence[StoredTransaction], removed: Sequence[bytes]) -> None:
+        """Forget the transactions of the ids in `removed`, then keep `added`; all in one."""
+        self.apply(Changes(pool_removed=list(removed), pool_added=list(added)))
 
     def load_mempool(self) -> list[StoredTransaction]:
         """The kept transactions, in order of arrival."""

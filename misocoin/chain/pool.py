@@ -1,0 +1,64 @@
+"""The mempool in its place: under the chain's lock, following its blocks, telling its changes."""
+
+from misocoin.chain.events import (
+    BlockConnected,
+    BlockDisconnected,
+    Event,
+    TipChanged,
+    TransactionAdded,
+    TransactionRemoved,
+)
+from misocoin.chain.mempool import Mempool
+from misocoin.chain.mempool_entry import MempoolChange, MempoolEntry, RemovalReason
+from misocoin.chain.state import ChainState
+from misocoin.primitives.block import Block
+from misocoin.primitives.transaction import Transaction
+
+
+class TransactionPool:
+    """Drives `mempool` along `chain`; its `handle` is to be subscribed to the chain's events."""
+
+    def __init__(self, chain: ChainState, mempool: Mempool) -> None:
+        self._chain = chain
+        self.mempool = mempool
+        self._disconnected: list[Block] = []
+        self._connected: list[Block] = []
+
+    def load(self) -> int:
+        """Take in what was kept from before; returns how many transactions are there."""
+        with self._chain.lock:
+            self._publish(self.mempool.load(self._chain.now()))
+            return len(self.mempool)
+
+    def submit(self, tx: Transaction) -> MempoolEntry:
+        """Take a transaction in; when this returns it is on disk.
+
+        Raises ValidationError with Core's reject string, or MissingInputsError.
+        """
+        with self._chain.lock:
+            change = self.mempool.accept(tx, self._chain.now())
+            self._publish(change)
+            return change.added[-1]
+
+    def handle(self, event: Event) -> None:
+        """Follow the chain; called under its lock."""
+        match event:
+            case BlockConnected(_, block):
+                # An empty mempool has nothing to follow: a first sync keeps no blocks here.
+                if self._disconnected or len(self.mempool):
+                    self._connected.append(block)
+            case BlockDisconnected(_, block):
+                self._disconnected.insert(0, block)
+            case TipChanged():
+                gone, come = self._disconnected, self._connected
+                self._disconnected, self._connected = [], []
+                if gone or come:
+                    self._publish(self.mempool.chain_changed(gone, come, self._chain.now()))
+
+    def _publish(self, change: MempoolChange) -> None:
+        events = self._chain.events
+        for removed in change.removed:
+            if removed.reason is not RemovalReason.BLOCK:
+                events.publish(TransactionRemoved(removed.tx, removed.reason.value))
+        for entry in change.added:
+            events.publish(TransactionAdded(entry.tx, entry.fee))
