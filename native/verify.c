@@ -274,6 +274,8 @@ PyMethodDef misocoin_verify_methods[] = {
      "push(queue, jobs)\n\nAppend jobs and wake the threads that serve the queue."},
     {"serve", misocoin_serve, METH_O,
      "serve(queue)\n\nCheck jobs without the interpreter's lock until the queue is closed."},
+    {"skip", misocoin_skip, METH_O,
+     "skip(queue)\n\nLeave the jobs that no thread has begun with unchecked: they count as invalid."},
     {"finish", misocoin_finish, METH_O,
      "finish(queue) -> list[int]\n\n"
      "Help until all jobs are checked, empty the queue; the indices of those not valid."},

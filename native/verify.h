@@ -55,6 +55,7 @@ int misocoin_is_valid(const library *lib, const job *item);
 PyObject *misocoin_make_queue(PyObject *module, PyObject *library_capsule);
 PyObject *misocoin_push(PyObject *module, PyObject *arguments);
 PyObject *misocoin_serve(PyObject *module, PyObject *capsule);
+PyObject *misocoin_skip(PyObject *module, PyObject *capsule);
 PyObject *misocoin_finish(PyObject *module, PyObject *capsule);
 PyObject *misocoin_close(PyObject *module, PyObject *capsule);
 

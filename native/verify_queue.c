@@ -224,6 +224,27 @@ PyObject *misocoin_serve(PyObject *Py_UNUSED(module), PyObject *capsule)
     Py_RETURN_NONE;
 }
 
+PyObject *misocoin_skip(PyObject *Py_UNUSED(module), PyObject *capsule)
+{
+    queue *q = PyCapsule_GetPointer(capsule, QUEUE_CAPSULE);
+
+    if (q == NULL)
+        return NULL;
+    lock(q);
+    while (q->current != NULL) {
+        q->unfinished -= q->current->count - q->position;
+        q->position = q->current->count;
+        if (q->current->next == NULL)
+            break;
+        q->current = q->current->next;
+        q->position = 0;
+    }
+    if (q->unfinished == 0)
+        wake(&q->finisher);
+    unlock(q);
+    Py_RETURN_NONE;
+}
+
 PyObject *misocoin_finish(PyObject *Py_UNUSED(module), PyObject *capsule)
 {
     queue *q = PyCapsule_GetPointer(capsule, QUEUE_CAPSULE);

@@ -134,9 +134,15 @@ class VerifierPool:
             start + index for start, found in zip(starts, results, strict=True) for index in found
         ]
 
+    def discard(self) -> None:
+        """Forget what was submitted, unchecked: the caller knows already that it is not needed."""
+        self._pending = []
+        if self._queue is not None:
+            self._queue.discard()
+
     def close(self) -> None:
         """Forget what was submitted and stop the threads."""
-        self._pending.clear()
+        self.discard()
         if self._queue is not None:
             self._queue.close()
         if self._executor is not None:

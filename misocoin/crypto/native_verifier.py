@@ -48,6 +48,11 @@ class VerifyQueue:
         """Help until all is checked, empty the queue: indices, in order of `push`, of failures."""
         return _native.finish(self._queue)
 
+    def discard(self) -> None:
+        """Empty the queue; only the jobs at hand are still checked."""
+        _native.skip(self._queue)
+        _native.finish(self._queue)
+
     def close(self) -> None:
         """Stop the threads after the job at hand."""
         _native.close(self._queue)
