@@ -34,6 +34,7 @@ def _table(signature_operations: OperationTable) -> tuple[tuple[int, Handler], .
 
 _LEGACY_TABLE = _table(LEGACY_SIGNATURE_OPERATIONS)
 _TAPSCRIPT_TABLE = _table(TAPSCRIPT_SIGNATURE_OPERATIONS)
+_STANDING = DISABLED | {OP_CODESEPARATOR}
 
 
 def _read_long_push(script: bytes, at: int) -> tuple[bytes, int]:
@@ -48,17 +49,9 @@ def _read_long_push(script: bytes, at: int) -> tuple[bytes, int]:
 
 def _check_standing_opcode(machine: Machine, opcode: int) -> None:
     """What fails a script by standing in it, on whatever branch."""
-    if machine.version is not SigVersion.TAPSCRIPT and opcode > OP_16:
-        machine.op_count += 1
-        if machine.op_count > MAX_OPERATIONS:
-            raise ScriptFailure(ScriptError.OP_COUNT)
     if opcode in DISABLED:
         raise ScriptFailure(ScriptError.DISABLED_OPCODE)
-    if (
-        opcode == OP_CODESEPARATOR
-        and machine.version is SigVersion.BASE
-        and machine.flags & CONST_SCRIPTCODE
-    ):
+    if machine.version is SigVersion.BASE and machine.flags & CONST_SCRIPTCODE:
         raise ScriptFailure(ScriptError.OP_CODESEPARATOR)
 
 
@@ -94,7 +87,12 @@ def evaluate(machine: Machine) -> None:
                 stack.append(data)
         else:
             at += 1
-            _check_standing_opcode(machine, opcode)
+            if opcode > OP_16 and not tapscript:
+                machine.op_count += 1
+                if machine.op_count > MAX_OPERATIONS:
+                    raise ScriptFailure(ScriptError.OP_COUNT)
+            if opcode in _STANDING:
+                _check_standing_opcode(machine, opcode)
             if executing or OP_IF <= opcode <= OP_ENDIF:
                 arity, operate = table[opcode]
                 if len(stack) < arity:

@@ -62,18 +62,20 @@ def _verify(
 ) -> None:
     if flags & verify_flags.SIGPUSHONLY and not is_push_only(script_sig):
         raise ScriptFailure(ScriptError.SIG_PUSHONLY)
+    segwit = flags & verify_flags.WITNESS
+    program = witness_program(script_pubkey) if segwit else None
+    if program is not None and not script_sig:
+        # Nothing to run: the output's script pushes version and program, nothing else.
+        _check_true([program[1]])
+        _verify_program(*program, witness, flags, checker)
+        return
     stack: list[bytes] = []
     evaluate(Machine(stack, script_sig, flags, checker))
     pushed = stack.copy()
     evaluate(Machine(stack, script_pubkey, flags, checker))
     _check_true(stack)
-    segwit = flags & verify_flags.WITNESS
-    program = witness_program(script_pubkey) if segwit else None
     if program is not None:
-        if script_sig:
-            raise ScriptFailure(ScriptError.WITNESS_MALLEATED)
-        _verify_program(*program, witness, flags, checker)
-        return
+        raise ScriptFailure(ScriptError.WITNESS_MALLEATED)
     if flags & verify_flags.P2SH and is_p2sh(script_pubkey):
         if not is_push_only(script_sig):
             raise ScriptFailure(ScriptError.SIG_PUSHONLY)

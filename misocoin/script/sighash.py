@@ -10,7 +10,7 @@ from typing import Protocol
 
 from misocoin.codec import compact_size, var_bytes
 from misocoin.crypto.hashes import sha256d, tagged_hash
-from misocoin.primitives.transaction import Transaction
+from misocoin.primitives.transaction import SEQUENCE_FINAL, Transaction
 from misocoin.script.opcodes import OP_CODESEPARATOR
 from misocoin.script.script import read_operation
 
@@ -24,6 +24,9 @@ SIGHASH_SINGLE = 0x03
 """The output with the input's own index is signed."""
 SIGHASH_ANYONECANPAY = 0x80
 """Added to another type: no other input is signed."""
+
+BLANK_INPUT_SIZE = 41
+"""Bytes of an input without its script: outpoint, empty script, sequence."""
 
 _OUTPUT_MASK = 0x1F
 _ONE = b"\x01" + bytes(31)  # the number one; what SINGLE without its output signs, by accident
@@ -52,12 +55,14 @@ class TxDigests:
     """
 
     __slots__ = (
+        "_blank_inputs",
         "_hash_amounts",
         "_hash_outputs",
         "_hash_prevouts",
         "_hash_script_pubkeys",
         "_hash_sequences",
         "_outputs",
+        "_segwit_hashes",
         "spent",
         "tx",
     )
@@ -69,6 +74,8 @@ class TxDigests:
         self.tx = tx
         self.spent = spent
         self._outputs: bytes | None = None
+        self._blank_inputs: dict[bool, bytes] = {}
+        self._segwit_hashes: tuple[bytes, bytes, bytes] | None = None
         self._hash_prevouts: bytes | None = None
         self._hash_sequences: bytes | None = None
         self._hash_outputs: bytes | None = None
@@ -85,6 +92,32 @@ class TxDigests:
                 [pack(value) + var_bytes(script) for value, script in self.tx.vout]
             )
         return data
+
+    def blank_inputs(self, *, keep_sequences: bool) -> bytes:
+        """All inputs as on the wire but without scripts, BLANK_INPUT_SIZE bytes each.
+
+        The sequence numbers are those of the inputs, or zero.
+        """
+        data = self._blank_inputs.get(keep_sequences)
+        if data is None:
+            pack = _UINT32.pack
+            mask = SEQUENCE_FINAL if keep_sequences else 0
+            data = self._blank_inputs[keep_sequences] = b"".join(
+                [txin.prevout + b"\x00" + pack(txin.sequence & mask) for txin in self.tx.vin]
+            )
+        return data
+
+    @property
+    def segwit_hashes(self) -> tuple[bytes, bytes, bytes]:
+        """Double SHA-256 of all outpoints, all sequence numbers and all outputs (BIP143)."""
+        hashes = self._segwit_hashes
+        if hashes is None:
+            hashes = self._segwit_hashes = (
+                sha256(self.hash_prevouts).digest(),
+                sha256(self.hash_sequences).digest(),
+                sha256(self.hash_outputs).digest(),
+            )
+        return hashes
 
     @property
     def hash_prevouts(self) -> bytes:
@@ -148,6 +181,15 @@ def without_code_separators(script: bytes) -> bytes:
     return b"".join(kept)
 
 
+def _other_inputs(digests: TxDigests, index: int, *, keep_sequences: bool) -> tuple[bytes, bytes]:
+    """The inputs before and behind `index` as the legacy digest has them: without scripts."""
+    if len(digests.tx.vin) == 1:
+        return b"", b""
+    blank = digests.blank_inputs(keep_sequences=keep_sequences)
+    start = BLANK_INPUT_SIZE * index
+    return blank[:start], blank[start + BLANK_INPUT_SIZE :]
+
+
 def legacy_sighash(digests: TxDigests, index: int, script_code: bytes, hash_type: int) -> bytes:
     """The digest before segwit, for input `index`; `script_code` still has its CODESEPARATORs.
 
@@ -155,36 +197,36 @@ def legacy_sighash(digests: TxDigests, index: int, script_code: bytes, hash_type
     """
     tx = digests.tx
     kind = hash_type & _OUTPUT_MASK
-    vin = tx.vin
-    own = vin[index]
+    partial = kind in (SIGHASH_NONE, SIGHASH_SINGLE)
+    own = tx.vin[index]
     if kind == SIGHASH_SINGLE and index >= len(tx.vout):
         return _ONE
-    pack = _UINT32.pack
-    script = var_bytes(without_code_separators(script_code))
-    parts = [_INT32.pack(tx.version)]
     if hash_type & SIGHASH_ANYONECANPAY:
-        parts += (b"\x01", own.prevout, script, pack(own.sequence))
+        count, before, behind = b"\x01", b"", b""
     else:
-        parts.append(compact_size(len(vin)))
-        keep_sequences = kind not in (SIGHASH_NONE, SIGHASH_SINGLE)
-        for position, txin in enumerate(vin):
-            if position == index:
-                parts += (txin.prevout, script, pack(txin.sequence))
-            else:
-                sequence = pack(txin.sequence) if keep_sequences else b"\x00\x00\x00\x00"
-                parts += (txin.prevout, b"\x00", sequence)
+        count = compact_size(len(tx.vin))
+        before, behind = _other_inputs(digests, index, keep_sequences=not partial)
     if kind == SIGHASH_NONE:
-        parts.append(b"\x00")
+        outputs = b"\x00"
     elif kind == SIGHASH_SINGLE:
         # The outputs before it are blank: amount -1, empty script.
-        parts += (
-            compact_size(index + 1),
-            b"\xff\xff\xff\xff\xff\xff\xff\xff\x00" * index,
-            tx.vout[index].serialize(),
-        )
+        blank = b"\xff\xff\xff\xff\xff\xff\xff\xff\x00" * index
+        outputs = compact_size(index + 1) + blank + tx.vout[index].serialize()
     else:
-        parts += (compact_size(len(tx.vout)), digests.outputs)
-    parts += (pack(tx.locktime), pack(hash_type & 0xFFFFFFFF))
+        outputs = compact_size(len(tx.vout)) + digests.outputs
+    pack = _UINT32.pack
+    parts = (
+        _INT32.pack(tx.version),
+        count,
+        before,
+        own.prevout,
+        var_bytes(without_code_separators(script_code)),
+        pack(own.sequence),
+        behind,
+        outputs,
+        pack(tx.locktime),
+        pack(hash_type & 0xFFFFFFFF),
+    )
     return sha256d(b"".join(parts))
 
 
@@ -193,16 +235,17 @@ def segwit_sighash(digests: TxDigests, index: int, script_code: bytes, hash_type
     tx = digests.tx
     own = tx.vin[index]
     kind = hash_type & _OUTPUT_MASK
-    anyone = hash_type & SIGHASH_ANYONECANPAY
-    partial = kind in (SIGHASH_NONE, SIGHASH_SINGLE)
-    if kind == SIGHASH_SINGLE:
-        outputs = _ZERO if index >= len(tx.vout) else sha256d(tx.vout[index].serialize())
-    else:
-        outputs = _ZERO if partial else sha256(digests.hash_outputs).digest()
+    prevouts, sequences, outputs = digests.segwit_hashes
+    if hash_type & SIGHASH_ANYONECANPAY:
+        prevouts = sequences = _ZERO
+    if kind == SIGHASH_SINGLE and index < len(tx.vout):
+        sequences, outputs = _ZERO, sha256d(tx.vout[index].serialize())
+    elif kind in (SIGHASH_NONE, SIGHASH_SINGLE):
+        sequences = outputs = _ZERO
     parts = (
         _INT32.pack(tx.version),
-        _ZERO if anyone else sha256(digests.hash_prevouts).digest(),
-        _ZERO if anyone or partial else sha256(digests.hash_sequences).digest(),
+        prevouts,
+        sequences,
         own.prevout,
         var_bytes(script_code),
         _INT64.pack(digests.spent[index].value),
