@@ -1,0 +1,209 @@
+"""Signing inputs that spend standard outputs: P2PK, P2PKH, multisig, P2SH, P2WPKH, P2WSH, P2TR.
+
+Taproot outputs are signed by key path, for output keys that commit to no scripts (BIP86).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from misocoin.crypto.hashes import hash160, sha256
+from misocoin.crypto.keys import PrivateKey
+from misocoin.errors import WalletError
+from misocoin.primitives.transaction import Transaction, TxIn
+from misocoin.script.script import push_data
+from misocoin.script.sighash import (
+    SIGHASH_ALL,
+    SIGHASH_DEFAULT,
+    SpentOutput,
+    TxDigests,
+    legacy_sighash,
+    segwit_sighash,
+    taproot_sighash,
+)
+from misocoin.script.taproot import tweak_hash
+from misocoin.script.templates import (
+    ScriptKind,
+    ScriptTemplate,
+    p2pkh_script,
+    p2wpkh_script,
+    template_from_script,
+)
+
+
+class KeySource(Protocol):
+    """Who holds keys: a key ring, a wallet."""
+
+    def key_for_public_key(self, public_key: bytes) -> PrivateKey | None:
+        """The private key whose `public_key` this is."""
+
+    def key_for_hash(self, key_hash: bytes) -> PrivateKey | None:
+        """The private key whose `public_key` has this HASH160."""
+
+    def key_for_output_key(self, output_key: bytes) -> PrivateKey | None:
+        """The private key, already tweaked, of a taproot output key (32 bytes)."""
+
+    def script_for_hash(self, script_hash: bytes) -> bytes | None:
+        """The script behind a P2SH (HASH160, 20 bytes) or P2WSH (SHA-256, 32 bytes) output."""
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """Keys and scripts in memory."""
+
+    by_public_key: Mapping[bytes, PrivateKey]
+    """Public key -> its private key."""
+    by_hash: Mapping[bytes, PrivateKey]
+    """HASH160 of a public key -> its private key."""
+    scripts: Mapping[bytes, bytes]
+    """HASH160 and SHA-256 of a script -> the script."""
+
+    @classmethod
+    def build(cls, keys: Iterable[PrivateKey], scripts: Iterable[bytes] = ()) -> "KeyRing":
+        """Hold `keys`, and the scripts that P2SH and P2WSH outputs stand for.
+
+        P2SH-P2WPKH of the keys needs no script to be named.
+        """
+        held = tuple(keys)
+        by_hash = {hash160(key.public_key): key for key in held}
+        nested = (p2wpkh_script(key_hash) for key_hash, key in by_hash.items() if key.compressed)
+        all_scripts = (*scripts, *nested)
+        return cls(
+            {key.public_key: key for key in held},
+            by_hash,
+            {
+                **{hash160(script): script for script in all_scripts},
+                **{sha256(script): script for script in all_scripts},
+            },
+        )
+
+    def key_for_public_key(self, public_key: bytes) -> PrivateKey | None:
+        """As `KeySource.key_for_public_key`."""
+        return self.by_public_key.get(public_key)
+
+    def key_for_hash(self, key_hash: bytes) -> PrivateKey | None:
+        """As `KeySource.key_for_hash`."""
+        return self.by_hash.get(key_hash)
+
+    def key_for_output_key(self, output_key: bytes) -> PrivateKey | None:
+        """As `KeySource.key_for_output_key`; derives the output key of each key that is held."""
+        for key in self.by_public_key.values():
+            tweaked = output_key_of(key)
+            if tweaked.xonly_public_key == output_key:
+                return tweaked
+        return None
+
+    def script_for_hash(self, script_hash: bytes) -> bytes | None:
+        """As `KeySource.script_for_hash`."""
+        return self.scripts.get(script_hash)
+
+
+def output_key_of(key: PrivateKey) -> PrivateKey:
+    """The private key of the taproot output that commits to `key` and to no scripts (BIP86)."""
+    return key.xonly_tweak_add(tweak_hash(key.xonly_public_key))
+
+
+@dataclass(frozen=True)
+class _Signer:
+    """One input's signatures."""
+
+    digests: TxDigests
+    index: int
+    keys: KeySource
+    hash_type: int
+
+    def held(self, key: PrivateKey | None) -> PrivateKey:
+        if key is None:
+            raise WalletError(f"no key for input {self.index}")
+        return key
+
+    def ecdsa(self, key: PrivateKey, script_code: bytes, *, segwit: bool) -> bytes:
+        hash_type = self.hash_type or SIGHASH_ALL
+        sighash = segwit_sighash if segwit else legacy_sighash
+        digest = sighash(self.digests, self.index, script_code, hash_type)
+        return key.sign_ecdsa(digest) + bytes((hash_type,))
+
+    def elements(
+        self, template: ScriptTemplate, script: bytes, *, segwit: bool = False
+    ) -> list[bytes]:
+        """What has to lie on the stack for a script of a plain form."""
+        if template.kind is ScriptKind.P2PK:
+            key = self.held(self.keys.key_for_public_key(template.solutions[0]))
+            return [self.ecdsa(key, script, segwit=segwit)]
+        if template.kind is ScriptKind.P2PKH:
+            key = self.held(self.keys.key_for_hash(template.solutions[0]))
+            return [self.ecdsa(key, script, segwit=segwit), key.public_key]
+        if template.kind is ScriptKind.MULTISIG:
+            found = map(self.keys.key_for_public_key, template.solutions)
+            usable = [key for key in found if key][: template.required]
+            if len(usable) < template.required:
+                raise WalletError(
+                    f"input {self.index} needs {template.required} signatures,"
+                    f" keys are here for {len(usable)}"
+                )
+            return [b"", *(self.ecdsa(key, script, segwit=segwit) for key in usable)]
+        raise WalletError(f"input {self.index}: cannot sign a {template.kind.value} output")
+
+    def script_behind(self, script_hash: bytes) -> bytes:
+        script = self.keys.script_for_hash(script_hash)
+        if script is None:
+            raise WalletError(f"the script behind the hash of input {self.index} is not known")
+        return script
+
+    def witness(self, template: ScriptTemplate) -> tuple[bytes, ...] | None:
+        """The witness for an output of segwit; None for the forms before it."""
+        if template.kind is ScriptKind.P2WPKH:
+            script = p2pkh_script(template.solutions[0])
+            return tuple(self.elements(template_from_script(script), script, segwit=True))
+        if template.kind is ScriptKind.P2WSH:
+            script = self.script_behind(template.solutions[0])
+            elements = self.elements(template_from_script(script), script, segwit=True)
+            return (*elements, script)
+        if template.kind is ScriptKind.P2TR:
+            return (self.schnorr(template.solutions[0]),)
+        return None
+
+    def schnorr(self, output_key: bytes) -> bytes:
+        key = self.held(self.keys.key_for_output_key(output_key))
+        digest = taproot_sighash(self.digests, self.index, self.hash_type)
+        if digest is None:
+            raise WalletError(f"input {self.index} cannot be signed with that hash type")
+        return key.sign_schnorr(digest) + (bytes((self.hash_type,)) if self.hash_type else b"")
+
+
+def sign_input(
+    digests: TxDigests, index: int, keys: KeySource, hash_type: int = SIGHASH_DEFAULT
+) -> TxIn:
+    """Input `index`, signed; whatever scripts and witness it had are replaced.
+
+    SIGHASH_DEFAULT means ALL before taproot. Raises WalletError if a key or script is missing or
+    the output is of no standard form.
+    """
+    signer = _Signer(digests, index, keys, hash_type)
+    txin = digests.tx.vin[index]
+    script = digests.spent[index].script_pubkey
+    template = template_from_script(script)
+    redeem_push = b""
+    if template.kind is ScriptKind.P2SH:
+        script = signer.script_behind(template.solutions[0])
+        template = template_from_script(script)
+        redeem_push = push_data(script)
+    # Inside P2SH taproot is no taproot (BIP341): nothing a signature could be for.
+    nested_taproot = redeem_push and template.kind is ScriptKind.P2TR
+    witness = None if nested_taproot else signer.witness(template)
+    if witness is not None:
+        return txin._replace(script_sig=redeem_push, witness=witness)
+    pushes = b"".join(map(push_data, signer.elements(template, script)))
+    return txin._replace(script_sig=pushes + redeem_push, witness=())
+
+
+def sign_transaction(
+    tx: Transaction,
+    spent: Sequence[SpentOutput],
+    keys: KeySource,
+    hash_type: int = SIGHASH_DEFAULT,
+) -> Transaction:
+    """All inputs signed; raises WalletError as `sign_input` does."""
+    digests = TxDigests(tx, spent)
+    vin = [sign_input(digests, index, keys, hash_type) for index in range(len(tx.vin))]
+    return Transaction.build(tx.version, vin, tx.vout, tx.locktime)
