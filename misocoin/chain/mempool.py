@@ -1,0 +1,442 @@
+"""The transactions that wait for a block.
+
+Called under the chain's lock; reads the chain through a port and is handed the time. Every call
+that changes something returns what it has changed, after that is on disk. A refused transaction
+changes nothing, but perhaps the rolling fee minimum.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from misocoin.chain.mempool_entry import (
+    MempoolChange,
+    MempoolEntry,
+    MempoolInfo,
+    RemovalReason,
+    Removed,
+)
+from misocoin.chain.mempool_graph import MempoolGraph, Node, ancestors_of, descendants_of
+from misocoin.chain.mempool_ports import ChainView, MempoolStore, StoredTransaction
+from misocoin.chain.mempool_rules import (
+    Candidate,
+    MempoolRules,
+    check_candidate,
+    is_still_final,
+    pool_coin,
+)
+from misocoin.consensus.coins import Coin
+from misocoin.errors import ParseError, RejectCode, ValidationError
+from misocoin.policy.feerate import FeeRate, feerate_from_fee
+from misocoin.policy.rolling_fee import (
+    RollingFee,
+    calculate_min_feerate,
+    decay_rolling_fee,
+    raise_rolling_fee,
+    start_decay,
+)
+from misocoin.primitives.block import Block
+from misocoin.primitives.transaction import OutPoint, Transaction, transaction_from_bytes
+
+
+class Mempool:
+    """The mempool of one chain. Not thread-safe: the chain's lock covers it.
+
+    Without a `store` nothing is kept across restarts.
+    """
+
+    def __init__(
+        self, chain: ChainView, rules: MempoolRules, store: MempoolStore | None = None
+    ) -> None:
+        self.rules = rules
+        self._chain = chain
+        self._store = store
+        self._graph = MempoolGraph()
+        self._fee_deltas: dict[bytes, int] = {}
+        self._rolling_fee = RollingFee()
+        self._changes = 0
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._graph)
+
+    def __contains__(self, txid: bytes) -> bool:
+        return txid in self._graph.nodes
+
+    @property
+    def sequence(self) -> int:
+        """Rises with every change; equal numbers mean equal contents."""
+        return self._changes
+
+    def get(self, txid: bytes) -> MempoolEntry | None:
+        """The entry of that id."""
+        node = self._graph.nodes.get(txid)
+        return None if node is None else node.entry()
+
+    def get_by_wtxid(self, wtxid: bytes) -> MempoolEntry | None:
+        """The entry of that witness id."""
+        node = self._graph.by_wtxid.get(wtxid)
+        return None if node is None else node.entry()
+
+    def entries(self) -> tuple[MempoolEntry, ...]:
+        """All entries, parents before children: a snapshot that never changes."""
+        return tuple([node.entry() for node in self._graph])
+
+    def txids(self) -> tuple[bytes, ...]:
+        """All ids, parents before children."""
+        return tuple(self._graph.nodes)
+
+    def ancestors(self, txid: bytes) -> tuple[MempoolEntry, ...]:
+        """The entries that `txid` builds on, parents first, itself left out."""
+        node = self._graph.nodes.get(txid)
+        return () if node is None else _entries(ancestors_of(node.parents))
+
+    def descendants(self, txid: bytes) -> tuple[MempoolEntry, ...]:
+        """The entries that build on `txid`, parents first, itself left out."""
+        node = self._graph.nodes.get(txid)
+        return () if node is None else _entries(descendants_of(node.children))
+
+    def spender(self, point: OutPoint) -> MempoolEntry | None:
+        """The entry that spends `point`."""
+        node = self._graph.spenders.get(point)
+        return None if node is None else node.entry()
+
+    def get_coin(self, point: OutPoint) -> Coin | None:
+        """An output of the mempool that nothing in it spends; its height is POOL_COIN_HEIGHT."""
+        return None if point in self._graph.spenders else pool_coin(point, self._graph)
+
+    def get_coins(self, points: Collection[OutPoint]) -> dict[OutPoint, Coin]:
+        """The coins among `points`, confirmed or not, that nothing in the mempool spends."""
+        graph = self._graph
+        free = [point for point in points if point not in graph.spenders]
+        found = dict(self._chain.get_coins(free))
+        for point in free:
+            coin = pool_coin(point, graph)
+            if coin is not None:
+                found[point] = coin
+        return found
+
+    def fee_delta(self, txid: bytes) -> int:
+        """What `prioritise` has added for that id, in base units."""
+        return self._fee_deltas.get(txid, 0)
+
+    def fee_deltas(self) -> dict[bytes, int]:
+        """All fee deltas but zeros, by txid; also of transactions that are not here."""
+        return dict(self._fee_deltas)
+
+    def min_feerate(self, now: int) -> FeeRate:
+        """What a newcomer must pay: the relay minimum or the rolling one."""
+        return max(self._rolling_minimum(now), self.rules.policy.min_relay_feerate)
+
+    def info(self, now: int) -> MempoolInfo:
+        """The mempool at a glance."""
+        policy, graph = self.rules.policy, self._graph
+        return MempoolInfo(
+            len(graph),
+            graph.vsize,
+            graph.usage,
+            self.rules.limits.max_usage,
+            graph.total_fee,
+            self.min_feerate(now),
+            policy.min_relay_feerate,
+            policy.incremental_feerate,
+            self._changes,
+        )
+
+    # -- one transaction ----------------------------------------------------------------------
+
+    def accept(self, tx: Transaction, now: int) -> MempoolChange:
+        """Take a transaction in, with what it replaces and what it evicts going out.
+
+        The last of `added` is its entry. Raises ValidationError with Core's reject string, or
+        MissingInputsError where inputs are unknown or spent.
+        """
+        candidate = self._check(tx, now)
+        work = _Work()
+        replaced = self._remove(candidate.eviction.nodes, RemovalReason.REPLACED, work)
+        self._insert(candidate.node, candidate.ancestors, work)
+        evicted = self._expire(now, work) + self._trim(work)
+        if candidate.node in evicted:
+            self._restore(node for node in replaced + evicted if node is not candidate.node)
+            raise ValidationError("mempool full", "", RejectCode.INSUFFICIENT_FEE)
+        return self._commit(work)
+
+    def check(self, tx: Transaction, now: int) -> MempoolEntry:
+        """What `accept` would take in, without doing it; raises as `accept` does."""
+        candidate = self._check(tx, now)
+        node = candidate.node
+        node.parents = self._graph.parents_of(tx)
+        above = candidate.ancestors
+        node.ancestor_count = 1 + len(above)
+        node.ancestor_vsize += sum([other.vsize for other in above])
+        node.ancestor_fee += sum([other.modified_fee for other in above])
+        node.ancestor_sigop_cost += sum([other.sigop_cost for other in above])
+        return node.entry()
+
+    def prioritise(self, txid: bytes, delta: int) -> None:
+        """Add `delta` base units to what a transaction counts as paying, here or to come."""
+        total = self._fee_deltas.get(txid, 0) + delta
+        if total:
+            self._fee_deltas[txid] = total
+        else:
+            self._fee_deltas.pop(txid, None)
+        node = self._graph.nodes.get(txid)
+        if node is None:
+            return
+        self._graph.set_fee_delta(node, total)
+        self._changes += 1
+        if self._store is not None:
+            self._store.save_mempool([_stored(node)], [])
+
+    def expire(self, now: int) -> MempoolChange:
+        """Remove what has waited too long."""
+        work = _Work()
+        self._expire(now, work)
+        return self._commit(work)
+
+    # -- the chain moves ----------------------------------------------------------------------
+
+    def chain_changed(
+        self, disconnected: Sequence[Block], connected: Sequence[Block], now: int
+    ) -> MempoolChange:
+        """Follow the chain: blocks that left it and blocks that joined it, both lowest first.
+
+        To be called once the chain stands at its new tip. What the connected blocks hold or
+        contradict goes out; what only the disconnected ones held comes back in, if the rules
+        (but for the fee minimums) still let it.
+        """
+        work = _Work()
+        self._confirm(connected, work)
+        if disconnected:
+            self._take_back(disconnected, connected, now, work)
+            self._drop_unfinal(work)
+        self._expire(now, work)
+        self._trim(work)
+        if connected:
+            self._rolling_fee = start_decay(self._rolling_fee, now)
+        return self._commit(work)
+
+    def _confirm(self, blocks: Sequence[Block], work: "_Work") -> None:
+        graph = self._graph
+        nodes, spenders = graph.nodes, graph.spenders
+        for block in blocks:
+            known = []
+            conflicts = set()
+            for tx in block.transactions:
+                self._fee_deltas.pop(tx.txid, None)
+                node = nodes.get(tx.txid)
+                if node is not None:
+                    known.append(node)
+                    continue
+                for txin in tx.vin:
+                    spender = spenders.get(txin.prevout)
+                    if spender is not None:
+                        conflicts.add(spender)
+            graph.remove_confirmed(known)
+            work.remove(known, RemovalReason.BLOCK)
+            if conflicts:
+                self._remove(conflicts, RemovalReason.CONFLICT, work)
+
+    def _take_back(
+        self,
+        disconnected: Sequence[Block],
+        connected: Sequence[Block],
+        now: int,
+        work: "_Work",
+    ) -> None:
+        # What builds on a block that left is taken out first, so that all goes in again with
+        # parents before children and every limit is checked with the true ancestors.
+        graph = self._graph
+        confirmed = {tx.txid for block in connected for tx in block.transactions}
+        returning = []
+        above: set[Node] = set()
+        for block in disconnected:
+            for tx in block.transactions:
+                above |= graph.children_of(tx)
+                if not tx.is_coinbase and tx.txid not in confirmed:
+                    returning.append(tx)
+        staged = graph.remove_with_descendants(above)
+        for tx in returning:
+            candidate = self._recheck(tx, now)
+            if candidate is not None:
+                self._remove(candidate.eviction.nodes, RemovalReason.CONFLICT, work)
+                self._insert(candidate.node, candidate.ancestors, work)
+        for node in staged:
+            candidate = self._recheck(node.tx, node.time)
+            if candidate is None:
+                work.remove([node], RemovalReason.REORG)
+            else:
+                candidate.node.height = node.height
+                self._remove(candidate.eviction.nodes, RemovalReason.CONFLICT, work)
+                graph.add(candidate.node, candidate.ancestors)
+
+    def _drop_unfinal(self, work: "_Work") -> None:
+        graph, chain, params = self._graph, self._chain, self.rules.params
+        lapsed = [node for node in graph if not is_still_final(node, graph, chain, params)]
+        self._remove(lapsed, RemovalReason.REORG, work)
+
+    # -- start --------------------------------------------------------------------------------
+
+    def load(self, now: int) -> MempoolChange:
+        """Take in what the store has kept, with the times of its arrival.
+
+        What is damaged, expired or no longer valid is left out and forgotten.
+        """
+        if self._store is None:
+            return MempoolChange()
+        work = _Work()
+        kept = {}
+        records = self._store.load_mempool()
+        for record in records:
+            try:
+                tx = transaction_from_bytes(record.data)
+            except ParseError:
+                continue
+            if record.fee_delta:
+                self._fee_deltas[tx.txid] = record.fee_delta
+            kept[tx.txid] = (tx, record.time)
+        for tx, time in _parents_first(kept):
+            candidate = self._recheck(tx, time)
+            if candidate is not None and not candidate.eviction.nodes:
+                self._insert(candidate.node, candidate.ancestors, work)
+        self._expire(now, work)
+        self._trim(work)
+        lost = [record.txid for record in records if record.txid not in work.added]
+        if lost:
+            self._store.save_mempool([], lost)
+        self._changes += 1
+        return work.change()
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def _check(self, tx: Transaction, now: int) -> Candidate:
+        return check_candidate(
+            tx,
+            self._graph,
+            self._chain,
+            self.rules,
+            time=now,
+            fee_delta=self._fee_deltas.get(tx.txid, 0),
+            min_feerate=self._rolling_minimum(now),
+        )
+
+    def _recheck(self, tx: Transaction, time: int) -> Candidate | None:
+        try:
+            return check_candidate(
+                tx,
+                self._graph,
+                self._chain,
+                self.rules,
+                time=time,
+                fee_delta=self._fee_deltas.get(tx.txid, 0),
+                min_feerate=None,
+            )
+        except ValidationError:
+            return None
+
+    def _rolling_minimum(self, now: int) -> FeeRate:
+        incremental = self.rules.policy.incremental_feerate
+        self._rolling_fee = decay_rolling_fee(
+            self._rolling_fee,
+            now,
+            self._graph.usage,
+            self.rules.limits.max_usage,
+            incremental,
+        )
+        return calculate_min_feerate(self._rolling_fee, incremental)
+
+    def _insert(self, node: Node, ancestors: Collection[Node], work: "_Work") -> None:
+        self._graph.add(node, ancestors)
+        work.added[node.txid] = node
+
+    def _remove(self, nodes: Iterable[Node], reason: RemovalReason, work: "_Work") -> list[Node]:
+        gone = self._graph.remove_with_descendants(nodes)
+        work.remove(gone, reason)
+        return gone
+
+    def _expire(self, now: int, work: "_Work") -> list[Node]:
+        gone: list[Node] = []
+        limit = now - self.rules.limits.expiry
+        while (node := self._graph.oldest()) is not None and node.time < limit:
+            gone += self._remove([node], RemovalReason.EXPIRY, work)
+        return gone
+
+    def _trim(self, work: "_Work") -> list[Node]:
+        gone: list[Node] = []
+        incremental = self.rules.policy.incremental_feerate
+        while self._graph.usage > self.rules.limits.max_usage:
+            node = self._graph.worst()
+            if node is None:
+                break
+            rate = feerate_from_fee(node.descendant_fee, node.descendant_vsize)
+            self._rolling_fee = raise_rolling_fee(self._rolling_fee, rate + incremental)
+            gone += self._remove([node], RemovalReason.SIZELIMIT, work)
+        return gone
+
+    def _restore(self, nodes: Iterable[Node]) -> None:
+        for node in sorted(nodes, key=lambda node: node.sequence):
+            self._graph.add(node, ancestors_of(self._graph.parents_of(node.tx)))
+
+    def _commit(self, work: "_Work") -> MempoolChange:
+        if not work.added and not work.removed:
+            return MempoolChange()
+        self._changes += 1
+        if self._store is not None:
+            self._store.save_mempool(
+                [_stored(node) for node in work.added.values()],
+                [removed.tx.txid for removed in work.removed],
+            )
+        return work.change()
+
+
+class _Work:
+    """What a call has done so far."""
+
+    def __init__(self) -> None:
+        self.added: dict[bytes, Node] = {}
+        self.removed: list[Removed] = []
+
+    def remove(self, nodes: Iterable[Node], reason: RemovalReason) -> None:
+        """Note a removal, unless the node came in with the same call."""
+        for node in nodes:
+            if self.added.pop(node.txid, None) is None:
+                self.removed.append(Removed(node.tx, reason))
+
+    def change(self) -> MempoolChange:
+        """All of it as a value."""
+        return MempoolChange(
+            tuple([node.entry() for node in self.added.values()]), tuple(self.removed)
+        )
+
+
+def _entries(nodes: Iterable[Node]) -> tuple[MempoolEntry, ...]:
+    return tuple([node.entry() for node in sorted(nodes, key=lambda node: node.sequence)])
+
+
+def _stored(node: Node) -> StoredTransaction:
+    return StoredTransaction(node.txid, node.tx.serialize(), node.time, node.fee_delta)
+
+
+def _parents_first(
+    kept: dict[bytes, tuple[Transaction, int]],
+) -> list[tuple[Transaction, int]]:
+    """Order transactions so that each comes after those it spends, else as given."""
+    ordered = []
+    state: dict[bytes, bool] = {}  # False: its parents are being looked at, True: it is placed
+    for start in kept:
+        todo = [start]
+        while todo:
+            txid = todo[-1]
+            if state.get(txid):
+                todo.pop()
+                continue
+            if txid in state:
+                state[txid] = True
+                ordered.append(kept[txid])
+                todo.pop()
+                continue
+            state[txid] = False
+            for txin in kept[txid][0].vin:
+                parent = txin.prevout[:32]
+                if parent in kept and parent not in state:
+                    todo.append(parent)
+    return ordered
