@@ -4,6 +4,7 @@ A public key is `bytes`: 33 compressed (02, 03), 65 uncompressed (04), or, read 
 65 hybrid (06, 07). An x-only key is the 32 bytes of x, standing for the point with even y (BIP340).
 """
 
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ is_public_key: Callable[[bytes], bool] = BACKEND.is_public_key
 
 _MESSAGE_HEADER = 27
 """First byte of a recoverable signature: this plus recovery id, plus 4 for a compressed key."""
+
+
+_HEX_SECRET = re.compile("[0-9a-fA-F]{64}")
 
 
 def _check_32(data: bytes, name: str) -> None:
@@ -65,11 +69,9 @@ class PrivateKey:
     @classmethod
     def from_hex(cls, text: str, *, compressed: bool = True) -> "PrivateKey":
         """Read 64 hex digits. Raises KeyFormatError, which does not repeat the text."""
-        try:
-            secret = bytes.fromhex(text)
-        except ValueError:
-            raise KeyFormatError("a private key in hex has 64 hex digits") from None
-        return cls(secret, compressed)
+        if not _HEX_SECRET.fullmatch(text):
+            raise KeyFormatError("a private key in hex has 64 hex digits")
+        return cls(bytes.fromhex(text), compressed)
 
     @cached_property
     def public_key(self) -> bytes:
