@@ -1,15 +1,14 @@
 """Building and signing the wallet's payments: pure, given coins, keys and a fee rate."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from misocoin.crypto.keys import PrivateKey
 from misocoin.errors import WalletError
 from misocoin.policy.dust import calculate_dust_threshold
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import Transaction, TxIn, TxOut
-from misocoin.script.signing import sign_transaction
+from misocoin.script.signing import KeySource, sign_transaction
 from misocoin.script.templates import ScriptKind, template_from_script
 from misocoin.units import text_from_sats
 from misocoin.wallet.ledger import OwnCoin
@@ -52,14 +51,14 @@ def input_weight(script_pubkey: bytes) -> int:
 def build_payment(
     outputs: Sequence[TxOut],
     coins: Sequence[OwnCoin],
-    keys: Mapping[bytes, PrivateKey],
+    keys: KeySource,
     change_script: bytes,
     rate: FeeRate,
     tip_height: int,
 ) -> Payment:
     """Pay `outputs` from `coins` at `rate`, with change to `change_script`, and sign it.
 
-    `keys` answers by output script. The lock time is the tip's height, so that a miner gains
+    The lock time is the tip's height, so that a miner gains
     nothing by taking the payment back to an earlier block. Raises InsufficientFunds.
     """
     change_output = TxOut(0, change_script)

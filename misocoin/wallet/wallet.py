@@ -27,6 +27,7 @@ from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import Transaction, TxOut, transaction_from_bytes
 from misocoin.script.address import address_from_script, script_from_address
+from misocoin.script.signing import KeyRing
 from misocoin.script.templates import p2pkh_script, p2sh_script, p2wpkh_script
 from misocoin.units import text_from_sats
 from misocoin.wallet.keyfile import read_keys, write_keys
@@ -92,8 +93,9 @@ class Wallet:
         self._store = store
         self._key_path = key_path
         self._keys: list[PrivateKey] = []
-        self._by_script: dict[bytes, PrivateKey] = {}
-        self._ledger = Ledger(self._by_script.__contains__)
+        self._ring = KeyRing.build(())
+        self._scripts: set[bytes] = set()
+        self._ledger = Ledger(self._scripts.__contains__)
         self._unsaved_blocks = 0
 
     # -- keys ---------------------------------------------------------------------------------
@@ -119,8 +121,7 @@ class Wallet:
             elif not keys:
                 keys = [PrivateKey.generate()]
                 self._write_keys(keys)
-            for key in keys:
-                self._add_key(key)
+            self._hold(keys)
             for row in self._store.load():
                 state = TxState.DROPPED if row.height == UNCONFIRMED else TxState.CONFIRMED
                 tx = transaction_from_bytes(row.data)
@@ -131,12 +132,13 @@ class Wallet:
         if self._key_path is not None:
             write_keys(self._key_path, keys)
 
-    def _add_key(self, key: PrivateKey) -> None:
-        self._keys.append(key)
-        key_hash = hash160(key.public_key)
-        self._by_script[p2wpkh_script(key_hash)] = key
-        self._by_script[p2pkh_script(key_hash)] = key
-        self._by_script[p2sh_script(hash160(p2wpkh_script(key_hash)))] = key
+    def _hold(self, keys: Sequence[PrivateKey]) -> None:
+        self._keys = list(keys)
+        self._ring = KeyRing.build(keys)
+        for key in keys:
+            key_hash = hash160(key.public_key)
+            segwit = p2wpkh_script(key_hash)
+            self._scripts |= {segwit, p2pkh_script(key_hash), p2sh_script(hash160(segwit))}
 
     @property
     def script(self) -> bytes:
@@ -161,19 +163,19 @@ class Wallet:
         """Generate a key, write it to the file, and return its address."""
         with self._chain.lock:
             key = PrivateKey.generate()
-            self._write_keys([*self._keys, key])
-            self._add_key(key)
+            keys = [*self._keys, key]
+            self._write_keys(keys)
+            self._hold(keys)
             return self._address(key)
 
     def is_mine(self, script: bytes) -> bool:
         """Whether the wallet has the key for an output script."""
-        return script in self._by_script
+        return script in self._scripts
 
     @property
-    def keys_by_script(self) -> dict[bytes, PrivateKey]:
-        """The keys, by the output scripts they unlock. A copy."""
-        with self._chain.lock:
-            return dict(self._by_script)
+    def keys(self) -> KeyRing:
+        """The keys, to sign with."""
+        return self._ring
 
     # -- following the chain ------------------------------------------------------------------
 
@@ -305,7 +307,7 @@ class Wallet:
                 payment = build_payment(
                     [TxOut(amount, script)],
                     self.coins(),
-                    self._by_script,
+                    self._ring,
                     self.script,
                     rate,
                     chain.tip.height,

@@ -1,0 +1,209 @@
+"""The node: builds the parts, hands each what it needs, starts and stops them.
+
+The one place of wiring; no part looks another one up.
+"""
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from misocoin.chain.events import EventBus
+from misocoin.chain.importer import ImportProgress, import_blocks
+from misocoin.chain.mempool import Mempool
+from misocoin.chain.mempool_rules import MempoolRules
+from misocoin.chain.pool import TransactionPool
+from misocoin.chain.script_checks import ScriptChecks
+from misocoin.chain.state import ChainOptions, ChainState
+from misocoin.chain.template import TemplateOptions
+from misocoin.config import Config
+from misocoin.crypto.batch import SignatureCache
+from misocoin.crypto.keys import PrivateKey
+from misocoin.crypto.wif import key_from_wif
+from misocoin.errors import ValidationError
+from misocoin.mining.miner import Miner
+from misocoin.narrator import Narrator
+from misocoin.params import Params, params_by_name
+from misocoin.policy.feerate import FeeRate
+from misocoin.policy.settings import MempoolLimits, RelayPolicy
+from misocoin.pow.engines import select_engine
+from misocoin.store.folder import DataFolder
+from misocoin.store.store import Store
+from misocoin.wallet.store import WalletStore
+from misocoin.wallet.wallet import Wallet
+
+log = logging.getLogger(__name__)
+
+CHAIN_FILE = "chain.sqlite"
+WALLET_FILE = "wallet.sqlite"
+KEY_FILE = "wallet.pem"
+
+GC_THRESHOLD = 50_000
+"""Objects made before Python looks for cycles: blocks are large and have none."""
+
+
+class ProgressPort(Protocol):
+    """Shows how far a long job has come."""
+
+    def update(self, count: int, done: float, total: float) -> None:
+        """`count` units are done, at `done` of `total`."""
+
+    def close(self) -> None:
+        """The job has ended."""
+
+
+class Node:
+    """A full node as `config` describes it. `start` returns once it serves."""
+
+    def __init__(self, config: Config, progress: Callable[[str, str], ProgressPort]) -> None:
+        """`progress(label, unit)` makes what shows a long job."""
+        self.config = config
+        self.params: Params = params_by_name(config.chain)
+        self.started_at = time.monotonic()
+        self._progress = progress
+        self._stopping = threading.Event()
+        self._open = ExitStack()
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Build and start everything; raises MisocoinError where something cannot be used."""
+        gc.set_threshold(GC_THRESHOLD, 20, 50)
+        try:
+            self._build()
+            self._load()
+        except BaseException:
+            self._open.close()
+            raise
+
+    def request_stop(self) -> None:
+        """Have `wait` return; may be called from anywhere, also from a signal handler."""
+        self._stopping.set()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._stopping.is_set()
+
+    def wait(self) -> None:
+        """Block until a stop is asked for."""
+        self._stopping.wait()
+
+    def stop(self) -> None:
+        """Stop everything, last started first; what is in memory goes to disk."""
+        self._stopping.set()
+        self._open.close()
+
+    # -- parts --------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        config, params = self.config, self.params
+        folder = config.data_folder
+        if folder is not None:
+            self._open.callback(DataFolder(folder).close)
+        store = Store(_inside(folder, CHAIN_FILE), params.genesis.hash)
+        self._open.callback(store.close)
+        signatures = SignatureCache()
+        self.events = EventBus()
+        self.scripts = ScriptChecks(config.signature_threads or None, signatures)
+        self._open.callback(self.scripts.close)
+        self.chain = ChainState(
+            params,
+            store,
+            self.scripts,
+            self.events,
+            now=lambda: int(time.time()),
+            options=ChainOptions(config.coin_cache_bytes, config.txindex),
+        )
+        policy = RelayPolicy(min_relay_feerate=FeeRate(config.min_relay_fee))
+        limits = MempoolLimits(config.max_mempool_bytes, config.mempool_expiry_seconds)
+        rules = MempoolRules(params, policy, limits, signatures)
+        self.pool = TransactionPool(self.chain, Mempool(self.chain, rules, store))
+        wallet_store = WalletStore(_inside(folder, WALLET_FILE))
+        self.wallet = Wallet(self.chain, wallet_store, _inside(folder, KEY_FILE))
+        self.template_options = TemplateOptions(config.block_max_weight, policy.min_relay_feerate)
+        self.engine = select_engine(config.engine)
+        self.miner = Miner(
+            self.chain,
+            self.pool.mempool,
+            self.engine,
+            lambda: self.wallet.script,
+            self.template_options,
+            config.threads,
+        )
+        self.narrator = Narrator(self.wallet.is_mine, params)
+
+    def _load(self) -> None:
+        shown = self._progress("loading", "blocks")
+        self.chain.load(lambda height, of: shown.update(height, height, of))
+        self._open.callback(self.chain.flush)
+        self.events.subscribe(self.pool.handle)
+        self.wallet.load(self._imported_key(), lambda height, of: shown.update(height, height, of))
+        shown.close()
+        self._open.callback(self.wallet.close)
+        self.events.subscribe(self.wallet.handle)
+        self.pool.load()
+        self.events.subscribe(self.narrator.handle)
+        self.events.subscribe(self.miner.handle)
+        self._open.callback(self.miner.close)
+
+    def _imported_key(self) -> PrivateKey | None:
+        text = self.config.priv_key
+        if text is None:
+            return None
+        if len(text) == 64:
+            return PrivateKey.from_hex(text)
+        return key_from_wif(text, self.params.address.wif)
+
+    def run_imports(self) -> None:
+        """Import the block files of `-loadblock`, one after the other, until a stop is asked."""
+        for path in self.config.loadblock:
+            self._import(path)
+
+    def _import(self, path: Path) -> None:
+        shown = self._progress(f"importing {path.name}", "blocks")
+
+        def progress(so_far: ImportProgress) -> None:
+            shown.update(so_far.blocks, so_far.position, so_far.size)
+
+        def rejected(block_hash: str, error: ValidationError) -> None:
+            log.warning("block %s was refused: %s", block_hash, error)
+
+        with self.narrator.silence():
+            began = time.monotonic()
+            result = import_blocks(
+                path,
+                self.chain,
+                self.params,
+                progress=progress,
+                rejected=rejected,
+                should_stop=self._stopping.is_set,
+            )
+            with self.chain.lock:
+                self.chain.flush()
+        shown.close()
+        tip = self.chain.tip
+        log.info(
+            "imported %d blocks with %d transactions in %.1f s (%d refused, %d without parent); "
+            "the tip is %d, %s",
+            result.blocks,
+            result.transactions,
+            time.monotonic() - began,
+            result.rejected,
+            result.orphans,
+            tip.height,
+            tip.header.hash_hex,
+        )
+
+    def start_mining(self) -> None:
+        """Switch the background miner on if the configuration says so."""
+        if self.config.mine and not self.is_stopping:
+            self.miner.set_mining(True)
+
+
+def _inside(folder: Path | None, name: str) -> Path | None:
+    return None if folder is None else folder / name
