@@ -6,10 +6,19 @@ Importing this raises ImportError where one of the two is missing; `batch` then 
 import threading
 from collections.abc import Sequence
 
-from misocoin import _native
+from misocoin._native import (
+    close,
+    find_invalid,
+    finish,
+    make_library,
+    make_queue,
+    push,
+    serve,
+    skip,
+)
 from misocoin.crypto.coincurve_backend import native_addresses
 
-_LIBRARY = _native.make_library(native_addresses())
+_LIBRARY = make_library(native_addresses())
 
 Job = tuple[int, bytes, bytes, bytes]
 """A `batch.SignatureJob`: kind, public key, signature, digest."""
@@ -17,7 +26,7 @@ Job = tuple[int, bytes, bytes, bytes]
 
 def verify_batch(jobs: Sequence[Job]) -> list[int]:
     """As `batch.verify_batch`: one call, during which other threads may run Python."""
-    return _native.find_invalid(_LIBRARY, jobs)
+    return find_invalid(_LIBRARY, jobs)
 
 
 class VerifyQueue:
@@ -29,11 +38,11 @@ class VerifyQueue:
 
     def __init__(self, threads: int) -> None:
         """Serve the queue with `threads` threads besides the one that calls `finish`."""
-        self._queue = _native.make_queue(_LIBRARY)
+        self._queue = make_queue(_LIBRARY)
         # Daemons, as they hold nothing that must be put in order when the process ends.
         self._threads = [
             threading.Thread(
-                target=_native.serve, args=(self._queue,), name=f"verify-{number}", daemon=True
+                target=serve, args=(self._queue,), name=f"verify-{number}", daemon=True
             )
             for number in range(threads)
         ]
@@ -42,19 +51,19 @@ class VerifyQueue:
 
     def push(self, jobs: Sequence[Job]) -> None:
         """Append jobs; returns at once."""
-        _native.push(self._queue, jobs)
+        push(self._queue, jobs)
 
     def finish(self) -> list[int]:
         """Help until all is checked, empty the queue: indices, in order of `push`, of failures."""
-        return _native.finish(self._queue)
+        return finish(self._queue)
 
     def discard(self) -> None:
         """Empty the queue; only the jobs at hand are still checked."""
-        _native.skip(self._queue)
-        _native.finish(self._queue)
+        skip(self._queue)
+        finish(self._queue)
 
     def close(self) -> None:
         """Stop the threads after the job at hand."""
-        _native.close(self._queue)
+        close(self._queue)
         for thread in self._threads:
             thread.join()

@@ -507,6 +507,25 @@ def test_generated_keys_differ_and_sign():
                 sign(wrong)
 
 
+def test_generation_draws_again_where_the_number_is_no_secret(monkeypatch):
+    draws = iter([bytes(32), b"\xff" * 32, KEY.secret])
+    monkeypatch.setattr(keys.secrets, "token_bytes", lambda _size: next(draws))
+    assert PrivateKey.generate() == KEY
+
+
+@pytest.mark.parametrize("secret", [bytes(32), ORDER.to_bytes(32, "big")])
+def test_the_library_refuses_what_is_no_secret(secret):
+    backend = coincurve_backend
+    for call in (
+        lambda: backend.public_key_from_secret(secret, True),
+        lambda: backend.sign_ecdsa(secret, DIGEST),
+        lambda: backend.sign_recoverable(secret, DIGEST),
+        lambda: backend.sign_schnorr(secret, DIGEST, bytes(32)),
+    ):
+        with pytest.raises(ValueError, match="out of range"):
+            call()
+
+
 def test_public_key_in_form():
     uncompressed = keys.public_key_in_form(bytes.fromhex("02" + GENERATOR_X), compressed=False)
     assert uncompressed.hex() == "04" + GENERATOR_X + GENERATOR_Y

@@ -33,6 +33,14 @@ AeCYrG/OSWZWz6xIKbRNw+5ojeOhRANCAAT6EqhVGenVF+vonUIDehqyUQiRkkhQ
 eeibMKNhcQin1YRfs56nnVpHlvjNMwpSR3bvCIkYgh59MO10tXCkEH8v
 -----END PRIVATE KEY-----
 """
+BINARY_CURVE = """\
+-----BEGIN PRIVATE KEY-----
+MIGQAgEAMBAGByqGSM49AgEGBSuBBAAQBHkwdwIBAQQkAAYSJN004dFKeNMz/S0B
+N6m2L6qQQhgrxWzA5wTmnYuDHrVQoUwDSgAEAWF5QzmkmQR35oLgs42eqSRcOBnG
+xoxocWG0mAeVWkhGZljmAXvjV83xZUKekxQzu44hhq4m+qkTM90pr95hKbeNfhn7
+3lqi
+-----END PRIVATE KEY-----
+"""
 ED25519 = """\
 -----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEIOmv+77soTKvQ7q0rVuxSQ6w85lj/Q3HwkxDVnUBkdRU
@@ -93,6 +101,7 @@ def test_openssl_reads_what_is_written():
         ("-----BEGIN PRIVATE KEY-----\nA\n-----END PRIVATE KEY-----\n", "damaged"),
         (PKCS8[: len(PKCS8) // 2], "damaged"),
         (OTHER_CURVE, "another curve"),
+        (BINARY_CURVE, "another curve"),
         (ED25519, "another curve"),
         (EXPLICIT, "another kind"),
         (PKCS8.replace("PRIVATE", "ENCRYPTED PRIVATE"), "encrypted"),
