@@ -48,10 +48,6 @@ class BlockScripts:
             if error is not None:
                 raise _script_failure(error, digests.tx, index)
 
-    def abandon(self) -> None:
-        """Wait for what is under way and forget it."""
-        self._pool.wait()
-
 
 class ScriptChecks:
     """Checks scripts with `threads` threads; one block at a time."""
@@ -77,7 +73,7 @@ class ScriptChecks:
         try:
             yield scripts
         except BaseException:
-            scripts.abandon()
+            self._pool.discard()
             raise
         scripts.finish()
 

@@ -23,7 +23,7 @@ from misocoin.consensus.tx_rules import (
 from misocoin.errors import ParseError, ValidationError
 from misocoin.params import Params
 from misocoin.primitives.block import Block
-from misocoin.primitives.transaction import OutPoint, Transaction
+from misocoin.primitives.transaction import OutPoint, Transaction, outpoint
 from misocoin.script.script import is_unspendable
 
 BIP34_IMPLIES_BIP30_LIMIT = 1_983_702
@@ -92,8 +92,8 @@ def connect_block(
     consumed_set: set[OutPoint] = set()
     undo: list[tuple[Coin, ...]] = []
     fees = sigops = 0
-    for tx in block.transactions:
-        coinbase = tx.is_coinbase
+    for position, tx in enumerate(block.transactions):
+        coinbase = position == 0
         coins: list[Coin] = []
         if not coinbase:
             found = _spend(tx, created, consumed, consumed_set, fetch)
@@ -115,8 +115,9 @@ def connect_block(
             raise ValidationError("bad-blk-sigops", "too many sigops")
         if not coinbase and scripts is not None:
             scripts.add(tx, coins, flags)
+        txid = tx.txid
         for index, (value, script) in enumerate(tx.vout):
-            point = tx.outpoint(index)
+            point = outpoint(txid, index)
             if check_repeats and (point in created or fetch(point) is not None):
                 raise ValidationError("bad-txns-BIP30", "tried to overwrite transaction")
             if not is_unspendable(script):

@@ -39,6 +39,8 @@ SEQUENCE_LOCKTIME_MASK = 0x0000FFFF
 SEQUENCE_LOCKTIME_GRANULARITY = 9
 """A time lock's unit is 2**9 = 512 seconds (BIP68)."""
 
+_HASH160_OPCODE = b"\xa9"  # how every P2SH output begins
+
 
 def check_transaction(tx: Transaction, params: Params) -> None:
     """Check what can be seen in the transaction alone; raises ValidationError."""
@@ -161,8 +163,10 @@ def calculate_sigop_cost(tx: Transaction, coins: Sequence[Coin], flags: int) -> 
     if tx.is_coinbase:
         return cost
     for txin, coin in zip(tx.vin, coins, strict=True):
-        if flags & verify.P2SH:
-            cost += count_p2sh_sigops(txin.script_sig, coin.script_pubkey) * WITNESS_SCALE_FACTOR
-        if flags & verify.WITNESS:
-            cost += count_witness_sigops(txin.script_sig, coin.script_pubkey, txin.witness)
+        script = coin.script_pubkey
+        nested = script[:1] == _HASH160_OPCODE and flags & verify.P2SH
+        if nested:
+            cost += count_p2sh_sigops(txin.script_sig, script) * WITNESS_SCALE_FACTOR
+        if flags & verify.WITNESS and (nested or not txin.script_sig):
+            cost += count_witness_sigops(txin.script_sig, script, txin.witness)
     return cost
