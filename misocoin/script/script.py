@@ -97,7 +97,7 @@ def is_minimal_push(opcode: int, data: bytes) -> bool:
         return opcode == OP_PUSHDATA1
     if size <= 0xFFFF:
         return opcode == OP_PUSHDATA2
-    return True
+    return opcode == OP_PUSHDATA4
 
 
 def is_push_only(script: bytes) -> bool:

@@ -109,7 +109,7 @@ class TestPushes:
     def test_push_minimal(self, data, script):
         assert push_minimal(bytes.fromhex(data)).hex() == script
 
-    @pytest.mark.parametrize("size", [0, 1, 75, 76, 255, 256, 520])
+    @pytest.mark.parametrize("size", [0, 1, 75, 76, 255, 256, 65535, 65536])
     def test_only_one_form_is_minimal(self, size):
         data = b"\x20" * size
         minimal = [opcode for opcode in range(79) if is_minimal_push(opcode, data)]
