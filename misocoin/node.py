@@ -20,17 +20,29 @@ from misocoin.chain.pool import TransactionPool
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.chain.state import ChainOptions, ChainState
 from misocoin.chain.template import TemplateOptions
+from misocoin.chain.verify import Verification, verify_chain
 from misocoin.config import Config
 from misocoin.crypto.batch import SignatureCache
 from misocoin.crypto.keys import PrivateKey
 from misocoin.crypto.wif import key_from_wif
 from misocoin.errors import ValidationError
-from misocoin.mining.miner import Miner
+from misocoin.mining.miner import Miner, generate_blocks
 from misocoin.narrator import Narrator
 from misocoin.params import Params, params_by_name
 from misocoin.policy.feerate import FeeRate
 from misocoin.policy.settings import MempoolLimits, RelayPolicy
+from misocoin.pow.engine import StopFlag
 from misocoin.pow.engines import select_engine
+from misocoin.primitives.transaction import Transaction
+from misocoin.rpc.declare import Method, methods_of
+from misocoin.rpc.help import HelpMethods
+from misocoin.rpc.methods.chain import ChainMethods
+from misocoin.rpc.methods.control import ControlMethods
+from misocoin.rpc.methods.mining import MiningMethods
+from misocoin.rpc.methods.transactions import TransactionMethods
+from misocoin.rpc.methods.wallet import WalletMethods
+from misocoin.rpc.registry import Registry
+from misocoin.rpc.server import NodeServer
 from misocoin.store.folder import DataFolder
 from misocoin.store.store import Store
 from misocoin.wallet.store import WalletStore
@@ -66,6 +78,7 @@ class Node:
         self.started_at = time.monotonic()
         self._progress = progress
         self._stopping = threading.Event()
+        self._stop_search = StopFlag()
         self._open = ExitStack()
 
     # -- life ---------------------------------------------------------------------------------
@@ -74,14 +87,17 @@ class Node:
         """Build and start everything; raises MisocoinError where something cannot be used."""
         gc.set_threshold(GC_THRESHOLD, 20, 50)
         try:
+            self._listen()
             self._build()
             self._load()
+            self.server.open(Registry(self._methods()))
         except BaseException:
             self._open.close()
             raise
 
     def request_stop(self) -> None:
         """Have `wait` return; may be called from anywhere, also from a signal handler."""
+        self._stop_search.set()
         self._stopping.set()
 
     @property
@@ -94,17 +110,35 @@ class Node:
         self._stopping.wait()
 
     def stop(self) -> None:
-        """Stop everything, last started first; what is in memory goes to disk."""
-        self._stopping.set()
+        """Stop serving, then everything else, last started first; memory goes to disk."""
+        self.request_stop()
+        self.server.stop()
         self._open.close()
 
     # -- parts --------------------------------------------------------------------------------
 
+    def _listen(self) -> None:
+        """Take the data folder and the port; from now on callers hear that the node starts."""
+        config = self.config
+        if config.data_folder is not None:
+            self._open.callback(DataFolder(config.data_folder).close)
+        self._control = ControlMethods(self.request_stop, self.started_at)
+        credentials = None
+        if config.rpcuser is not None and config.rpcpassword is not None:
+            credentials = (config.rpcuser, config.rpcpassword)
+        self.server = NodeServer(
+            config.host,
+            config.port,
+            config.cookie_file,
+            methods_of(self._control),
+            credentials,
+        )
+        self.server.start()
+        self._open.callback(self.server.stop)
+
     def _build(self) -> None:
         config, params = self.config, self.params
         folder = config.data_folder
-        if folder is not None:
-            self._open.callback(DataFolder(folder).close)
         store = Store(_inside(folder, CHAIN_FILE), params.genesis.hash)
         self._open.callback(store.close)
         signatures = SignatureCache()
@@ -150,6 +184,38 @@ class Node:
         self.events.subscribe(self.narrator.handle)
         self.events.subscribe(self.miner.handle)
         self._open.callback(self.miner.close)
+
+    def _methods(self) -> list[Method]:
+        """Every RPC method, bound to the parts it speaks for."""
+        chain, pool, wallet = self.chain, self.pool, self.wallet
+        groups = (
+            ChainMethods(chain, pool.mempool, self._verify_chain),
+            TransactionMethods(chain, pool, self._find_own),
+            MiningMethods(chain, self.miner, self._generate, lambda: wallet.script),
+            WalletMethods(chain, pool, wallet),
+            self._control,
+        )
+        methods = [each for group in groups for each in methods_of(group)]
+        help_methods = HelpMethods({each.name: each for each in methods})
+        return [*methods, *methods_of(help_methods)]
+
+    def _verify_chain(self) -> Verification:
+        scripts = ScriptChecks(self.config.signature_threads or None)
+        try:
+            return verify_chain(self.chain, scripts)
+        finally:
+            scripts.close()
+
+    def _find_own(self, txid: bytes) -> tuple[Transaction, bytes | None] | None:
+        entry = self.wallet.find(txid)
+        return None if entry is None else (entry.tx, entry.block_hash)
+
+    def _generate(self, count: int, script: bytes) -> list[bytes]:
+        options = self.template_options
+        mempool = self.pool.mempool
+        return generate_blocks(
+            self.chain, mempool, self.engine, script, count, options, self._stop_search
+        )
 
     def _imported_key(self) -> PrivateKey | None:
         text = self.config.priv_key

@@ -17,6 +17,9 @@ class CoinStore(Protocol):
     def get_coins(self, points: Collection[OutPoint]) -> dict[OutPoint, Coin]:
         """The coins among `points`."""
 
+    def find_coins(self, script: bytes) -> dict[OutPoint, Coin]:
+        """The coins that an output script locks."""
+
     def flush_coins(
         self, tip: bytes, gone: Collection[OutPoint], new: Mapping[OutPoint, Coin]
     ) -> None:
@@ -72,6 +75,16 @@ class CoinCache:
                 coin = self._clean.get(point)
             if coin is not None:
                 found[point] = coin
+        return found
+
+    def find_by_script(self, script: bytes) -> dict[OutPoint, Coin]:
+        """The coins that an output script locks; looks through all of them."""
+        found = {
+            point: coin
+            for point, coin in self._store.find_coins(script).items()
+            if point not in self._gone
+        }
+        found.update({p: coin for p, coin in self._new.items() if coin.script_pubkey == script})
         return found
 
     def apply(self, removed: Iterable[OutPoint], added: Mapping[OutPoint, Coin]) -> None:

@@ -11,6 +11,8 @@ from misocoin.chain.events import (
 from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_entry import MempoolChange, MempoolEntry, RemovalReason
 from misocoin.chain.state import ChainState
+from misocoin.consensus.tx_rules import MAX_BLOCK_WEIGHT, WITNESS_SCALE_FACTOR
+from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import Transaction
 
@@ -39,6 +41,26 @@ class TransactionPool:
             change = self.mempool.accept(tx, self._chain.now())
             self._publish(change)
             return change.added[-1]
+
+    def fee_rate(self) -> FeeRate:
+        """A rate at which a transaction should be in the next block or the one after it.
+
+        The minimum while all that waits fits one block, else what the last to fit pays and a
+        tenth more. To be called under the chain's lock.
+        """
+        least = self.mempool.min_feerate(self._chain.now())
+        if self.mempool.info(self._chain.now()).vsize * WITNESS_SCALE_FACTOR < MAX_BLOCK_WEIGHT:
+            return least
+        room = MAX_BLOCK_WEIGHT
+        rates = sorted(
+            ((entry.ancestor_feerate, entry.tx.weight) for entry in self.mempool.entries()),
+            reverse=True,
+        )
+        for rate, weight in rates:
+            room -= weight
+            if room < 0:
+                return FeeRate(max(least, rate * 11 // 10))
+        return least
 
     def handle(self, event: Event) -> None:
         """Follow the chain; called under its lock."""

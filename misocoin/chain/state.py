@@ -176,6 +176,14 @@ class ChainState:
         with self.lock:
             return self._coins.get_many(points)
 
+    def coins_of(self, script: bytes) -> dict[OutPoint, Coin]:
+        """The unspent coins that an output script locks, as of the tip.
+
+        Looks through all coins: there is no index by script.
+        """
+        with self.lock:
+            return self._coins.find_by_script(script)
+
     def iterate_coins(self) -> Iterator[tuple[OutPoint, Coin]]:
         """All coins as of the last flush, by outpoint."""
         return self._store.iterate_coins()

@@ -242,6 +242,18 @@ class Store:
                     found[point] = Coin(value, script, height, coinbase == 1)
         return found
 
+    def find_coins(self, script: bytes) -> dict[OutPoint, Coin]:
+        """The coins as of the flushed tip that an output script locks; reads the whole table."""
+        with self._lock, _store_errors():
+            rows = self._writer.exec_driver_sql(
+                "SELECT outpoint, value, script, height, coinbase FROM coins WHERE script = ?",
+                (script,),
+            ).fetchall()
+        return {
+            OutPoint(point): Coin(value, held, height, coinbase == 1)
+            for point, value, held, height, coinbase in rows
+        }
+
     def iterate_coins(self) -> Iterator[tuple[OutPoint, Coin]]:
         """All coins as of the flushed tip, by outpoint."""
         with self._read() as connection:

@@ -94,7 +94,7 @@ class Wallet:
         self._key_path = key_path
         self._keys: list[PrivateKey] = []
         self._ring = KeyRing.build(())
-        self._scripts: set[bytes] = set()
+        self._scripts: dict[bytes, PrivateKey] = {}
         self._ledger = Ledger(self._scripts.__contains__)
         self._unsaved_blocks = 0
 
@@ -138,7 +138,8 @@ class Wallet:
         for key in keys:
             key_hash = hash160(key.public_key)
             segwit = p2wpkh_script(key_hash)
-            self._scripts |= {segwit, p2pkh_script(key_hash), p2sh_script(hash160(segwit))}
+            for script in (segwit, p2pkh_script(key_hash), p2sh_script(hash160(segwit))):
+                self._scripts[script] = key
 
     @property
     def script(self) -> bytes:
@@ -154,6 +155,18 @@ class Wallet:
         """One address for each key, in the order in which they were made."""
         with self._chain.lock:
             return [self._address(key) for key in self._keys]
+
+    def balances_by_address(self) -> dict[str, int]:
+        """Base units confirmed for each address, in the order in which they were made.
+
+        What lies on another form of the same key's address counts to it.
+        """
+        with self._chain.lock:
+            held = dict.fromkeys(self.addresses(), 0)
+            for coin in self._ledger.coins():
+                if coin.height != UNCONFIRMED:
+                    held[self._address(self._scripts[coin.script_pubkey])] += coin.value
+            return held
 
     def _address(self, key: PrivateKey) -> str:
         script = p2wpkh_script(hash160(key.public_key))
