@@ -23,8 +23,10 @@ COIN = 100_000_000
 """Base units in one coin (Bitcoin's `COIN`)."""
 
 DECIMALS = 8
+"""Digits behind the point of an amount in coins."""
 
-_AMOUNT = re.compile(r"(-?)(\d{1,12})(?:\.(\d+))?", re.ASCII)
+_WHOLE_DIGITS = 12
+_AMOUNT = re.compile(rf"(-?)(\d{{1,{_WHOLE_DIGITS}}})(?:\.(\d+))?", re.ASCII)
 
 
 def sats_from_text(text: str) -> Sats:
@@ -54,6 +56,8 @@ def sats_from_json(value: object) -> Sats:
     if isinstance(value, str):
         return sats_from_text(value)
     if isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) >= 10**_WHOLE_DIGITS:  # Python refuses to write out very long integers
+            raise AmountError("the amount is too large")
         return sats_from_text(str(value))
     if isinstance(value, float):
         return sats_from_text(format(Decimal(repr(value)), "f"))

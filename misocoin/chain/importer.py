@@ -105,9 +105,7 @@ class _Import:
         self._position = 0
 
     def run(self) -> ImportResult:
-        while (found := self._next_frame()) is not None:
-            if self._should_stop():
-                break
+        while not self._should_stop() and (found := self._next_frame()) is not None:
             self._take(*found)
         orphans = sum(len(places) for places in self._orphans.values())
         return ImportResult(self._blocks, self._transactions, self._failed, orphans)
@@ -129,7 +127,7 @@ class _Import:
     def _take(self, start: int, end: int) -> None:
         """Take the block at these offsets and all that waited for it."""
         ready = [(start, end)]
-        while ready:
+        while ready and not self._should_stop():
             begin, stop = ready.pop()
             raw = self._data[begin:stop]
             try:

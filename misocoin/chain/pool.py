@@ -66,16 +66,26 @@ class TransactionPool:
         """Follow the chain; called under its lock."""
         match event:
             case BlockConnected(_, block):
-                # An empty mempool has nothing to follow: a first sync keeps no blocks here.
-                if self._disconnected or len(self.mempool):
-                    self._connected.append(block)
+                self._note_connected(block)
             case BlockDisconnected(_, block):
-                self._disconnected.insert(0, block)
+                # A branch that fails half-way is taken back: the mempool never hears of it.
+                if self._connected and self._connected[-1].hash == block.hash:
+                    self._connected.pop()
+                else:
+                    self._disconnected.insert(0, block)
             case TipChanged():
                 gone, come = self._disconnected, self._connected
                 self._disconnected, self._connected = [], []
                 if gone or come:
                     self._publish(self.mempool.chain_changed(gone, come, self._chain.now()))
+
+    def _note_connected(self, block: Block) -> None:
+        gone = self._disconnected
+        if gone and not self._connected and gone[0].hash == block.hash:
+            gone.pop(0)  # back again
+        elif gone or len(self.mempool):
+            # An empty mempool has nothing to follow: a first sync keeps no blocks here.
+            self._connected.append(block)
 
     def _publish(self, change: MempoolChange) -> None:
         events = self._chain.events

@@ -87,11 +87,6 @@ def fork_point(one: HeaderNode, other: HeaderNode) -> HeaderNode:
     return one
 
 
-def median_time_past_at(tip: HeaderNode, height: int) -> int:
-    """Median time past of the block at `height` on the branch of `tip`."""
-    return tip.ancestor(height).median_time_past
-
-
 def next_bits(parent: HeaderNode, params: Params) -> int:
     """The bits that a child of `parent` must carry."""
     reference = parent.ancestor(reference_height(parent.height, params))

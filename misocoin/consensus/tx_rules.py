@@ -40,6 +40,7 @@ SEQUENCE_LOCKTIME_GRANULARITY = 9
 """A time lock's unit is 2**9 = 512 seconds (BIP68)."""
 
 _HASH160_OPCODE = b"\xa9"  # how every P2SH output begins
+_LAST_VERSION_OPCODE = b"\x60"  # OP_16: how witness programs begin at most
 
 
 def check_transaction(tx: Transaction, params: Params) -> None:
@@ -127,11 +128,11 @@ def check_inputs(
     `coins` are in order of the inputs, None where unknown or spent; `height` is that of the
     block the transaction would stand in. Raises MissingInputsError or ValidationError.
     """
+    found = [coin for coin in coins if coin is not None]
+    if len(found) != len(coins):
+        raise MissingInputsError("bad-txns-inputs-missingorspent")
     total = 0
-    for coin in coins:
-        if coin is None:
-            raise MissingInputsError("bad-txns-inputs-missingorspent")
-        value, _, coin_height, is_coinbase = coin
+    for value, _, coin_height, is_coinbase in found:
         if is_coinbase and height - coin_height < params.coinbase_maturity:
             raise ValidationError(
                 "bad-txns-premature-spend-of-coinbase",
@@ -167,6 +168,6 @@ def calculate_sigop_cost(tx: Transaction, coins: Sequence[Coin], flags: int) -> 
         nested = script[:1] == _HASH160_OPCODE and flags & verify.P2SH
         if nested:
             cost += count_p2sh_sigops(txin.script_sig, script) * WITNESS_SCALE_FACTOR
-        if flags & verify.WITNESS and (nested or not txin.script_sig):
+        if flags & verify.WITNESS and (nested or script[:1] <= _LAST_VERSION_OPCODE):
             cost += count_witness_sigops(txin.script_sig, script, txin.witness)
     return cost
