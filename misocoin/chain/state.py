@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from misocoin.chain.candidates import Candidates
 from misocoin.chain.coins import CoinCache
 from misocoin.chain.events import BlockConnected, BlockDisconnected, EventBus, TipChanged
 from misocoin.chain.script_checks import ScriptChecks
@@ -23,7 +24,7 @@ from misocoin.consensus.connect import (
     undone_coins,
 )
 from misocoin.consensus.tree import HeaderNode, HeaderTree, fork_point
-from misocoin.errors import NotFoundError, StoreError, ValidationError
+from misocoin.errors import NotFoundError, ParseError, StoreError, ValidationError
 from misocoin.params import Params
 from misocoin.primitives.block import Block, BlockHeader, block_from_bytes, header_from_bytes
 from misocoin.primitives.transaction import OutPoint
@@ -92,11 +93,7 @@ class ChainState:
             genesis.hash: BlockStatus.DATA | BlockStatus.CONNECTED
         }
         self._tx_count: dict[bytes, int] = {genesis.hash: 1}
-        # Order in which bodies came, of those whose ancestors' bodies are all known.
-        self._arrival: dict[bytes, int] = {genesis.hash: 0}
-        self._next_arrival = 1
-        self._waiting: dict[bytes, list[HeaderNode]] = {}  # parent's hash -> bodies without it
-        self._candidates: set[HeaderNode] = {genesis}
+        self._candidates = Candidates(genesis, self._is_failed)
         self._unsaved: list[tuple[bytes, bytes]] = []  # headers not in the store yet
 
     # -- reading ------------------------------------------------------------------------------
@@ -123,6 +120,9 @@ class ChainState:
     def status(self, node: HeaderNode) -> BlockStatus:
         """What is known about the block beyond its header."""
         return self._status.get(node.hash, BlockStatus.NONE)
+
+    def _is_failed(self, node: HeaderNode) -> bool:
+        return bool(self.status(node) & BlockStatus.FAILED)
 
     def tx_count(self, node: HeaderNode) -> int:
         """How many transactions the block holds; 0 while its body is unknown."""
@@ -156,20 +156,33 @@ class ChainState:
         return data
 
     def get_block(self, node: HeaderNode) -> Block:
-        """The block; raises NotFoundError where only its header is known."""
-        return block_from_bytes(self.get_block_bytes(node))
+        """The block; raises NotFoundError where only its header is known.
+
+        Raises StoreError where the stored bytes are not of that block.
+        """
+        try:
+            block = block_from_bytes(self.get_block_bytes(node))
+        except ParseError as error:
+            raise StoreError(f"{_name(node)} is damaged on disk: {error}") from error
+        if block.hash != node.hash:
+            raise StoreError(f"{_name(node)} is damaged on disk: its header is another")
+        return block
 
     def get_undo(self, node: HeaderNode) -> tuple[tuple[Coin, ...], ...]:
         """The coins a block's transactions spent, its coinbase left out.
 
-        Raises NotFoundError for a block that was never part of the active chain.
+        Raises NotFoundError for a block that was never part of the active chain, StoreError
+        where the stored bytes are damaged.
         """
         if node.parent is None:
             return ()
         data = self._store.get_undo(node.hash)
         if data is None:
             raise NotFoundError("Undo data not available (the block was never connected)")
-        return undo_from_bytes(data)
+        try:
+            return undo_from_bytes(data)
+        except ParseError as error:
+            raise StoreError(f"the undo data of {_name(node)} is damaged: {error}") from error
 
     def get_coins(self, points: Collection[OutPoint]) -> dict[OutPoint, Coin]:
         """The unspent coins among `points` as of the tip."""
@@ -219,12 +232,16 @@ class ChainState:
             coins_tip = self._store.get_meta("coins_tip")
             if coins_tip is not None:
                 node = self.tree.get(coins_tip)
-                if node is None or not self.status(node) & BlockStatus.CONNECTED:
+                if (
+                    node is None
+                    or not self.status(node) & BlockStatus.CONNECTED
+                    or not self._candidates.is_linked(node)
+                ):
                     raise StoreError("the coins stand for a block that is not in the store")
                 self._tip = node
             last = None if active is None else self.tree.get(active)
-            if last is not None and last.hash in self._arrival:
-                self._arrival[last.hash] = -1  # of equal work, the one we were at before
+            if last is not None and self._candidates.is_linked(last):
+                self._candidates.prefer(last)  # of equal work, the one we were at before
             if self.options.txindex and self._store.get_meta("txindex") is None:
                 self._build_txindex(progress)
             elif not self.options.txindex:
@@ -235,15 +252,17 @@ class ChainState:
         status = row.status
         try:
             node = self.tree.add(header_from_bytes(row.header), now=None)
-        except ValidationError as error:
-            raise StoreError("the store's header tree has a hole") from error
-        if node.parent is not None and self.status(node.parent) & BlockStatus.FAILED:
+        except (ParseError, ValidationError) as error:
+            raise StoreError(f"the store's header tree is damaged: {error}") from error
+        if node.hash != row.hash:
+            raise StoreError(f"the header of {_name(node)} is damaged on disk")
+        if node.parent is not None and self._is_failed(node.parent):
             status |= BlockStatus.FAILED
         self._status[node.hash] = status
         self._note_header(node)
         if status & BlockStatus.DATA:
             self._tx_count[node.hash] = row.tx_count
-            self._link(node)
+            self._candidates.link(node)
 
     def _build_txindex(self, progress: Callable[[int, int], None]) -> None:
         changes = Changes(meta={"txindex": b"\x01"})
@@ -292,20 +311,17 @@ class ChainState:
         if node is None:
             check_header(header, self.params)
             parent = self.tree.get(header.prev_hash)
-            if parent is not None and self.status(parent) & BlockStatus.FAILED:
+            if parent is not None and self._is_failed(parent):
                 raise ValidationError("bad-prevblk", "the parent is invalid")
             node = self.tree.add(header, self.now())
             self._unsaved.append((node.hash, header.serialize()))
             self._note_header(node)
-        elif self.status(node) & BlockStatus.FAILED:
+        elif self._is_failed(node):
             raise ValidationError("duplicate-invalid", "the block is known to be invalid")
         return node
 
     def _note_header(self, node: HeaderNode) -> None:
-        if (
-            node.chain_work > self._best_header.chain_work
-            and not self.status(node) & BlockStatus.FAILED
-        ):
+        if node.chain_work > self._best_header.chain_work and not self._is_failed(node):
             self._best_header = node
 
     # -- blocks -------------------------------------------------------------------------------
@@ -334,44 +350,16 @@ class ChainState:
             if parent is self._tip:
                 self._extend(node, block, raw)
             else:
-                self._status[node.hash] = BlockStatus.DATA
-                self._tx_count[node.hash] = len(block.transactions)
                 changes = Changes(bodies=[(node.hash, raw)])
                 changes.statuses[node.hash] = (BlockStatus.DATA, len(block.transactions))
                 self._save(changes)
-                self._link(node)
+                self._status[node.hash] = BlockStatus.DATA
+                self._tx_count[node.hash] = len(block.transactions)
+                self._candidates.link(node)
                 failure = self._activate_best()
-                if failure is not None and self.status(node) & BlockStatus.FAILED:
+                if failure is not None and self._is_failed(node):
                     raise failure
             return BlockResult(node, is_new=True, in_chain=self.is_active(node))
-
-    def _link(self, node: HeaderNode) -> None:
-        """Note that the body of `node` is stored; it may complete branches that waited for it."""
-        parent = node.parent
-        if parent is not None and parent.hash not in self._arrival:
-            self._waiting.setdefault(parent.hash, []).append(node)
-            return
-        ready = [node]
-        while ready:
-            linked = ready.pop()
-            self._note_arrival(linked)
-            if not self.status(linked) & BlockStatus.FAILED:
-                self._candidates.add(linked)
-            ready += self._waiting.pop(linked.hash, [])
-
-    def _note_arrival(self, node: HeaderNode) -> None:
-        self._arrival[node.hash] = self._next_arrival
-        self._next_arrival += 1
-
-    def _best_candidate(self) -> HeaderNode:
-        best = self._tip
-        arrivals = self._arrival
-        for node in self._candidates:
-            if node.chain_work > best.chain_work or (
-                node.chain_work == best.chain_work and arrivals[node.hash] < arrivals[best.hash]
-            ):
-                best = node
-        return best
 
     def _extend(self, node: HeaderNode, block: Block, raw: bytes) -> None:
         """Connect a block to the tip and store it: one commit for all of it."""
@@ -381,14 +369,9 @@ class ChainState:
         except ValidationError:
             self._condemn(node)
             raise
-        self._note_arrival(node)
-        self._candidates.add(node)
-        waiting = self._waiting.pop(node.hash, [])
-        for child in waiting:
-            self._link(child)
+        self._candidates.link(node)
         self._tip_moved(old, old)
-        if waiting:
-            self._activate_best()
+        self._activate_best()  # bodies may have waited for this one
 
     def _activate_best(
         self, progress: Callable[[int, int], None] = lambda _done, _all: None
@@ -396,14 +379,14 @@ class ChainState:
         """Walk to the candidate with the most work; returns the last broken rule on the way."""
         failure: ValidationError | None = None
         old = self._tip
-        while (best := self._best_candidate()) is not self._tip:
+        while (best := self._candidates.best(self._tip)) is not self._tip:
             fork = fork_point(self._tip, best)
             while self._tip is not fork:
                 self._disconnect_tip()
             for height in range(fork.height + 1, best.height + 1):
                 node = best.ancestor(height)
                 try:
-                    self._connect(node, self.get_block(node), None)
+                    self._connect(node, self._checked_block(node), None)
                 except ValidationError as error:
                     failure = error
                     self._condemn(node)
@@ -414,8 +397,7 @@ class ChainState:
         return failure
 
     def _tip_moved(self, old: HeaderNode, fork: HeaderNode) -> None:
-        work = self._tip.chain_work
-        self._candidates = {node for node in self._candidates if node.chain_work >= work}
+        self._candidates.prune(self._tip.chain_work)
         with self._tip_changed:
             self._tip_changed.notify_all()
         self.events.publish(TipChanged(old, self._tip, fork))
@@ -457,12 +439,28 @@ class ChainState:
         with self._scripts.collect() as sink:
             return connect_block(block, node, self._coins.get, sink, self.params)
 
+    def _checked_block(self, node: HeaderNode) -> Block:
+        """A block from the store, its checks repeated: what fails them now is the disk's fault."""
+        parent = node.parent
+        if parent is None:
+            raise StoreError("genesis needs no connection")
+        try:
+            block = self.get_block(node)
+            check_block(block, self.params)
+            check_block_context(block, node.height, parent.median_time_past, self.params)
+        except (NotFoundError, ValidationError) as error:
+            raise StoreError(f"{_name(node)} is damaged on disk: {error}") from error
+        return block
+
     def _disconnect_tip(self) -> None:
         node = self._tip
         if node.parent is None:
             raise StoreError("genesis cannot be disconnected")
-        block = self.get_block(node)
-        removed, restored = undone_coins(block, self.get_undo(node))
+        try:
+            block = self.get_block(node)
+            removed, restored = undone_coins(block, self.get_undo(node))
+        except (NotFoundError, ValueError) as error:
+            raise StoreError(f"{_name(node)} cannot be undone: {error}") from error
         self._save(Changes(meta={"active_tip": node.parent.hash}))
         self._coins.apply(removed, restored)
         self._tip = node.parent
@@ -482,3 +480,7 @@ class ChainState:
             self._best_header = self.tree.genesis
             for other in self.tree:
                 self._note_header(other)
+
+
+def _name(node: HeaderNode) -> str:
+    return f"block {node.height} ({node.header.hash_hex})"

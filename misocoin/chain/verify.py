@@ -13,7 +13,7 @@ from misocoin.consensus.block_rules import (
 from misocoin.consensus.coins import Coin
 from misocoin.consensus.connect import connect_block, serialize_undo
 from misocoin.consensus.tree import HeaderNode, header_context
-from misocoin.errors import StoreError, ValidationError
+from misocoin.errors import NotFoundError, StoreError, ValidationError
 from misocoin.primitives.transaction import OutPoint
 
 
@@ -38,8 +38,9 @@ def verify_chain(
 ) -> Verification:
     """Check every block from genesis anew, scripts included, and compare all that is stored.
 
-    The chain may grow meanwhile; what comes is replayed as well. Raises StoreError where
-    something stored is not what the blocks make, with the first difference.
+    The chain may grow meanwhile; what comes is replayed as well. `scripts` must not be the
+    chain's own, which serves one block at a time. Raises StoreError where something stored is
+    not what the blocks make, with the first difference.
     """
     replay = _Replay(chain, scripts)
     while True:
@@ -80,12 +81,13 @@ class _Replay:
 
     def _replay(self, node: HeaderNode) -> None:
         chain = self._chain
-        block = chain.get_block(node)
         where = f"block {node.height} ({node.header.hash_hex})"
-        if block.hash != node.hash or node.parent is None:
-            raise StoreError(f"{where}: the stored body is of another block")
         parent = node.parent
+        if parent is None:
+            raise StoreError(f"{where} has no parent")
         try:
+            block = chain.get_block(node)
+            undo = chain.get_undo(node)
             # The clock says nothing about a block that was accepted once: its own time serves.
             now = node.header.time
             check_header_context(
@@ -95,9 +97,9 @@ class _Replay:
             check_block_context(block, node.height, parent.median_time_past, chain.params)
             with self._scripts.collect(use_cache=False) as sink:
                 result = connect_block(block, node, self.coins.get, sink, chain.params)
-        except ValidationError as error:
+        except (NotFoundError, ValidationError) as error:
             raise StoreError(f"{where}: {error}") from error
-        if serialize_undo(result.spent) != serialize_undo(chain.get_undo(node)):
+        if serialize_undo(result.spent) != serialize_undo(undo):
             raise StoreError(f"{where}: the undo data is not what the block spends")
         for point in result.consumed:
             del self.coins[point]

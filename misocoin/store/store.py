@@ -13,7 +13,7 @@ from enum import IntFlag
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -45,6 +45,8 @@ class BlockStatus(IntFlag):
 class StoredHeader(NamedTuple):
     """A row of the header tree."""
 
+    hash: bytes
+    """As it was when the header was stored."""
     header: bytes
     """80 bytes."""
     status: BlockStatus
@@ -111,21 +113,25 @@ class Store:
     def __init__(self, path: Path | None, genesis_hash: bytes) -> None:
         self._memory = path is None
         self._lock = threading.RLock()
-        where = "sqlite://" if path is None else f"sqlite:///{path}"
+        if path is None:
+            self._engine = create_engine(
+                "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+            )
+        else:
+            where = URL.create("sqlite", database=str(path))  # any name, also one with "?" in it
+            self._engine = create_engine(
+                where, connect_args={"check_same_thread": False}, pool_size=8
+            )
+        event.listen(self._engine, "connect", _prepare_connection)
         with _store_errors():
-            if path is None:
-                self._engine = create_engine(
-                    where, poolclass=StaticPool, connect_args={"check_same_thread": False}
-                )
-            else:
-                self._engine = create_engine(
-                    where, connect_args={"check_same_thread": False}, pool_size=8
-                )
-            event.listen(self._engine, "connect", _prepare_connection)
             self._writer = self._engine.connect()
-            schema.metadata.create_all(self._writer)
-            self._writer.commit()
-        self._check_identity(genesis_hash)
+        try:
+            with self._write() as connection:
+                schema.metadata.create_all(connection)
+            self._check_identity(genesis_hash)
+        except BaseException:
+            self.close()
+            raise
 
     def _check_identity(self, genesis_hash: bytes) -> None:
         version = schema.SCHEMA_VERSION.to_bytes(4, "little")
@@ -137,7 +143,6 @@ class Store:
             if found is None:
                 self.set_meta(key, value)
             elif found != value:
-                self.close()
                 raise StoreError(f"the data folder {what}")
 
     def close(self) -> None:
@@ -192,10 +197,10 @@ class Store:
         """All headers but genesis, in order of arrival, so parents before children."""
         with self._read() as connection:
             rows = connection.exec_driver_sql(
-                "SELECT header, status, tx_count FROM headers ORDER BY id"
+                "SELECT hash, header, status, tx_count FROM headers ORDER BY id"
             )
-            for header, status, tx_count in rows:
-                yield StoredHeader(bytes(header), BlockStatus(status), tx_count)
+            for block_hash, header, status, tx_count in rows:
+                yield StoredHeader(block_hash, header, BlockStatus(status), tx_count)
 
     def apply(self, changes: "Changes") -> None:
         """Write all of `changes` in one transaction."""
@@ -303,14 +308,18 @@ def _set_meta(connection: Connection, key: str, value: bytes) -> None:
 
 def _prepare_connection(connection: sqlite3.Connection, _record: object) -> None:
     # FULL: what was acknowledged survives a power cut, too; it costs 0.3 ms a commit.
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        f"cache_size = -{CACHE_KIB}",
-        "temp_store = MEMORY",
-        "busy_timeout = 10000",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            f"cache_size = -{CACHE_KIB}",
+            "temp_store = MEMORY",
+            "busy_timeout = 10000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()  # nobody else knows of it
+        raise
 
 
 @contextmanager
