@@ -8,6 +8,7 @@ gives the same answers as `verify_input` everywhere.
 from misocoin.crypto.batch import SignatureJob
 from misocoin.script.checker import DeferredChecker, TransactionChecker, ValidSignatures
 from misocoin.script.interpreter import verify_script
+from misocoin.script.keyhash import key_hash_job
 from misocoin.script.result import ScriptError
 from misocoin.script.sighash import TxDigests
 
@@ -34,6 +35,9 @@ def check_input_deferred(
     The input holds if all jobs verify (there may be none). If one fails, ask `verify_input`: the
     input may hold nevertheless. An error is final.
     """
+    job = key_hash_job(digests, index, flags)
+    if job is not None:
+        return () if cache is not None and cache.contains(job) else (job,)
     txin = digests.tx.vin[index]
     checker = DeferredChecker(digests, index, cache)
     error = verify_script(
