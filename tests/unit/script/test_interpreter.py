@@ -40,6 +40,7 @@ HUNDRED = "NOP " * 100
         ("1", "0 IF VERIF ENDIF", "BAD_OPCODE"),
         ("1", "0 IF VER RESERVED RESERVED1 RESERVED2 0xba 0xbb 0xff ENDIF", "OK"),
         ("1", "VER", "BAD_OPCODE"),
+        ("", "VER", "BAD_OPCODE"),
         ("1", "RESERVED", "BAD_OPCODE"),
         ("1", "0xba", "BAD_OPCODE"),
         ("1", "0x02 0x01", "BAD_OPCODE"),

@@ -143,6 +143,10 @@ class TestOpSuccess:
     def test_not_behind_a_push_that_is_cut_off(self):
         assert error_of(leaf_spend(Leaf(b"\x51\x02\x50"))) == "BAD_OPCODE"
 
+    def test_a_push_that_is_cut_off_fails_before_anything_runs(self):
+        assert error_of(leaf_spend(Leaf(b"\x6a\x4c"))) == "BAD_OPCODE"
+        assert error_of(leaf_spend(Leaf(b"\x4c"), *[b""] * 1001)) == "BAD_OPCODE"
+
     @pytest.mark.parametrize("opcode", [0x65, 0x66, 0xFF])
     def test_opcodes_without_meaning_still_fail(self, opcode):
         assert error_of(leaf_spend(Leaf(bytes((opcode,))))) == "BAD_OPCODE"
