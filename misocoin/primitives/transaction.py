@@ -8,7 +8,7 @@ of every map from outpoints to coins.
 from collections.abc import Iterable
 from struct import Struct
 from struct import error as struct_error
-from typing import NamedTuple, NewType
+from typing import Any, NamedTuple, NewType
 
 from misocoin.codec import MAX_COMPACT_SIZE, compact_size, var_bytes
 from misocoin.crypto.hashes import sha256d
@@ -23,14 +23,19 @@ NULL_OUTPOINT = OutPoint(bytes(32) + b"\xff\xff\xff\xff")
 SEQUENCE_FINAL = 0xFFFFFFFF
 """An input's sequence that switches off lock times for it."""
 
+# Struct's methods answer Any: what they make needs no call of a NewType, which costs on hot paths.
+_OUTPOINT: Any = Struct("<32sI")
+_TXIN_START = Struct("<36sB")
 _TXOUT = Struct("<q")
+_TXOUT_START = Struct("<qB")
 _UINT32 = Struct("<I")
 _INT32 = Struct("<i")
 
 
 def outpoint(txid: bytes, index: int) -> OutPoint:
     """The outpoint of output `index` of transaction `txid` (wire order)."""
-    return OutPoint(txid + _UINT32.pack(index))
+    point: OutPoint = _OUTPOINT.pack(txid, index)
+    return point
 
 
 def outpoint_txid(point: bytes) -> bytes:
@@ -203,37 +208,33 @@ def read_count(data: bytes, at: int) -> tuple[int, int]:
     return value, at + 1 + size
 
 
-def _read_inputs(data: bytes, at: int, count: int) -> tuple[list[tuple[bytes, bytes, int]], int]:
+def _read_inputs(data: bytes, at: int, count: int) -> tuple[list[tuple[OutPoint, bytes, int]], int]:
     # Slices past the end are short, not errors; the caller compares the final offset instead.
     # The unpack below raises there, so a huge count cannot loop on.
     inputs = []
-    unpack = _UINT32.unpack_from
+    start, sequence = _TXIN_START.unpack_from, _UINT32.unpack_from
     for _ in range(count):
-        prevout = data[at : at + 36]
-        at += 36
-        length = data[at]
+        prevout, length = start(data, at)
         if length < 0xFD:
-            at += 1
+            at += 37
         else:
-            length, at = read_count(data, at)
+            length, at = read_count(data, at + 36)
         script = data[at : at + length]
         at += length
-        inputs.append((prevout, script, unpack(data, at)[0]))
+        inputs.append((prevout, script, sequence(data, at)[0]))
         at += 4
     return inputs, at
 
 
 def _read_outputs(data: bytes, at: int, count: int) -> tuple[list[TxOut], int]:
     outputs = []
-    unpack = _TXOUT.unpack_from
+    start = _TXOUT_START.unpack_from
     for _ in range(count):
-        value = unpack(data, at)[0]
-        at += 8
-        length = data[at]
+        value, length = start(data, at)
         if length < 0xFD:
-            at += 1
+            at += 9
         else:
-            length, at = read_count(data, at)
+            length, at = read_count(data, at + 8)
         outputs.append(TxOut(value, data[at : at + length]))
         at += length
     return outputs, at
@@ -276,7 +277,7 @@ def _read_transaction(data: bytes, start: int, allow_witness: bool) -> tuple[Tra
         at += 4
         raw = data[start:at]
         txid = sha256d(raw)
-        vin = tuple([TxIn(OutPoint(p), s, n) for p, s, n in raw_inputs])
+        vin = tuple([TxIn(p, s, n) for p, s, n in raw_inputs])
         size = len(raw)
         return Transaction(version, vin, tuple(outputs), locktime, txid, txid, size, size), at
     if flag != 1:
@@ -286,7 +287,7 @@ def _read_transaction(data: bytes, start: int, allow_witness: bool) -> tuple[Tra
     for prevout, script, sequence in raw_inputs:
         witness, at = _read_witness(data, at)
         seen = seen or bool(witness)
-        inputs.append(TxIn(OutPoint(prevout), script, sequence, witness))
+        inputs.append(TxIn(prevout, script, sequence, witness))
     if not seen:
         raise ParseError("superfluous witness record")
     locktime = _UINT32.unpack_from(data, at)[0]

@@ -43,8 +43,8 @@ def key_hash_job(digests: TxDigests, index: int, flags: int) -> SignatureJob | N
         key_hash = script[3:23]
         if (
             not _MIN_SIGNATURE <= length <= _MAX_SIGNATURE
-            or script_sig[length + 1 : length + 2] != len(public_key).to_bytes(1)
             or not (is_compressed_key(public_key) or is_uncompressed_key(public_key))
+            or script_sig[length + 1] != len(public_key)
         ):
             return None
     else:

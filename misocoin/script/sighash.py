@@ -31,6 +31,7 @@ BLANK_INPUT_SIZE = 41
 _OUTPUT_MASK = 0x1F
 _ONE = b"\x01" + bytes(31)  # the number one; what SINGLE without its output signs, by accident
 _ZERO = bytes(32)
+_LENGTHS = tuple(bytes((length,)) for length in range(0xFD))
 _UINT32 = Struct("<I")
 _INT32 = Struct("<i")
 _INT64 = Struct("<q")
@@ -89,7 +90,13 @@ class TxDigests:
         if data is None:
             pack = _INT64.pack
             data = self._outputs = b"".join(
-                [pack(value) + var_bytes(script) for value, script in self.tx.vout]
+                [
+                    # One byte of length is all that nearly every script needs.
+                    pack(value) + _LENGTHS[len(script)] + script
+                    if len(script) < 0xFD
+                    else pack(value) + var_bytes(script)
+                    for value, script in self.tx.vout
+                ]
             )
         return data
 

@@ -275,13 +275,13 @@ class Store:
         with self._write() as connection:
             if gone:
                 connection.exec_driver_sql(
-                    "DELETE FROM coins WHERE outpoint = ?", [(point,) for point in gone]
+                    "DELETE FROM coins WHERE outpoint = ?", [(point,) for point in sorted(gone)]
                 )
             if new:
                 connection.exec_driver_sql(
                     "INSERT INTO coins (outpoint, value, script, height, coinbase) "
                     "VALUES (?, ?, ?, ?, ?)",
-                    [(point, *coin) for point, coin in new.items()],
+                    sorted([(point, *coin) for point, coin in new.items()]),
                 )
             _set_meta(connection, "coins_tip", tip)
 
