@@ -6,7 +6,10 @@ from hypothesis import strategies as st
 from misocoin.crypto.batch import SignatureCache, verify_batch
 from misocoin.crypto.hashes import hash160, sha256
 from misocoin.script import flags as verify_flags
+from misocoin.script.checker import DeferredChecker
 from misocoin.script.inputs import check_input_deferred, verify_input
+from misocoin.script.interpreter import verify_script
+from misocoin.script.keyhash import key_hash_job
 from misocoin.script.result import ScriptError
 from misocoin.script.script import push_data, push_int
 from misocoin.script.sighash import TxDigests
@@ -100,8 +103,8 @@ def spoilt_bytes(draw: st.DrawFn, data: bytes) -> bytes:
 
 
 @st.composite
-def spoilt_spends(draw: st.DrawFn) -> TxDigests:
-    spend = draw(st.sampled_from(SPENDS))
+def spoilt_spends(draw: st.DrawFn, originals: list[TxDigests] = SPENDS) -> TxDigests:
+    spend = draw(st.sampled_from(originals))
     txin = spend.tx.vin[0]
     places = ["sequence", "output", "amount"]
     places += ["script_sig"] * 3 if txin.script_sig else []
@@ -140,6 +143,27 @@ def test_spoilt_spends(spend, flags):
 @given(st.sampled_from(SPENDS), flag_sets)
 def test_valid_spends(spend, flags):
     assert error_by_batch(spend, 0, flags) == verify_input(spend, 0, flags)
+
+
+KEY_HASH_OUTPUTS = (p2pkh_script(hash160(PUBLIC[0])), p2wpkh_script(hash160(PUBLIC[0])))
+KEY_HASH_SPENDS = [spend for spend in SPENDS if spend.spent[0].script_pubkey in KEY_HASH_OUTPUTS]
+
+
+@given(spoilt_spends(KEY_HASH_SPENDS), flag_sets)
+def test_the_short_cut_is_the_interpreter(spend, flags):
+    job = key_hash_job(spend, 0, flags)
+    if job is not None:
+        checker = DeferredChecker(spend, 0)
+        txin, output = spend.tx.vin[0], spend.spent[0].script_pubkey
+        assert verify_script(txin.script_sig, output, txin.witness, flags, checker) is None
+        assert checker.jobs == [job]
+
+
+@given(st.sampled_from(KEY_HASH_SPENDS), flag_sets)
+def test_plain_spends_take_the_short_cut(spend, flags):
+    segwit = spend.tx.vin[0].witness
+    taken = key_hash_job(spend, 0, flags) is not None
+    assert taken == (not segwit or flags & verify_flags.WITNESS != 0)
 
 
 # SINGLE without its output signs a constant, whatever the script: so that random scripts meet

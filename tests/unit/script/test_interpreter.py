@@ -28,6 +28,8 @@ HUNDRED = "NOP " * 100
         ("1", HUNDRED + HUNDRED + "NOP NOP", "OP_COUNT"),
         ("0", "IF " + HUNDRED + HUNDRED + "ENDIF 1", "OP_COUNT"),
         ("1", "0 DROP " * 50 + HUNDRED, "OK"),
+        ("1", "16 DROP " * 101 + HUNDRED, "OK"),
+        ("1", "16 DROP " * 102 + HUNDRED, "OP_COUNT"),
         ("1 " * 1000, "DEPTH 1000 NUMEQUAL", "STACK_SIZE"),
         ("1 " * 998, "DEPTH 998 NUMEQUAL", "OK"),
         ("1 " * 999, "TOALTSTACK DUP DUP", "STACK_SIZE"),

@@ -41,6 +41,15 @@ def test_count(text, rough, accurate):
     assert count_sigops(script, accurate=True) == accurate
 
 
+def test_the_commonest_outputs():
+    assert count_sigops(p2pkh_script(b"\xac" * 20)) == 1
+    assert count_sigops(p2wpkh_script(b"\xac" * 20)) == 0
+    assert count_sigops(b"\x76\xa9\x14" + HASH + b"\x88\xad") == 1
+    assert count_sigops(b"\x76\xa9\x14" + HASH + b"\xac\xac") == 2
+    assert count_sigops(b"\x76\xa9\x13" + bytes(19) + b"\xac\x88\xac") == 2
+    assert count_sigops(b"\x00\x13" + bytes(19) + b"\xac") == 1
+
+
 @pytest.mark.parametrize("tail", [b"\x02\xac", b"\x4c\x02\xac", b"\x4d\xff\xffac"])
 def test_counting_ends_where_the_script_is_cut_off(tail):
     assert count_sigops(b"\xac" + tail) == 1
