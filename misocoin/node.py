@@ -35,7 +35,6 @@ from misocoin.pow.engine import StopFlag
 from misocoin.pow.engines import select_engine
 from misocoin.primitives.transaction import Transaction
 from misocoin.rpc.declare import Method, methods_of
-from misocoin.rpc.help import HelpMethods
 from misocoin.rpc.methods.chain import ChainMethods
 from misocoin.rpc.methods.control import ControlMethods
 from misocoin.rpc.methods.mining import MiningMethods
@@ -55,7 +54,7 @@ WALLET_FILE = "wallet.sqlite"
 KEY_FILE = "wallet.pem"
 
 GC_THRESHOLD = 50_000
-"""Objects made before Python looks for cycles: blocks are large and have none."""
+"""Objects made before Python looks for cycles; its own default is 700."""
 
 
 class ProgressPort(Protocol):
@@ -85,7 +84,7 @@ class Node:
 
     def start(self) -> None:
         """Build and start everything; raises MisocoinError where something cannot be used."""
-        gc.set_threshold(GC_THRESHOLD, 20, 50)
+        tune_garbage_collector()
         try:
             self._listen()
             self._build()
@@ -195,9 +194,7 @@ class Node:
             WalletMethods(chain, pool, wallet),
             self._control,
         )
-        methods = [each for group in groups for each in methods_of(group)]
-        help_methods = HelpMethods({each.name: each for each in methods})
-        return [*methods, *methods_of(help_methods)]
+        return [each for group in groups for each in methods_of(group)]
 
     def _verify_chain(self) -> Verification:
         scripts = ScriptChecks(self.config.signature_threads or None)
@@ -269,6 +266,11 @@ class Node:
         """Switch the background miner on if the configuration says so."""
         if self.config.mine and not self.is_stopping:
             self.miner.set_mining(True)
+
+
+def tune_garbage_collector() -> None:
+    """Have Python look for cycles less often: blocks are many objects and hold none."""
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
 
 
 def _inside(folder: Path | None, name: str) -> Path | None:
