@@ -1,0 +1,252 @@
+"""Every option of the daemon and of its command line tool, declared once."""
+
+import os
+import re
+from collections.abc import Callable
+from enum import Flag, auto
+from pathlib import Path
+from typing import Any
+
+from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
+from misocoin.units import Sats, sats_from_text
+
+CHAINS = ("miso", "regtest", "bitcoin")
+"""The networks by name, as `misocoin.params` knows them."""
+
+DEFAULT_PORT = 4000
+"""Where a daemon listens and where the tool looks for it, on every chain."""
+
+MEMORY = Path(":memory:")
+"""What `-datadir` says where nothing is to be kept."""
+
+ENGINES = ("auto", "native", "portable")
+"""The searches for nonces that `-engine` names."""
+
+
+class Program(Flag):
+    """Who takes an option."""
+
+    DAEMON = auto()
+    CLIENT = auto()
+    BOTH = DAEMON | CLIENT
+
+
+def options_of(program: Program) -> tuple[Option, ...]:
+    """The options of one program."""
+    parts: tuple[tuple[Program, tuple[Option, ...]], ...] = (
+        (Program.BOTH, _common_options()),
+        (Program.DAEMON, _chain_options()),
+        (Program.DAEMON, _node_options()),
+        (Program.CLIENT, _client_options()),
+    )
+    return tuple(option for users, options in parts if program & users for option in options)
+
+
+def private_key_from_text(text: str) -> str:
+    """Check the shape of a private key; what it is worth, the wallet sees. Raises ValueError."""
+    if not re.fullmatch(r"[0-9a-fA-F]{64}|[1-9A-HJ-NP-Za-km-z]{51,52}|-", text):
+        raise ValueError("write 64 hex digits, a WIF key, or - to read it from standard input")
+    return text
+
+
+def _path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError("write a path")
+    return Path(text).expanduser()
+
+
+def _peer(text: str) -> str:
+    if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+)(:\d{1,5})?", text):
+        raise ValueError("write host:port, several of them with commas between")
+    return text
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z._:-]+", text):
+        raise ValueError("write an address or a host name")
+    return text
+
+
+def _amount(text: str) -> Sats:
+    return sats_from_text(text)
+
+
+def _value(
+    name: str,
+    group: str,
+    parse: Callable[[str], Any],
+    placeholder: str,
+    default: Any,
+    help: str,
+    default_text: str = "",
+) -> Option:
+    return Option(
+        name, group, help, parse, default, placeholder=placeholder, default_text=default_text
+    )
+
+
+def _number(
+    name: str, group: str, low: int, high: int, default: int, placeholder: str, help: str
+) -> Option:
+    return Option(name, group, help, integer_between(low, high), default, placeholder=placeholder)
+
+
+def _flag(name: str, group: str, help: str, default_text: str = "0") -> Option:
+    default = False if default_text == "0" else None
+    return Option(name, group, help, flag_from_text, default, Kind.FLAG, default_text=default_text)
+
+
+def _common_options() -> tuple[Option, ...]:
+    node, chain, access, about = "Network", "Chain and mempool", "Access", "Messages"
+    return (
+        _value(
+            "host",
+            node,
+            _host,
+            "host",
+            "localhost",
+            "Address to listen on, or to call. Others can reach a node that listens on 0.0.0.0.",
+        ),
+        _number("port", node, 0, 65535, DEFAULT_PORT, "port", "Port to listen on, or to call."),
+        _value("chain", chain, choice_of(*CHAINS), "name", "miso", "miso, regtest or bitcoin."),
+        _value(
+            "datadir",
+            chain,
+            _path,
+            "folder",
+            None,
+            f"Data folder; {MEMORY} keeps everything in memory.",
+            "~/.misocoin/<chain>-<port>",
+        ),
+        _value(
+            "conf",
+            chain,
+            _path,
+            "file",
+            None,
+            "Configuration file, by its path in the data folder.",
+            "misocoin.conf",
+        ),
+        _value(
+            "rpcuser",
+            access,
+            str,
+            "name",
+            None,
+            "Name for wallet and control methods, with -rpcpassword. Without it the cookie in the "
+            "data folder serves.",
+        ),
+        Option(
+            "rpcpassword",
+            access,
+            "Password for wallet and control methods.",
+            placeholder="password",
+            secret=True,
+        ),
+        _flag("version", about, "Print the version and leave.", ""),
+        _flag("help", about, "Print this and leave.", ""),
+    )
+
+
+def _chain_options() -> tuple[Option, ...]:
+    chain = "Chain and mempool"
+    return (
+        Option(
+            "loadblock",
+            chain,
+            "Import blocks from a file in Core's blk*.dat framing, then go on. May be given again.",
+            _path,
+            (),
+            Kind.LIST,
+            "file",
+            separator=os.pathsep,
+        ),
+        _flag("txindex", chain, "Index all transactions, so that any is found by its id."),
+        _number("dbcache", chain, 4, 65536, 256, "MB", "Size of the cache of unspent outputs."),
+        _number(
+            "par", chain, 0, 64, 0, "n", "Threads that check signatures; 0 is one for each core."
+        ),
+        _number("maxmempool", chain, 5, 65536, 300, "MB", "Size of the mempool."),
+        _number(
+            "mempoolexpiry",
+            chain,
+            1,
+            100_000,
+            336,
+            "hours",
+            "How long a transaction may wait in the mempool.",
+        ),
+        _value(
+            "minrelaytxfee",
+            chain,
+            _amount,
+            "amount",
+            Sats(1000),
+            "Fee rate below which a transaction is not taken, in coins per 1,000 virtual bytes.",
+            "0.00001",
+        ),
+    )
+
+
+def _node_options() -> tuple[Option, ...]:
+    mining, messages = "Mining", "Messages"
+    return (
+        Option(
+            "nodes",
+            "Network",
+            "Peers to connect to. May be given again.",
+            _peer,
+            (),
+            Kind.LIST,
+            "host:port,...",
+        ),
+        Option(
+            "priv_key",
+            "Wallet",
+            "Private key of the wallet, 64 hex digits or WIF; without it one of its own is made. "
+            "Others on the machine can see it on the command line: - reads it from standard input.",
+            private_key_from_text,
+            placeholder="key",
+            secret=True,
+        ),
+        _flag("mine", mining, "Mine in the background.", "1 on miso, else 0"),
+        _number("threads", mining, 1, 256, 1, "n", "Mining threads."),
+        _value(
+            "engine",
+            mining,
+            choice_of(*ENGINES),
+            "name",
+            "auto",
+            "Search for nonces: auto, native or portable.",
+        ),
+        _number(
+            "blockmaxweight", mining, 4000, 4_000_000, 4_000_000, "n", "Weight a block may fill."
+        ),
+        _value(
+            "loglevel",
+            messages,
+            choice_of("debug", "info", "warning", "error"),
+            "name",
+            "info",
+            "debug, info, warning or error.",
+        ),
+        _flag("logjson", messages, "Print one JSON object a line instead of text."),
+    )
+
+
+def _client_options() -> tuple[Option, ...]:
+    calling = "Calling"
+    return (
+        _flag("named", calling, "Arguments are name=value."),
+        _flag("stdin", calling, "More arguments come on standard input, one a line."),
+        _flag("rpcwait", calling, "Wait until a daemon answers."),
+        _number(
+            "rpcclienttimeout",
+            calling,
+            0,
+            1_000_000,
+            900,
+            "seconds",
+            "How long to wait for an answer; 0 is without end.",
+        ),
+    )

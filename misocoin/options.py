@@ -1,0 +1,255 @@
+"""Options by one table: command line, environment and file, in the manner of Bitcoin Core.
+
+A program declares its options as a tuple of `Option`. `values_from_arguments`,
+`values_from_environment` and `values_from_file` each read one source into `{name: texts}`;
+`resolve` lays them over each other (the source named first wins a whole option) and parses.
+
+On the command line an option is `-name=value` with one dash or two; `-name` alone switches a
+yes-or-no option on and `-noname` switches it off. A value never follows as a word of its own.
+Whatever cannot be used raises ConfigError with one line that says what to write instead.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from misocoin.errors import ConfigError, ParseError
+
+MAX_FILE_SIZE = 1 << 20
+"""Bytes of a configuration file; a larger one is not a configuration file."""
+
+Values = dict[str, list[str]]
+"""What one source says: option name -> the texts given for it, in order."""
+
+
+class Kind(Enum):
+    """What an option's text may be."""
+
+    FLAG = "flag"
+    """Yes or no."""
+    VALUE = "value"
+    """One text; the last one given counts."""
+    LIST = "list"
+    """May be given again; an empty text empties it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a program."""
+
+    name: str
+    """As it is written after the dash, in the file, and in upper case in the environment."""
+    group: str
+    """Heading under which `-help` lists it."""
+    help: str
+    """What it does, in one or two sentences; the default is added to it."""
+    parse: Callable[[str], Any] = str
+    """From text to value; raises ValueError saying what would do."""
+    default: Any = None
+    """The value when no source has it; a tuple for `Kind.LIST`."""
+    kind: Kind = Kind.VALUE
+    placeholder: str = "value"
+    """What stands for the value in `-help`: `-port=<port>`."""
+    default_text: str = ""
+    """The default as `-help` says it, where its value does not say it."""
+    secret: bool = False
+    """Whether an error may not repeat the text."""
+    separator: str = ","
+    """What stands between the items of a `Kind.LIST`."""
+
+
+class Arguments(NamedTuple):
+    """A command line, taken apart."""
+
+    values: Values
+    """The options."""
+    words: tuple[str, ...]
+    """What is not an option, from the first such word on."""
+
+
+def flag_from_text(text: str) -> bool:
+    """Read yes or no: `1`, `true`, `yes`, `on` and the empty text, or `0`, `false`, `no`, `off`."""
+    lowered = text.strip().lower()
+    if lowered in {"", "1", "true", "yes", "on"}:
+        return True
+    if lowered in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError("write 1 or 0")
+
+
+def integer_between(low: int, high: int) -> Callable[[str], int]:
+    """Make a parser of decimal integers from `low` to `high`, both included."""
+
+    def parse(text: str) -> int:
+        digits = text.strip()
+        if not digits.removeprefix("-").isdecimal() or not digits.isascii() or len(digits) > 20:
+            raise ValueError("write a whole number")
+        if not low <= (value := int(digits)) <= high:
+            raise ValueError(f"write a number from {low} to {high}")
+        return value
+
+    return parse
+
+
+def choice_of(*names: str) -> Callable[[str], str]:
+    """Make a parser that takes one of these names."""
+
+    def parse(text: str) -> str:
+        if (name := text.strip().lower()) not in names:
+            raise ValueError(f"choose {', '.join(names[:-1])} or {names[-1]}")
+        return name
+
+    return parse
+
+
+def values_from_arguments(arguments: Sequence[str], table: Iterable[Option]) -> Arguments:
+    """Take the leading options off a command line.
+
+    Raises ConfigError for an unknown option, for a value that is missing or not wanted.
+    """
+    options = {option.name: option for option in table}
+    values: Values = {}
+    for index, word in enumerate(arguments):
+        if not word.startswith("-") or word == "-":
+            return Arguments(values, tuple(arguments[index:]))
+        name, equals, text = word.lstrip("-").partition("=")
+        option = options.get(name)
+        if option is None and name.startswith("no") and name[2:] in options:
+            option, text = options[name[2:]], _negated(options[name[2:]], word, equals)
+        elif option is None:
+            raise ConfigError(_unknown(f"option -{name}", name, options, "-"))
+        elif not equals and option.kind is not Kind.FLAG:
+            raise ConfigError(f"-{name} needs a value: write -{name}=<{option.placeholder}>")
+        values.setdefault(option.name, []).append(text)
+    return Arguments(values, ())
+
+
+def _negated(option: Option, word: str, equals: str) -> str:
+    """The text that `-noname` stands for."""
+    if equals:
+        raise ConfigError(f"{word}: -no{option.name} takes no value")
+    if option.kind is Kind.VALUE:
+        raise ConfigError(f"{word}: -{option.name} is not a yes-or-no option")
+    return "0" if option.kind is Kind.FLAG else ""
+
+
+def values_from_environment(environment: Mapping[str, str], table: Iterable[Option]) -> Values:
+    """Read `MISOCOIN_NAME` variables; a list's items stand in one, with its separator between.
+
+    Variables of other names are left alone, since some systems set their own under any prefix.
+    """
+    values: Values = {}
+    for option in table:
+        text = environment.get(f"MISOCOIN_{option.name.upper()}")
+        if text is not None:
+            values[option.name] = [text]
+    return values
+
+
+def values_from_file(
+    path: Path, section: str, sections: Sequence[str], known: Sequence[str]
+) -> Values:
+    """Read `key=value` lines; those under `[section]` come before those above any section.
+
+    `#` starts a comment at the start of a line or after a blank. A missing file says nothing.
+    Raises ConfigError for a line that is neither, an option not among `known`, a section not
+    among `sections`, and a file that cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_SIZE + 1)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    if len(content) > MAX_FILE_SIZE:
+        raise ConfigError(f"{path} is larger than {MAX_FILE_SIZE} bytes")
+    try:
+        lines = content.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text") from None
+    return _values_from_lines(path, lines, section, sections, known)
+
+
+def _values_from_lines(
+    path: Path, lines: Iterable[str], section: str, sections: Sequence[str], known: Sequence[str]
+) -> Values:
+    by_section: dict[str, Values] = {}
+    current = ""
+    for number, raw in enumerate(lines, 1):
+        line = f" {raw}".split(" #", 1)[0].strip()
+        place = f"{path}, line {number}"
+        if not line:
+            continue
+        if line.startswith("[") and line.endswith("]"):
+            current = line[1:-1].strip()
+            if current not in sections:
+                raise ConfigError(f"{place}: {_unknown(f'section [{current}]', current, sections)}")
+            continue
+        name, equals, text = (part.strip() for part in line.partition("="))
+        if name.startswith("-"):
+            raise ConfigError(f"{place}: options stand here without a leading dash: {name[:40]}")
+        if not equals:
+            raise ConfigError(f"{place}: write option=value, not {line[:40]!r}")
+        if name not in known:
+            raise ConfigError(f"{place}: {_unknown(f'option {name}', name, known)}")
+        by_section.setdefault(current, {}).setdefault(name, []).append(text)
+    return {**by_section.get("", {}), **by_section.get(section, {})}
+
+
+def _unknown(what: str, name: str, known: Iterable[str], dash: str = "") -> str:
+    # Only an error needs it, and every start of the command line tool would pay for it.
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(known), 1, 0.6)
+    hint = f"did you mean {dash}{close[0]}?" if close else "-help lists what there is"
+    return f"unknown {what[:60]}; {hint}"
+
+
+def resolve(table: Iterable[Option], *sources: tuple[str, Values]) -> dict[str, Any]:
+    """The value of every option of the table, from the first source that has it.
+
+    A source is (what to call it before a name in an error, what it says).
+    """
+    resolved: dict[str, Any] = {}
+    for option in table:
+        for prefix, values in sources:
+            if option.name in values:
+                resolved[option.name] = _parse(option, prefix, values[option.name])
+                break
+        else:
+            resolved[option.name] = option.default
+    return resolved
+
+
+def _parse(option: Option, prefix: str, texts: Sequence[str]) -> object:
+    try:
+        if option.kind is not Kind.LIST:
+            return option.parse(texts[-1])
+        items = [item.strip() for text in texts for item in text.split(option.separator)]
+        return tuple(option.parse(item) for item in items if item)
+    except (ValueError, ParseError) as error:
+        shown = "" if option.secret else f"={texts[-1][:40]}"
+        raise ConfigError(f"{prefix}{option.name}{shown}: {error}") from None
+
+
+def help_text(table: Sequence[Option], width: int = 80) -> str:
+    """The options by group, as `-help` prints them."""
+    import textwrap
+
+    lines: list[str] = []
+    for group in dict.fromkeys(option.group for option in table):
+        lines += [f"{group}:", ""]
+        for option in sorted((o for o in table if o.group == group), key=lambda o: o.name):
+            value = "" if option.kind is Kind.FLAG else f"=<{option.placeholder}>"
+            default = option.default_text
+            if not default and option.kind is Kind.VALUE and option.default is not None:
+                default = str(option.default)
+            text = f"{option.help} (default: {default})" if default else option.help
+            indent = " " * 7
+            lines.append(f"  -{option.name}{value}")
+            lines += textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent)
+            lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
