@@ -1,0 +1,72 @@
+"""Who may call what: the cookie of this run, and the user's own name and password.
+
+As in Core the cookie is a file in the data folder that its owner alone can read, with a new
+password for every run; it is gone when the daemon has stopped.
+"""
+
+import base64
+import binascii
+import hmac
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from misocoin.errors import StoreError
+
+COOKIE_USER = "__cookie__"
+"""The name that goes with the cookie's password."""
+
+
+class Authenticator:
+    """Knows the names and passwords of this run. Immutable."""
+
+    def __init__(self, *credentials: str) -> None:
+        """Each of the credentials is `name:password`."""
+        self._credentials = tuple(text.encode() for text in credentials)
+
+    def is_right(self, header: str) -> bool:
+        """Whether an Authorization header holds one of them; takes as long for any wrong one."""
+        given = _basic_credentials(header)
+        if given is None:
+            return False
+        # No early way out: how long it takes must not tell which one was nearly right.
+        matches = [hmac.compare_digest(given, known) for known in self._credentials]
+        return any(matches)
+
+
+def _basic_credentials(header: str) -> bytes | None:
+    """Take `name:password` out of a header of the Basic scheme (RFC 7617)."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic" or len(encoded) > 1000:
+        return None
+    try:
+        return base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def new_cookie() -> str:
+    """Make the credentials of a run, of 256 random bits."""
+    return f"{COOKIE_USER}:{secrets.token_hex(32)}"
+
+
+def write_cookie(path: Path, text: str) -> None:
+    """Leave a cookie in its file, all at once; raises StoreError where that cannot be."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from None
+
+
+def delete_cookie(path: Path, text: str) -> None:
+    """Remove the cookie file, unless another daemon has put its own there."""
+    with suppress(OSError):
+        if path.read_text("ascii") == text:
+            path.unlink()

@@ -1,0 +1,185 @@
+"""How a method is declared.
+
+A method is one function. Its parameters, with kind and help, stand in its signature; its summary
+is its docstring; the decorator says the rest:
+
+    class ChainMethods:
+        @method(Category.CHAIN, result=hexadecimal("the block's hash"))
+        def get_block_hash(
+            self, height: Annotated[int, INTEGER, "height of the block"]
+        ) -> str:
+            \"\"\"Tell the hash of the block at a height.\"\"\"
+
+A second dialect has names of its own over the same functions: a name, the parameters and the form
+of the result, made of the first by `Method.in_dialect`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from inspect import Parameter, cleandoc, signature
+from types import MethodType
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+
+from misocoin.rpc.json import Json
+from misocoin.rpc.params import Kind
+from misocoin.rpc.schema import Result, nothing
+
+
+class Category(Enum):
+    """What a method is about; the headings of the list of methods."""
+
+    CHAIN = "Chain"
+    TRANSACTIONS = "Transactions"
+    MINING = "Mining"
+    WALLET = "Wallet"
+    NETWORK = "Network"
+    UTIL = "Util"
+    CONTROL = "Control"
+
+
+class Access(Enum):
+    """Who may call a method."""
+
+    OPEN = "everybody who reaches the port"
+    """Reads of the chain, and what anybody may submit to it."""
+    AUTH = "who knows the cookie or the password"
+    """The wallet's and the node's own matters."""
+
+
+class _Required:
+    """The default of a parameter that has none."""
+
+    def __repr__(self) -> str:
+        return "required"
+
+
+REQUIRED: Final = _Required()
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter of a method."""
+
+    name: str
+    """As a named argument; `name|other` is known by both."""
+    kind: Kind[Any]
+    help: str
+    default: Any = REQUIRED
+    argument: str = ""
+    """The function's own name for it, where it is another."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names it is known by."""
+        return tuple(self.name.split("|"))
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a call must give it."""
+        return self.default is REQUIRED
+
+
+def _unshaped(value: Any) -> Json:
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of the interface."""
+
+    name: str
+    function: Callable[..., Any]
+    params: tuple[Param, ...]
+    category: Category
+    access: Access
+    summary: str
+    """What it does; the first line stands alone."""
+    result: Result
+    shape: Callable[[Any], Json] = _unshaped
+    """From what the function returns to JSON."""
+    waits: bool = False
+    """Whether it may take long for want of something, and so runs on a waiting permit."""
+    examples: tuple[str, ...] = ()
+    """Arguments as somebody would type them."""
+
+    def in_dialect(
+        self,
+        name: str,
+        params: tuple[Param, ...],
+        result: Result,
+        shape: Callable[[Any], Json] = _unshaped,
+        summary: str = "",
+    ) -> "Method":
+        """Make the same function known under another name, with other parameters and form."""
+        return replace(
+            self,
+            name=name,
+            params=params,
+            result=result,
+            shape=shape,
+            summary=summary or self.summary,
+            examples=(),
+        )
+
+    def run(self, values: Sequence[Any]) -> Json:
+        """Call the function with the values of the parameters, in their order."""
+        named = {
+            param.argument or param.name: value
+            for param, value in zip(self.params, values, strict=True)
+        }
+        return self.shape(self.function(**named))
+
+
+def method(
+    category: Category,
+    *,
+    result: Result | None = None,
+    access: Access = Access.OPEN,
+    shape: Callable[[Any], Json] = _unshaped,
+    waits: bool = False,
+    examples: tuple[str, ...] = (),
+) -> Callable[[Callable[..., Any]], Method]:
+    """Declare a method; raises TypeError at once where a part of the declaration is missing."""
+
+    def declare(function: Callable[..., Any]) -> Method:
+        name = function.__name__
+        if not function.__doc__:
+            raise TypeError(f"{name} has no docstring to help with")
+        return Method(
+            name=name,
+            function=function,
+            params=tuple(_params_of(function)),
+            category=category,
+            access=access,
+            summary=cleandoc(function.__doc__),
+            result=result or nothing(),
+            shape=shape,
+            waits=waits,
+            examples=examples,
+        )
+
+    return declare
+
+
+def _params_of(function: Callable[..., Any]) -> Iterator[Param]:
+    hints = get_type_hints(function, include_extras=True)
+    parameters = list(signature(function).parameters.values())
+    for parameter in parameters[1:]:
+        hint = hints.get(parameter.name)
+        parts = get_args(hint) if get_origin(hint) is Annotated else ()
+        if len(parts) != 3 or not isinstance(parts[1], Kind) or not isinstance(parts[2], str):
+            raise TypeError(
+                f"{function.__name__}: {parameter.name} is not declared as "
+                f"Annotated[type, kind, help]"
+            )
+        default = REQUIRED if parameter.default is Parameter.empty else parameter.default
+        yield Param(parameter.name, parts[1], parts[2], default)
+
+
+def methods_of(instance: object) -> Iterator[Method]:
+    """Find the methods that an object's class declares, bound to the object."""
+    for owner in reversed(type(instance).__mro__):
+        for value in vars(owner).values():
+            if isinstance(value, Method):
+                yield replace(value, function=MethodType(value.function, instance))

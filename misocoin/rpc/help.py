@@ -1,0 +1,88 @@
+"""The help of methods, made from their declarations."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Annotated
+
+from misocoin.http.errors import RpcError
+from misocoin.rpc.declare import Category, Method, Param, method
+from misocoin.rpc.errors import RpcCode
+from misocoin.rpc.params import STRING
+from misocoin.rpc.schema import lines_from_result, text
+
+TOOL = "misocoin-cli"
+
+
+def signature_of(shown: Method) -> str:
+    """Write a call in one line; what may be left out stands in brackets."""
+    words, is_open = [shown.name], False
+    for param in shown.params:
+        if not param.is_required and not is_open:
+            words.append("(")
+            is_open = True
+        elif param.is_required and is_open:
+            words.append(")")
+            is_open = False
+        words.append(param.names[0])
+    return " ".join([*words, *([")"] if is_open else [])])
+
+
+def help_of(shown: Method) -> str:
+    """Explain a method: call, summary, arguments, result, examples."""
+    lines = [signature_of(shown), "", shown.summary]
+    if shown.params:
+        lines += ["", "Arguments:"]
+        width = max(len(param.names[0]) for param in shown.params)
+        for position, param in enumerate(shown.params, 1):
+            lines.append(f"{position}. {param.names[0]:{width}}    ({_manner(param)}) {param.help}")
+    lines += ["", "Result:", *lines_from_result(shown.result)]
+    if shown.examples:
+        lines += ["", "Examples:"]
+        lines += [f"> {TOOL} {shown.name} {arguments}".rstrip() for arguments in shown.examples]
+    return "\n".join(lines)
+
+
+def _manner(param: Param) -> str:
+    if param.is_required:
+        return f"{param.kind.name}, required"
+    if param.default in (None, "", ()):
+        return f"{param.kind.name}, optional"
+    shown = str(param.default).lower() if isinstance(param.default, bool) else param.default
+    return f"{param.kind.name}, optional, default={shown}"
+
+
+def listing(methods: Iterable[Method]) -> str:
+    """List methods by category, one call a line."""
+    lines: list[str] = []
+    known = list(methods)
+    for category in Category:
+        members = sorted((m for m in known if m.category is category), key=lambda m: m.name)
+        if members:
+            lines += ["", f"== {category.value} ==", *map(signature_of, members)]
+    return "\n".join(lines[1:])
+
+
+class HelpMethods:
+    """The method `help`, over the methods that it is given."""
+
+    def __init__(self, methods: Mapping[str, Method]) -> None:
+        self._methods = methods
+
+    @method(
+        Category.CONTROL,
+        result=text("the list, or the help"),
+        examples=("", "get_block"),
+    )
+    def help(
+        self, command: Annotated[str, STRING, "method to explain; without it all are listed"] = ""
+    ) -> str:
+        """List all methods, or explain one."""
+        if not command:
+            return listing(self._methods.values())
+        if command not in self._methods:
+            close = get_close_matches(command, list(self._methods), 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise RpcError(
+                RpcCode.INVALID_PARAMETER, f"help: unknown command: {command[:60]}{hint}"
+            )
+        return help_of(self._methods[command])

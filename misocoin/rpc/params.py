@@ -1,0 +1,141 @@
+"""The kinds of values that a method's parameters may have.
+
+A kind says which JSON types it takes, makes a typed value of one, and reads the plain text that
+the command line tool sends (`json_from_text`): the tool knows no method's parameters, so it sends
+every argument as the text that was typed, and the declared kind decides whether `1e5` is a name or
+a number.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Generic, TypeVar
+
+from misocoin.http.errors import RpcError
+from misocoin.rpc.errors import RpcCode
+from misocoin.rpc.json import Json, json_from_bytes
+from misocoin.units import Sats, sats_from_json
+
+T = TypeVar("T")
+
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+
+_TYPE_NAMES: Mapping[type, str] = {
+    NoneType: "null",
+    bool: "bool",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
+
+
+def json_type(value: Json) -> str:
+    """Name the type of a JSON value, as Core's messages do."""
+    return _TYPE_NAMES.get(type(value), "number")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """One kind of parameter."""
+
+    name: str
+    """How help calls it: `numeric`, `string`, `amount`."""
+    types: tuple[str, ...]
+    """The JSON types it takes, by the names of `json_type`."""
+    from_json: Callable[[Json, str], T]
+    """From a JSON value of such a type, and the parameter's name, to a value; raises
+    RpcError or one of our parse errors."""
+    is_text: bool = False
+    """Whether typed text is the value itself, not JSON."""
+
+    def json_from_text(self, text: str) -> Json:
+        """Read what somebody typed; text that is not JSON where JSON is due stays text."""
+        if self.is_text:
+            return text
+        try:
+            return json_from_bytes(text.encode())
+        except ValueError:
+            return text
+
+    def parse(self, value: Json, name: str) -> T:
+        """Make the typed value."""
+        return self.from_json(value, name)
+
+
+def invalid(message: str) -> RpcError:
+    """Make the error for a value out of range or of the wrong form."""
+    return RpcError(RpcCode.INVALID_PARAMETER, message)
+
+
+def _same(value: Json, _name: str) -> Any:
+    return value
+
+
+def _integer(value: Json, _name: str) -> int:
+    if not isinstance(value, int):
+        raise RpcError(RpcCode.MISC_ERROR, "JSON integer out of range")
+    return value
+
+
+def _flag_or_level(value: Json, name: str) -> int:
+    return int(value) if isinstance(value, bool) else _integer(value, name)
+
+
+def _hex(value: str, name: str) -> bytes:
+    # bytes.fromhex skips blanks, and an odd digit would be an error of another text.
+    if len(value) % 2 or not set(value) <= _HEX_DIGITS:
+        raise invalid(f"{name} must be hexadecimal string (not '{value[:80]}')")
+    return bytes.fromhex(value)
+
+
+def _hash(value: str, name: str) -> bytes:
+    if len(value) != 64:
+        raise invalid(f"{name} must be of length 64 (not {len(value)}, for '{value[:80]}')")
+    return _hex(value, name)[::-1]
+
+
+def _height_or_hash(value: Json, name: str) -> int | bytes:
+    return _hash(value, name) if isinstance(value, str) else _integer(value, name)
+
+
+class _HeightOrHash(Kind[int | bytes]):
+    """A block by its height or its hash: 64 digits are a hash even where all are decimal."""
+
+    __slots__ = ()
+
+    def json_from_text(self, text: str) -> Json:
+        """Read what somebody typed: a short run of digits is a height."""
+        digits = text.removeprefix("-")
+        return int(text) if digits.isascii() and digits.isdecimal() and len(text) < 20 else text
+
+
+STRING: Kind[str] = Kind("string", ("string",), _same, is_text=True)
+INTEGER: Kind[int] = Kind("numeric", ("number",), _integer)
+NUMBER: Kind[float] = Kind("numeric", ("number",), _same)
+BOOLEAN: Kind[bool] = Kind("boolean", ("bool",), _same)
+ARRAY: Kind[list[Json]] = Kind("json array", ("array",), _same)
+OBJECT: Kind[dict[str, Json]] = Kind("json object", ("object",), _same)
+ARRAY_OR_OBJECT: Kind[list[Json] | dict[str, Json]] = Kind(
+    "json array or object", ("array", "object"), _same
+)
+
+LEVEL: Kind[int] = Kind("boolean or numeric", ("bool", "number"), _flag_or_level)
+"""A level of detail: false is 0, true is 1."""
+
+HEX: Kind[bytes] = Kind("hex", ("string",), _hex, is_text=True)
+"""Bytes as hex digits."""
+
+HASH: Kind[bytes] = Kind("hex", ("string",), _hash, is_text=True)
+"""32 bytes as hex digits in display order; the value is in wire order."""
+
+HEIGHT_OR_HASH: Kind[int | bytes] = _HeightOrHash(
+    "numeric or hex", ("number", "string"), _height_or_hash
+)
+
+AMOUNT: Kind[Sats] = Kind(
+    "amount", ("number", "string"), lambda value, _name: sats_from_json(value), is_text=True
+)
+"""Coins with up to eight decimals, as a number or as text; the value is in base units."""
+
+ANY: Kind[Json] = Kind("json", (), _same)
+"""Any JSON value; its method looks closer."""

@@ -1,0 +1,124 @@
+"""How a call finds its method, and its parameters their types."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from misocoin.http.errors import RpcError
+from misocoin.rpc.declare import Method, Param, methods_of
+from misocoin.rpc.errors import RpcCode
+from misocoin.rpc.help import HelpMethods, help_of
+from misocoin.rpc.json import Json
+from misocoin.rpc.params import json_type
+from misocoin.rpc.schema import mismatch
+
+
+class Registry:
+    """The methods that can be called, by name."""
+
+    def __init__(self, methods: Iterable[Method], *, check_results: bool = False) -> None:
+        """Add `help` to these. `check_results` holds every result against its declared form.
+
+        Raises TypeError where two have one name.
+        """
+        self._check_results = check_results
+        by_name: dict[str, Method] = {}
+        self.methods: Mapping[str, Method] = MappingProxyType(by_name)
+        """All methods by name, in the order they were declared."""
+        for each in (*methods, *methods_of(HelpMethods(self.methods))):
+            if each.name in by_name:
+                raise TypeError(f"two methods are called {each.name}")
+            by_name[each.name] = each
+
+    def find(self, name: str) -> Method:
+        """Find the method of that name; raises RpcError where there is none."""
+        found = self.methods.get(name)
+        if found is None:
+            raise RpcError(RpcCode.METHOD_NOT_FOUND, "Method not found")
+        return found
+
+    def call(
+        self, name: str, params: list[Json] | dict[str, Json] | None = None, is_text: bool = False
+    ) -> Json:
+        """Call a method with positional or named parameters.
+
+        `is_text` says that the parameters are what somebody typed (see `Kind.json_from_text`).
+        Raises RpcError, or what the function raises.
+        """
+        called = self.find(name)
+        values = values_from_params(called, params if params is not None else [], is_text)
+        result = called.run(values)
+        if self._check_results and (wrong := mismatch(called.result, result)) is not None:
+            raise AssertionError(f"{name}: {wrong}")
+        return result
+
+
+def values_from_params(
+    called: Method, params: list[Json] | dict[str, Json], is_text: bool = False
+) -> list[Any]:
+    """Make typed values of a call's parameters; raises RpcError as Core would."""
+    given = params if isinstance(params, list) else positional_from_named(called.params, params)
+    required = max((i for i, p in enumerate(called.params, 1) if p.is_required), default=0)
+    if not required <= len(given) <= len(called.params):
+        raise RpcError(RpcCode.MISC_ERROR, help_of(called))
+    padded = given + [None] * (len(called.params) - len(given))
+    if is_text:
+        padded = [
+            param.kind.json_from_text(value) if isinstance(value, str) else value
+            for param, value in zip(called.params, padded, strict=True)
+        ]
+    _check_types(called.params, padded)
+    return [
+        param.default
+        if value is None and not param.is_required
+        else param.kind.parse(value, param.names[0])
+        for param, value in zip(called.params, padded, strict=True)
+    ]
+
+
+def _check_types(params: Sequence[Param], values: Sequence[Json]) -> None:
+    wrong = {}
+    for position, (param, value) in enumerate(zip(params, values, strict=True), 1):
+        if (value is None and not param.is_required) or not param.kind.types:
+            continue
+        if (found := json_type(value)) not in param.kind.types:
+            wrong[f"Position {position} ({param.name})"] = (
+                f"JSON value of type {found} is not of expected type "
+                f"{' or '.join(param.kind.types)}"
+            )
+    if wrong:
+        listing = orjson.dumps(wrong, option=orjson.OPT_INDENT_2).decode()
+        raise RpcError(RpcCode.TYPE_ERROR, f"Wrong type passed:\n{listing}")
+
+
+def positional_from_named(params: Sequence[Param], named: Mapping[str, Json]) -> list[Json]:
+    """Put named parameters in their order, null where one is left out before another.
+
+    As in Core the name `args` may hold an array of positional ones that come first. Raises
+    RpcError for an unknown name and for a parameter given twice.
+    """
+    left = dict(named)
+    values: dict[int, Json] = {}
+    for position, param in enumerate(params):
+        for name in param.names:
+            if name not in left:
+                continue
+            if position in values:
+                raise RpcError(
+                    RpcCode.INVALID_PARAMETER, f"Parameter {name} specified multiple times"
+                )
+            values[position] = left.pop(name)
+    first: list[Json] = left.pop("args") if isinstance(left.get("args"), list) else []
+    if left:
+        raise RpcError(RpcCode.INVALID_PARAMETER, f"Unknown named parameter {next(iter(left))}")
+    for position in sorted(values):
+        if position < len(first):
+            raise RpcError(
+                RpcCode.INVALID_PARAMETER,
+                f"Parameter {params[position].name} specified twice both as positional and named "
+                "argument",
+            )
+    length = max([len(first) - 1, *values]) + 1
+    return first + [values.get(position) for position in range(len(first), length)]

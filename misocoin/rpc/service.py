@@ -1,0 +1,110 @@
+"""From the bytes of a request to the bytes of its answer: who may, what for, and with what result.
+
+Before the node is ready only the early methods answer (`stop`, `help`); any other call gets the
+error -28 with a word on what is going on, and clients ask again.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+from misocoin.http.errors import RpcError
+from misocoin.rpc.declare import Access, Method
+from misocoin.rpc.envelope import (
+    Answer,
+    BadCall,
+    Call,
+    Request,
+    answer_batch,
+    answer_single,
+    reply_with_error,
+    reply_with_result,
+    request_from_bytes,
+)
+from misocoin.rpc.errors import RpcCode, rpc_error_from_exception
+from misocoin.rpc.registry import Registry
+
+log = logging.getLogger(__name__)
+
+Permit = Callable[[], AbstractContextManager[None]]
+
+MAX_BATCH_REPLY = 1 << 28
+"""Bytes of all replies to a batch; calls beyond that are not made and answered with an error."""
+
+UNAUTHORIZED = Answer(401, b"")
+"""Stands for a request that needs the cookie or the password."""
+
+
+class RpcService:
+    """Answers JSON-RPC requests. Any number of threads may ask at once."""
+
+    def __init__(self, early: Registry, max_batch_reply: int = MAX_BATCH_REPLY) -> None:
+        """`early` holds the methods that answer before the node is ready."""
+        self._registry = early
+        self._warmup: str | None = "Starting"
+        self._max_batch_reply = max_batch_reply
+
+    def set_warmup(self, message: str) -> None:
+        """Say what the node is busy with before it is ready."""
+        if self._warmup is not None:
+            self._warmup = message
+
+    def open(self, registry: Registry) -> None:
+        """Answer with these methods from now on."""
+        self._registry = registry
+        self._warmup = None
+
+    def handle(self, body: bytes, is_trusted: bool, permit: Permit = nullcontext) -> Answer:
+        """Answer the body of a request; never raises.
+
+        `is_trusted` says that it came with the cookie or the password; `permit` is asked where a
+        method waits.
+        """
+        request = request_from_bytes(body)
+        if not is_trusted and any(map(self._needs_trust, request.calls)):
+            return UNAUTHORIZED
+        if request.is_batch:
+            return self._answer_batch(request, permit)
+        call = request.calls[0]
+        reply, error = self._reply(call, permit)
+        return answer_single(call, reply, error)
+
+    def _needs_trust(self, call: Call | BadCall) -> bool:
+        if isinstance(call, BadCall):
+            return False
+        found = self._registry.methods.get(call.method)
+        return found is not None and found.access is Access.AUTH
+
+    def _answer_batch(self, request: Request, permit: Permit) -> Answer:
+        replies: list[bytes] = []
+        left = self._max_batch_reply
+        for call in request.calls:
+            if left > 0:
+                reply, _ = self._reply(call, permit)
+            else:
+                reply = reply_with_error(
+                    call, RpcError(RpcCode.MISC_ERROR, "the replies to this batch are too long")
+                )
+            left -= len(reply)
+            if isinstance(call, BadCall) or not call.is_notification:
+                replies.append(reply)
+        return answer_batch(request, replies)
+
+    def _reply(self, call: Call | BadCall, permit: Permit) -> tuple[bytes, RpcError | None]:
+        """Make one call; the reply, and the error that it tells."""
+        if isinstance(call, BadCall):
+            return reply_with_error(call, call.error), call.error
+        try:
+            found = self._find(call.method)
+            log.debug("call of %s", found.name)
+            with permit() if found.waits else nullcontext():
+                result = self._registry.call(call.method, call.params, call.is_text)
+            return reply_with_result(call, result), None
+        except Exception as raised:  # noqa: BLE001 - whatever happens, the caller gets an answer
+            error = rpc_error_from_exception(raised)
+            return reply_with_error(call, error), error
+
+    def _find(self, name: str) -> Method:
+        if self._warmup is not None and name not in self._registry.methods:
+            raise RpcError(RpcCode.IN_WARMUP, self._warmup)
+        return self._registry.find(name)
