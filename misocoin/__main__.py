@@ -1,0 +1,32 @@
+"""Every command of the package: `python -m misocoin <command> [options]`."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
+
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "daemon": ("misocoin.cli.daemon", "run a node"),
+        "cli": ("misocoin.cli.client", "call a node's methods"),
+    }
+)
+"""Name -> module with a `main(arguments) -> exit code`, and what the command does."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; only its own modules are imported."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in COMMANDS:
+        code: int = import_module(COMMANDS[words[0]][0]).main(words[1:])
+        return code
+    is_help = words[:1] in (["-h"], ["-help"], ["--help"], ["help"])
+    out = sys.stdout if is_help else sys.stderr
+    out.write("Usage: python -m misocoin <command> [options]\n\n")
+    for name, (_, what) in COMMANDS.items():
+        out.write(f"  {name:12}{what}\n")
+    return 0 if is_help else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
