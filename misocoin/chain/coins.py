@@ -20,6 +20,9 @@ class CoinStore(Protocol):
     def find_coins(self, script: bytes) -> dict[OutPoint, Coin]:
         """The coins that an output script locks."""
 
+    def find_coin_of(self, txid: bytes) -> tuple[OutPoint, Coin] | None:
+        """An unspent output of `txid`."""
+
     def flush_coins(
         self, tip: bytes, gone: Collection[OutPoint], new: Mapping[OutPoint, Coin]
     ) -> None:
@@ -86,6 +89,14 @@ class CoinCache:
         }
         found.update({p: coin for p, coin in self._new.items() if coin.script_pubkey == script})
         return found
+
+    def find_by_txid(self, txid: bytes) -> Coin | None:
+        """An unspent output of `txid`; looks through the coins that are not on disk yet."""
+        for point, coin in self._new.items():
+            if point[:32] == txid:
+                return coin
+        found = self._store.find_coin_of(txid)
+        return None if found is None or found[0] in self._gone else found[1]
 
     def apply(self, removed: Iterable[OutPoint], added: Mapping[OutPoint, Coin]) -> None:
         """Remove coins (unknown ones are passed over), then add coins."""

@@ -206,10 +206,17 @@ class ChainState:
         return self._tip.ancestor(height).median_time_past
 
     def find_transaction_block(self, txid: bytes) -> HeaderNode | None:
-        """The active chain's block that holds `txid`, where the index of transactions knows."""
-        block_hash = self._store.find_transaction(txid)
-        node = None if block_hash is None else self.tree.get(block_hash)
-        return node if node is not None and self.is_active(node) else None
+        """The active chain's block that holds `txid`, if that can be told.
+
+        It can with the index of transactions, else while one of its outputs is unspent.
+        """
+        with self.lock:
+            block_hash = self._store.find_transaction(txid)
+            node = None if block_hash is None else self.tree.get(block_hash)
+            if node is not None and self.is_active(node):
+                return node
+            coin = self._coins.find_by_txid(txid)
+            return None if coin is None else self._tip.ancestor(coin.height)
 
     def wait_for_tip(self, other_than: bytes, timeout: float) -> HeaderNode:
         """Wait up to `timeout` seconds until the tip's hash is another one; returns the tip."""

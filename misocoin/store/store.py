@@ -259,6 +259,18 @@ class Store:
             for point, value, held, height, coinbase in rows
         }
 
+    def find_coin_of(self, txid: bytes) -> tuple[OutPoint, Coin] | None:
+        """The first output of `txid` that is unspent as of the flushed tip."""
+        with self._lock, _store_errors():
+            row = self._writer.exec_driver_sql(
+                "SELECT outpoint, value, script, height, coinbase FROM coins "
+                "WHERE outpoint BETWEEN ? AND ? LIMIT 1",
+                (txid, txid + b"\xff\xff\xff\xff"),
+            ).fetchone()
+        if row is None:
+            return None
+        return OutPoint(row[0]), Coin(row[1], row[2], row[3], row[4] == 1)
+
     def iterate_coins(self) -> Iterator[tuple[OutPoint, Coin]]:
         """All coins as of the flushed tip, by outpoint."""
         with self._read() as connection:
