@@ -20,8 +20,8 @@ class CoinStore(Protocol):
     def find_coins(self, script: bytes) -> dict[OutPoint, Coin]:
         """The coins that an output script locks."""
 
-    def find_coin_of(self, txid: bytes) -> tuple[OutPoint, Coin] | None:
-        """An unspent output of `txid`."""
+    def find_coins_of(self, txid: bytes) -> dict[OutPoint, Coin]:
+        """The unspent outputs of `txid`."""
 
     def flush_coins(
         self, tip: bytes, gone: Collection[OutPoint], new: Mapping[OutPoint, Coin]
@@ -82,21 +82,18 @@ class CoinCache:
 
     def find_by_script(self, script: bytes) -> dict[OutPoint, Coin]:
         """The coins that an output script locks; looks through all of them."""
-        found = {
-            point: coin
-            for point, coin in self._store.find_coins(script).items()
-            if point not in self._gone
-        }
+        found = self._remaining(self._store.find_coins(script))
         found.update({p: coin for p, coin in self._new.items() if coin.script_pubkey == script})
         return found
 
-    def find_by_txid(self, txid: bytes) -> Coin | None:
-        """An unspent output of `txid`; looks through the coins that are not on disk yet."""
-        for point, coin in self._new.items():
-            if point[:32] == txid:
-                return coin
-        found = self._store.find_coin_of(txid)
-        return None if found is None or found[0] in self._gone else found[1]
+    def find_by_txid(self, txid: bytes) -> dict[OutPoint, Coin]:
+        """The unspent outputs of `txid`; looks through the coins that are not on disk yet."""
+        found = self._remaining(self._store.find_coins_of(txid))
+        found.update({p: coin for p, coin in self._new.items() if p[:32] == txid})
+        return found
+
+    def _remaining(self, stored: dict[OutPoint, Coin]) -> dict[OutPoint, Coin]:
+        return {point: coin for point, coin in stored.items() if point not in self._gone}
 
     def apply(self, removed: Iterable[OutPoint], added: Mapping[OutPoint, Coin]) -> None:
         """Remove coins (unknown ones are passed over), then add coins."""

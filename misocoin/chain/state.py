@@ -215,8 +215,9 @@ class ChainState:
             node = None if block_hash is None else self.tree.get(block_hash)
             if node is not None and self.is_active(node):
                 return node
-            coin = self._coins.find_by_txid(txid)
-            return None if coin is None else self._tip.ancestor(coin.height)
+            for coin in self._coins.find_by_txid(txid).values():
+                return self._tip.ancestor(coin.height)
+            return None
 
     def wait_for_tip(self, other_than: bytes, timeout: float) -> HeaderNode:
         """Wait up to `timeout` seconds until the tip's hash is another one; returns the tip."""

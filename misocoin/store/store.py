@@ -249,27 +249,23 @@ class Store:
 
     def find_coins(self, script: bytes) -> dict[OutPoint, Coin]:
         """The coins as of the flushed tip that an output script locks; reads the whole table."""
+        return self._find_coins("script = ?", script)
+
+    def find_coins_of(self, txid: bytes) -> dict[OutPoint, Coin]:
+        """The outputs of `txid` that are unspent as of the flushed tip."""
+        return self._find_coins("outpoint BETWEEN ? AND ?", txid, txid + b"\xff\xff\xff\xff")
+
+    def _find_coins(self, condition: str, *values: bytes) -> dict[OutPoint, Coin]:
         with self._lock, _store_errors():
             rows = self._writer.exec_driver_sql(
-                "SELECT outpoint, value, script, height, coinbase FROM coins WHERE script = ?",
-                (script,),
+                "SELECT outpoint, value, script, height, coinbase FROM coins "  # noqa: S608 - conditions are our own
+                f"WHERE {condition}",
+                values,
             ).fetchall()
         return {
-            OutPoint(point): Coin(value, held, height, coinbase == 1)
-            for point, value, held, height, coinbase in rows
+            OutPoint(point): Coin(value, script, height, coinbase == 1)
+            for point, value, script, height, coinbase in rows
         }
-
-    def find_coin_of(self, txid: bytes) -> tuple[OutPoint, Coin] | None:
-        """The first output of `txid` that is unspent as of the flushed tip."""
-        with self._lock, _store_errors():
-            row = self._writer.exec_driver_sql(
-                "SELECT outpoint, value, script, height, coinbase FROM coins "
-                "WHERE outpoint BETWEEN ? AND ? LIMIT 1",
-                (txid, txid + b"\xff\xff\xff\xff"),
-            ).fetchone()
-        if row is None:
-            return None
-        return OutPoint(row[0]), Coin(row[1], row[2], row[3], row[4] == 1)
 
     def iterate_coins(self) -> Iterator[tuple[OutPoint, Coin]]:
         """All coins as of the flushed tip, by outpoint."""
