@@ -1,0 +1,221 @@
+"""Headers first: whom to ask, what to believe, and what to count before it is let in."""
+
+from misocoin.consensus.difficulty import is_proof_of_work, work_from_bits
+from misocoin.consensus.tree import HeaderNode
+from misocoin.errors import ValidationError
+from misocoin.peers.events import CheckHeaders, HeadersChecked, PeerId
+from misocoin.peers.limits import MAX_HEADERS
+from misocoin.peers.messages import GetHeaders
+from misocoin.peers.peer import Core, Peer, locator
+from misocoin.peers.presync import Presync
+from misocoin.primitives.block import BlockHeader
+
+MOST_UNCONNECTED = 10
+"""Announcements in a row with unknown parents, before they are held against a peer."""
+
+REFRESH_SECONDS = 60.0
+"""How often a silent peer is asked whether it has more."""
+
+
+class HeaderSync:
+    """Keeps our header tree level with every peer's."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.source: PeerId | None = None
+        """The peer that a long sync runs with: headers come from one at a time."""
+
+    def connected(self, peer: Peer) -> None:
+        """Ask a new peer, unless a long sync with another is going on."""
+        if self.source is None:
+            self.ask(peer)
+        else:
+            peer.headers_due = self._core.now
+
+    def forget(self, peer: Peer) -> None:
+        """A peer is gone."""
+        self._end(peer)
+
+    def ask(self, peer: Peer, start: HeaderNode | None = None) -> None:
+        """Ask for what follows `start`, or our best header's parent.
+
+        The parent, so that a peer with the same best header shows that it has it.
+        """
+        if peer.headers_since is not None:
+            return
+        core = self._core
+        best = core.chain.best_header
+        self._send(peer, locator(start or best.parent or best))
+
+    def _send(self, peer: Peer, hashes: tuple[bytes, ...]) -> None:
+        core = self._core
+        peer.headers_since = core.now
+        peer.headers_due = core.now + REFRESH_SECONDS * core.random.uniform(0.8, 1.2)
+        core.send(peer, GetHeaders(hashes))
+
+    def _end(self, peer: Peer) -> None:
+        """A row of answers of this peer is over; another may begin."""
+        peer.presync = None
+        peer.was_full = False
+        if self.source != peer.id:
+            return
+        self.source = None
+        core = self._core
+        for other in core.alive(lambda other: other is not peer):
+            if other.best is None or other.claimed_work > core.chain.best_header.chain_work:
+                self.ask(other)
+
+    def tick(self) -> None:
+        """Look for late answers and peers that were silent for long."""
+        core = self._core
+        for peer in core.alive():
+            since = peer.headers_since
+            if since is not None:
+                if core.now - since > core.limits.headers_seconds:
+                    core.drop(peer, "no headers in time")
+            elif core.now >= peer.headers_due and self.source is None:
+                self.ask(peer)
+
+    # -- headers come -------------------------------------------------------------------------
+
+    def received(self, peer: Peer, headers: tuple[BlockHeader, ...]) -> None:
+        """Take an answer or an announcement."""
+        core = self._core
+        was_asked = peer.headers_since is not None
+        peer.headers_since = None
+        if not headers:
+            self._end(peer)
+            return
+        if any(b.prev_hash != a.hash for a, b in zip(headers, headers[1:], strict=False)):
+            core.punish(peer, 100, "headers that are not in a row")
+            return
+        is_full = len(headers) >= MAX_HEADERS
+        presync = peer.presync
+        if presync is not None and was_asked:
+            self._continue_presync(peer, presync, headers, is_full)
+            return
+        parent = core.chain.get(headers[0].prev_hash)
+        if parent is None:
+            self._unconnected(peer, headers)
+            return
+        peer.unconnected = 0
+        if not all(is_proof_of_work(h.hash, h.bits, core.params) for h in headers):
+            core.punish(peer, 100, "headers without proof of work")
+            return
+        self._admit(peer, parent, headers, is_full)
+
+    def _unconnected(self, peer: Peer, headers: tuple[BlockHeader, ...]) -> None:
+        core = self._core
+        if core.chain.get(headers[0].hash) is not None:
+            return  # genesis itself
+        peer.unconnected += 1
+        if peer.unconnected > MOST_UNCONNECTED:
+            core.punish(peer, 20, "headers that lead nowhere")
+        self.ask(peer, core.chain.best_header)
+
+    def _admit(
+        self, peer: Peer, parent: HeaderNode, headers: tuple[BlockHeader, ...], is_full: bool
+    ) -> None:
+        core = self._core
+        node, new = parent, headers
+        while new:
+            known = core.chain.get(new[0].hash)
+            if known is None:
+                break
+            node, new = known, new[1:]
+        if core.chain.is_failed(node):
+            core.punish(peer, 100, "headers on an invalid block")
+            return
+        self._shown(peer, node)
+        if not new:
+            self._more(peer, node, is_full)
+            return
+        work = node.chain_work + sum(work_from_bits(header.bits) for header in new)
+        if work >= core.enough_work():
+            peer.was_full = is_full
+            if is_full and self.source is None:
+                self.source = peer.id
+            core.act(CheckHeaders(peer.id, new))
+        elif is_full:
+            presync = Presync(node, core.params, core.enough_work(), core.limits.presync_batches)
+            peer.presync = presync
+            self._continue_presync(peer, presync, new, is_full)
+        else:
+            self._too_little(peer, work)
+
+    def _too_little(self, peer: Peer, work: int) -> None:
+        """The peer has no more, and what it has is not enough."""
+        if peer.claimed_work > work:
+            self._core.punish(peer, 50, "headers with less work than it claimed")
+        self._end(peer)
+
+    def _continue_presync(
+        self, peer: Peer, presync: Presync, headers: tuple[BlockHeader, ...], is_full: bool
+    ) -> None:
+        core = self._core
+        if presync.is_enough:
+            again = presync.confirm(headers)
+            if again is None:
+                # A reorg of the peer's, or a lie: all anew.
+                core.punish(peer, 10, "other headers than before")
+                self._end(peer)
+                return
+            peer.was_full = is_full
+            core.act(CheckHeaders(peer.id, again))
+            return
+        try:
+            is_enough = presync.feed(headers)
+        except ValidationError as error:
+            core.punish(peer, 100, f"headers: {error}")
+            self._end(peer)
+            return
+        if is_enough:
+            self._send(peer, locator(presync.fork))
+        elif is_full:
+            self._send(peer, (presync.last_hash,))
+        else:
+            self._too_little(peer, presync.work)
+
+    def _shown(self, peer: Peer, node: HeaderNode) -> None:
+        """The peer has shown that it has this block."""
+        if peer.best is None or node.chain_work >= peer.best.chain_work:
+            if peer.best is not node:
+                peer.best = node
+                peer.common = None
+            self._core.want_schedule = True
+
+    def checked(self, peer: Peer, event: HeadersChecked) -> None:
+        """The chain has looked at headers of this peer."""
+        core = self._core
+        if event.nodes:
+            self._shown(peer, event.nodes[-1])
+        if event.error is not None:
+            self._refused(peer, event.error)
+            return
+        presync = peer.presync
+        if presync is not None and presync.is_done:
+            peer.presync = None
+        last = event.nodes[-1] if event.nodes else core.chain.best_header
+        self._more(peer, last, peer.was_full or peer.presync is not None)
+
+    def _refused(self, peer: Peer, error: Exception) -> None:
+        core = self._core
+        reason = error.reason if isinstance(error, ValidationError) else ""
+        if reason == "time-too-new":
+            # Our clock or theirs: nothing that lasts, but they are of no use for now.
+            core.punish(peer, 10, "headers from the future")
+        elif reason:
+            core.punish(peer, 100, f"invalid headers: {error}")
+        self._end(peer)
+
+    def _more(self, peer: Peer, last: HeaderNode, is_full: bool) -> None:
+        """Go on after `last` if there may be more, but not too far ahead of the blocks."""
+        core = self._core
+        peer.was_full = False
+        if not is_full:
+            self._end(peer)
+        elif last.height - core.chain.tip.height <= core.limits.headers_ahead:
+            self.ask(peer, last)
+        else:
+            self._end(peer)
+            peer.headers_due = core.now + 5.0

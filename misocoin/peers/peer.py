@@ -1,0 +1,154 @@
+"""What is known about one peer, and what the parts of the machine share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from misocoin.consensus.difficulty import work_from_bits
+from misocoin.consensus.tree import HeaderNode
+from misocoin.params import Params
+from misocoin.peers.bounded import BoundedSet
+from misocoin.peers.events import Action, ChainView, Link, PeerId, Send
+from misocoin.peers.limits import PeerLimits
+from misocoin.peers.messages import Message
+from misocoin.peers.presync import Presync
+
+
+@dataclass(slots=True)
+class Peer:
+    """One link and what its other end has shown."""
+
+    link: Link
+    since: float
+    """Monotonic time of the handshake."""
+    known_ids: BoundedSet[bytes]
+    """Transactions it has, by witness id."""
+    tokens: float
+    """Addresses it may still tell unasked."""
+    best: HeaderNode | None = None
+    """The header with the most work that it has shown."""
+    common: HeaderNode | None = None
+    """The last block on the branch of `best` up to which we have all bodies."""
+    claimed_work: int = 0
+    """What it said in the handshake; nothing is built on it."""
+    score: int = 0
+    """Points against it."""
+    is_gone: bool = False
+    headers_since: float | None = None
+    """When headers were asked for."""
+    headers_due: float = 0.0
+    """When to ask for headers anew, though nothing was heard."""
+    was_full: bool = False
+    """Whether its last answer held as many headers as fit, so that more may follow."""
+    presync: Presync | None = None
+    unconnected: int = 0
+    """Announcements whose parents were unknown, one after the other."""
+    blocks: set[bytes] = field(default_factory=set)
+    """Blocks asked of it."""
+    late: BoundedSet[bytes] = field(default_factory=lambda: BoundedSet(256))
+    """Blocks once asked of it and no longer expected."""
+    stalls: int = 0
+    wants_compact: bool = False
+    """Whether it asked for compact blocks before they are validated."""
+    sends_compact: bool = False
+    """Whether we asked it for them."""
+    told: HeaderNode | None = None
+    """The last block we announced to it."""
+    told_hash: bytes = b""
+    """A block pushed to it before it was in our chain."""
+    wanted: dict[bytes, None] = field(default_factory=dict)
+    """Transactions it announced that are not asked for yet because others are."""
+    asked_ids: int = 0
+    """Transactions asked of it."""
+    wants_addresses: bool = False
+    """Whether we wait for its answer about addresses."""
+    tokens_at: float = 0.0
+
+    @property
+    def id(self) -> PeerId:
+        """The link's name."""
+        return self.link.peer
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it speaks our protocol, not only Core's REST."""
+        return self.link.hello is not None
+
+    def has(self, node: HeaderNode) -> bool:
+        """Whether it certainly knows a block: it has shown it or one above, or was told so."""
+        return (self.best is not None and node.is_ancestor_of(self.best)) or (
+            self.told is not None and node.is_ancestor_of(self.told)
+        )
+
+
+class Core:
+    """What the parts of the machine share while an event is handled."""
+
+    def __init__(
+        self, params: Params, chain: ChainView, limits: PeerLimits, random: Random
+    ) -> None:
+        self.params = params
+        self.chain = chain
+        self.limits = limits
+        self.random = random
+        self.peers: dict[PeerId, Peer] = {}
+        self.now = 0.0
+        """Monotonic seconds."""
+        self.time = 0
+        """Unix seconds."""
+        self.actions: list[Action] = []
+        self.doomed: dict[PeerId, tuple[str, bool]] = {}
+        """Peers to be dropped when the event is handled: why, and whether to ban them."""
+        self.want_schedule = False
+        """Whether blocks may be asked for after this event."""
+        self.is_stopped = False
+        """Whether nobody is to be dialled any more."""
+
+    def act(self, action: Action) -> None:
+        """Have something done."""
+        self.actions.append(action)
+
+    def send(self, peer: Peer, message: Message) -> None:
+        """Say something to a peer."""
+        self.actions.append(Send(peer.id, message))
+
+    def drop(self, peer: Peer, why: str, *, ban: bool = False) -> None:
+        """End a link once the event is handled."""
+        peer.is_gone = True
+        self.doomed.setdefault(peer.id, (why, ban))
+
+    def punish(self, peer: Peer, points: int, why: str) -> None:
+        """Hold something against a peer; at `ban_score` it is banned."""
+        peer.score += points
+        if peer.score >= self.limits.ban_score:
+            self.drop(peer, why, ban=True)
+
+    def alive(self, where: Callable[[Peer], bool] = lambda _peer: True) -> list[Peer]:
+        """Peers that stay and fit."""
+        return [peer for peer in self.peers.values() if not peer.is_gone and where(peer)]
+
+    @property
+    def is_syncing(self) -> bool:
+        """Whether bodies of many blocks are missing, so that news is of no use yet."""
+        chain = self.chain
+        return chain.best_header.height - chain.tip.height > 10
+
+    def enough_work(self) -> int:
+        """The work from which on headers are let into the tree: near our tip's."""
+        tip = self.chain.tip
+        return max(0, tip.chain_work - self.limits.near_blocks * work_from_bits(tip.header.bits))
+
+
+def locator(node: HeaderNode) -> tuple[bytes, ...]:
+    """Hashes from `node` down to genesis: ten in a row, then with gaps that double."""
+    hashes = []
+    step = 1
+    height = node.height
+    while height > 0:
+        node = node.ancestor(height)
+        hashes.append(node.hash)
+        if len(hashes) >= 10:
+            step *= 2
+        height -= step
+    hashes.append(node.ancestor(0).hash)
+    return tuple(hashes)

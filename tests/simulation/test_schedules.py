@@ -1,0 +1,62 @@
+"""Thousands of random schedules: every honest node ends on the chain with the most work."""
+
+from random import Random
+
+import pytest
+
+from tests.simulation.network import Network, Node
+
+GROUPS = 20
+SEEDS_PER_GROUP = 60
+
+
+def topology(nodes: list[Node], random: Random) -> None:
+    """Link each node but the first to one before it, and some others across."""
+    for i, node in enumerate(nodes[1:], 1):
+        node.connect(random.choice(nodes[:i]))
+    for _ in range(random.randrange(len(nodes))):
+        one, other = random.sample(nodes, 2)
+        one.connect(other)
+
+
+def mine_at_random(network: Network, nodes: list[Node], count: int, span: float) -> None:
+    for _ in range(count):
+        node = network.random.choice(nodes)
+        network.at(network.random.uniform(0, span), node.mine)
+
+
+def check_converged(nodes: list[Node]) -> None:
+    best = max(node.chain.tip.chain_work for node in nodes)
+    assert {node.chain.tip.hash for node in nodes} == {
+        next(n.chain.tip.hash for n in nodes if n.chain.tip.chain_work == best)
+    }
+
+
+def run_honest(seed: int) -> None:
+    random = Random(seed)
+    network = Network(random, random.choice([0.01, 0.1, 0.5]), random.choice([0, 0, 0.01, 0.05]))
+    nodes = [Node(network, i) for i in range(random.randint(2, 5))]
+    topology(nodes, random)
+    mine_at_random(network, nodes, random.randint(1, 15), 12)
+    if random.random() < 0.4:
+        sides = {node.index: random.randrange(2) for node in nodes}
+        network.at(random.uniform(0, 4), lambda: network.partition(sides))
+        network.at(random.uniform(5, 12), lambda: network.partition({}))
+    if random.random() < 0.4:
+        late = Node(network, len(nodes))
+        nodes.append(late)
+        network.at(random.uniform(0, 12), lambda: late.connect(nodes[0]))
+    network.run_until(14)
+    network.loss = 0.0
+    network.run_until(30)
+    nodes[0].mine()  # settles races between tips of equal work
+    network.run_until(60)
+    check_converged(nodes)
+    for node in nodes:
+        assert not node.banned, (seed, node.banned)
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_honest_nodes_converge(group: int) -> None:
+    for seed in range(group * SEEDS_PER_GROUP, (group + 1) * SEEDS_PER_GROUP):
+        run_honest(seed)
