@@ -5,7 +5,8 @@ difficulty, two tries each. What the rules derive from a block is restated here 
 way (`coins_after`), so that tests can hold the real code against it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 from misocoin.chain.events import EventBus
@@ -224,23 +225,35 @@ def coins_after(coins: Mapping[OutPoint, Coin], block: Block, height: int) -> di
 
 def open_chain(
     params: Params,
-    store: Store | None = None,
+    store: Store,
     *,
     now: Callable[[], int] = lambda: LATE,
     events: EventBus | None = None,
     options: ChainOptions | None = None,
 ) -> ChainState:
-    """A loaded chain over `store`, or over a new one in memory."""
+    """A chain over `store`, loaded."""
     chain = ChainState(
-        params,
-        store or Store(None, params.genesis.hash),
-        ScriptChecks(1),
-        events or EventBus(),
-        now,
-        options or ChainOptions(),
+        params, store, ScriptChecks(1), events or EventBus(), now, options or ChainOptions()
     )
     chain.load()
     return chain
+
+
+@contextmanager
+def memory_store(params: Params) -> Iterator[Store]:
+    """A new store in memory."""
+    with closing(Store(None, params.genesis.hash)) as store:
+        yield store
+
+
+@contextmanager
+def memory_chain(params: Params, blocks: Iterable[Block] = ()) -> Iterator[ChainState]:
+    """A new chain in memory that was given `blocks`."""
+    with memory_store(params) as store:
+        chain = open_chain(params, store)
+        for block in blocks:
+            chain.submit_block(block)
+        yield chain
 
 
 def stored_coins(chain: ChainState) -> dict[OutPoint, Coin]:
