@@ -58,6 +58,14 @@ class Config:
     """Where the password of this run is left for the command line tool."""
     nodes: tuple[str, ...] = ()
     """Peers to connect to, as `host:port`."""
+    gossip: bool = True
+    """Whether to connect to nodes that other nodes tell of."""
+    discover: bool = False
+    """Whether to find nodes on the local network."""
+    maxpeers: int = 64
+    """Nodes that may connect to this one."""
+    externalip: str | None = None
+    """This node's address to the outside, where others cannot see it."""
     priv_key: str | None = field(default=None, repr=False)
     """The wallet's private key: 64 hex digits or WIF."""
     mine: bool = False
@@ -150,6 +158,10 @@ def daemon_config(
         data_folder=folder,
         cookie_file=cookie,
         nodes=values["nodes"],
+        gossip=values["gossip"],
+        discover=values["discover"],
+        maxpeers=values["maxpeers"],
+        externalip=values["externalip"],
         priv_key=key,
         mine=values["chain"] == "miso" if values["mine"] is None else values["mine"],
         threads=values["threads"],

@@ -9,8 +9,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from misocoin.chain.events import EventBus
 from misocoin.chain.importer import ImportProgress, import_blocks
@@ -26,9 +27,14 @@ from misocoin.crypto.batch import SignatureCache
 from misocoin.crypto.keys import PrivateKey
 from misocoin.crypto.wif import key_from_wif
 from misocoin.errors import ValidationError
+from misocoin.http.server import is_loopback, numeric_host
 from misocoin.mining.miner import Miner, generate_blocks
 from misocoin.narrator import Narrator
+from misocoin.option_table import DEFAULT_PORT
 from misocoin.params import Params, params_by_name
+from misocoin.peers.limits import PeerLimits
+from misocoin.peers.manager import PeerManager, PeerSettings
+from misocoin.peers.messages import address_from_text
 from misocoin.policy.feerate import FeeRate
 from misocoin.policy.settings import MempoolLimits, RelayPolicy
 from misocoin.pow.engine import StopFlag
@@ -38,20 +44,26 @@ from misocoin.rpc.declare import Method, methods_of
 from misocoin.rpc.methods.chain import ChainMethods
 from misocoin.rpc.methods.control import ControlMethods
 from misocoin.rpc.methods.mining import MiningMethods
+from misocoin.rpc.methods.network import NetworkMethods
 from misocoin.rpc.methods.transactions import TransactionMethods
 from misocoin.rpc.methods.wallet import WalletMethods
 from misocoin.rpc.registry import Registry
 from misocoin.rpc.server import NodeServer
 from misocoin.store.folder import DataFolder
 from misocoin.store.store import Store
+from misocoin.version import VERSION
 from misocoin.wallet.store import WalletStore
 from misocoin.wallet.wallet import Wallet
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 log = logging.getLogger(__name__)
 
 CHAIN_FILE = "chain.sqlite"
 WALLET_FILE = "wallet.sqlite"
 KEY_FILE = "wallet.pem"
+PEERS_FILE = "peers.json"
 
 GC_THRESHOLD = 50_000
 """Objects made before Python looks for cycles; its own default is 700."""
@@ -89,7 +101,8 @@ class Node:
             self._listen()
             self._build()
             self._load()
-            self.server.open(Registry(self._methods()))
+            self._join_network()
+            self.server.open(Registry(self._methods()), self._add_routes)
         except BaseException:
             self._open.close()
             raise
@@ -111,6 +124,8 @@ class Node:
     def stop(self) -> None:
         """Stop serving, then everything else, last started first; memory goes to disk."""
         self.request_stop()
+        # First, since other nodes' long-polls wait in the server's threads.
+        self.peers.stop()
         self.server.stop()
         self._open.close()
 
@@ -184,6 +199,33 @@ class Node:
         self.events.subscribe(self.miner.handle)
         self._open.callback(self.miner.close)
 
+    def _join_network(self) -> None:
+        config = self.config
+        port = self.server.address[1]
+        settings = PeerSettings(
+            port=port,
+            listens_locally=is_loopback(numeric_host(config.host)),
+            nodes=tuple([address_from_text(node, DEFAULT_PORT) for node in config.nodes]),
+            external_host=config.externalip or "",
+            dials=config.gossip,
+            file=_inside(config.data_folder, PEERS_FILE),
+            agent=f"/misocoin:{VERSION}/",
+            limits=replace(PeerLimits(), inbound=config.maxpeers),
+            discovers=config.discover,
+        )
+        self.peers = PeerManager(
+            self.chain, self.pool, settings, self._progress, self.narrator.silence
+        )
+        self.peers.start()
+        self._open.callback(self.peers.stop)
+
+    def _add_routes(self, app: "Flask") -> None:
+        from misocoin.rpc.peer_routes import PeerRoutes
+        from misocoin.rpc.rest import RestRoutes
+
+        RestRoutes(self.chain, self.pool.mempool).add_to(app)
+        PeerRoutes(self.peers).add_to(app)
+
     def _methods(self) -> list[Method]:
         """Every RPC method, bound to the parts it speaks for."""
         chain, pool, wallet = self.chain, self.pool, self.wallet
@@ -192,6 +234,7 @@ class Node:
             TransactionMethods(chain, pool, self._find_own),
             MiningMethods(chain, self.miner, self._generate, lambda: wallet.script),
             WalletMethods(chain, pool, wallet),
+            NetworkMethods(self.peers, DEFAULT_PORT, chain.now),
             self._control,
         )
         return [each for group in groups for each in methods_of(group)]

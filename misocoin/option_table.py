@@ -201,6 +201,25 @@ def _node_options() -> tuple[Option, ...]:
             "host:port,...",
         ),
         Option(
+            "gossip",
+            "Network",
+            "Connect to nodes that other nodes tell of, too.",
+            flag_from_text,
+            True,
+            Kind.FLAG,
+            default_text="1",
+        ),
+        _flag("discover", "Network", "Find nodes on the local network and be found there."),
+        _number("maxpeers", "Network", 0, 200, 64, "n", "Nodes that may connect to this one."),
+        _value(
+            "externalip",
+            "Network",
+            _host,
+            "host",
+            None,
+            "Address under which others can reach this node, where they cannot see it.",
+        ),
+        Option(
             "priv_key",
             "Wallet",
             "Private key of the wallet, 64 hex digits or WIF; without it one of its own is made. "

@@ -103,8 +103,11 @@ class Gossip:
     def disconnected(self, peer: Peer) -> None:
         """A link is gone."""
         address = peer.link.address
-        named = None if address is None else self._named.get(address[:2])
-        if named is not None and peer.link.is_outbound:
+        if address is None or not peer.link.is_outbound:
+            return
+        self.book.failed(address, self._core.now)
+        named = self._named.get(address[:2])
+        if named is not None:
             lived = self._core.now - peer.since > self._core.limits.retry_most
             named.failures = 0 if lived else named.failures + 1
             named.next_try = self._core.now + self._pause(named.failures)

@@ -13,6 +13,9 @@ from misocoin.primitives.block import BlockHeader
 MOST_UNCONNECTED = 10
 """Announcements in a row with unknown parents, before they are held against a peer."""
 
+FULL_ANSWER = MAX_HEADERS - 1
+"""Headers from which on an answer counts as full: REST's 2,000 begin with the one asked by."""
+
 REFRESH_SECONDS = 60.0
 """How often a silent peer is asked whether it has more."""
 
@@ -83,13 +86,14 @@ class HeaderSync:
         core = self._core
         was_asked = peer.headers_since is not None
         peer.headers_since = None
+        peer.has_answered = peer.has_answered or was_asked
         if not headers:
             self._end(peer)
             return
         if any(b.prev_hash != a.hash for a, b in zip(headers, headers[1:], strict=False)):
             core.punish(peer, 100, "headers that are not in a row")
             return
-        is_full = len(headers) >= MAX_HEADERS
+        is_full = len(headers) >= FULL_ANSWER
         presync = peer.presync
         if presync is not None and was_asked:
             self._continue_presync(peer, presync, headers, is_full)

@@ -321,6 +321,8 @@ def address_from_text(text: str, default_port: int = 0) -> Address:
         host, port = host.split(":")
     if not (port.isascii() and port.isdigit() and len(port) < 6 and host.isascii()):
         raise ParseError(f"{text[:80]!r} is no host:port")
+    # The daemon's own rule: the name stands for IPv4 everywhere, so that one node has one name.
+    host = "127.0.0.1" if host == "localhost" else host
     return address_from_parts(host.encode(), int(port))
 
 

@@ -38,6 +38,8 @@ class Peer:
     """When headers were asked for."""
     headers_due: float = 0.0
     """When to ask for headers anew, though nothing was heard."""
+    has_answered: bool = False
+    """Whether it has told its headers once."""
     was_full: bool = False
     """Whether its last answer held as many headers as fit, so that more may follow."""
     presync: Presync | None = None

@@ -177,7 +177,7 @@ class TransactionRelay:
         coins of blocks to come would only look like orphans.
         """
         core = self._core
-        if peer.best is None or core.is_syncing or not peer.wanted:
+        if not peer.has_answered or core.is_syncing or not peer.wanted:
             return
         batch: list[bytes] = []
         for wtxid in list(peer.wanted):

@@ -1,0 +1,226 @@
+"""HTTP calls to another node: the handshake, our `/peer/` paths, and Bitcoin Core's REST paths.
+
+Every call is bounded in time and size by the client, so that neither a trickle nor an endless
+answer holds anything up.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from misocoin.errors import MisocoinError, ParseError
+from misocoin.http.client import Bounds, HttpClient, HttpResponse
+from misocoin.http.errors import HttpError, HttpTooLarge
+from misocoin.peers.hello import MAX_HELLO, Hello, bytes_from_hello, hello_from_bytes
+from misocoin.peers.limits import MAX_BLOCK_SIZE, MAX_BODY, MAX_HEADERS, PeerLimits
+from misocoin.peers.messages import (
+    Address,
+    BlockBody,
+    GetBlocks,
+    GetHeaders,
+    GetTransactions,
+    Headers,
+    Message,
+    NotFound,
+    Request,
+    Transactions,
+    messages_from_bytes,
+    serialize_message,
+)
+from misocoin.primitives.block import (
+    HEADER_SIZE,
+    BlockHeader,
+    header_from_bytes,
+    headers_from_bytes,
+)
+from misocoin.primitives.transaction import transaction_from_bytes
+
+MAX_INFO = 1 << 16
+"""Bytes of small JSON answers."""
+
+MAX_POOL = 1 << 24
+"""Bytes of a listing of another node's mempool."""
+
+SLOWEST = 50_000
+"""Bytes a second that a long answer must bring in the mean."""
+
+
+class RefusedError(MisocoinError):
+    """The other node does not want the link, and says why."""
+
+
+class WrongChainError(MisocoinError):
+    """The other node follows another chain."""
+
+
+def is_hostile(error: MisocoinError) -> bool:
+    """Whether a failed call shows bad will, not just a bad line."""
+    return isinstance(error, ParseError | HttpTooLarge | WrongChainError)
+
+
+class Remote:
+    """Another node, reached by dialling it."""
+
+    def __init__(self, client: HttpClient, address: Address, limits: PeerLimits) -> None:
+        self.address = address
+        self.session = ""
+        self._client = client
+        self._base = f"http://{address.text}"
+        self._quick = Bounds(5, 10, limits.headers_seconds, MAX_HEADERS * HEADER_SIZE)
+        self._small = Bounds(5, 10, 10, MAX_INFO)
+        self._bulk = Bounds(5, 10, limits.block_seconds + MAX_BODY / SLOWEST, MAX_BODY)
+        self._poll = Bounds(
+            5, limits.poll_seconds + 10, limits.poll_seconds + MAX_BODY / SLOWEST, MAX_BODY
+        )
+        self._listing = Bounds(5, 20, 60, MAX_POOL)
+
+    # -- ours ---------------------------------------------------------------------------------
+
+    def greet(self, hello: Hello) -> Hello | None:
+        """Shake hands; None where nobody knows our paths. Raises RefusedError or HttpError."""
+        bounds = Bounds(5, 10, 15, MAX_HELLO)
+        response = self._client.post(
+            f"{self._base}/peer/hello", bytes_from_hello(hello), _BINARY, bounds
+        )
+        if response.status == 409:
+            raise RefusedError(response.body[:100].decode("ascii", "replace").strip())
+        if response.status == 503:
+            raise HttpError("it is busy or still starting")
+        if response.status != 200:
+            return None
+        answer = hello_from_bytes(response.body)
+        if answer.genesis != hello.genesis:
+            raise WrongChainError("another chain")
+        self.session = answer.session
+        return answer
+
+    def push(self, body: bytes) -> None:
+        """Hand messages over; raises HttpError."""
+        self._expect(self._client.post(self._own("messages"), body, _BINARY, self._bulk))
+
+    def poll(self) -> tuple[Message, ...]:
+        """Wait for messages; none after a while. Raises HttpError or ParseError."""
+        response = self._client.get(self._own("poll"), None, self._poll)
+        return messages_from_bytes(self._expect(response))
+
+    def leave(self) -> None:
+        """Say that the link is over, if the line still holds."""
+        try:
+            self._client.post(self._own("bye"), b"", _BINARY, Bounds(1, 1, 1, MAX_INFO))
+        except HttpError:
+            return
+
+    def _own(self, what: str) -> str:
+        return f"{self._base}/peer/{self.session}/{what}"
+
+    @staticmethod
+    def _expect(response: HttpResponse) -> bytes:
+        if response.status != 200:
+            raise HttpError(f"answered with status {response.status}")
+        return response.body
+
+    def pull(self, request: Request) -> Iterator[Message]:
+        """Ask one of our own nodes; raises HttpError or ParseError."""
+        if isinstance(request, GetHeaders):
+            yield self._headers(request.locator)
+            return
+        response = self._client.post(
+            self._own("pull"), serialize_message(request), _BINARY, self._bulk
+        )
+        yield from messages_from_bytes(self._expect(response))
+
+    # -- Core's REST --------------------------------------------------------------------------
+
+    def pull_rest(self, request: Request, txids: dict[bytes, bytes]) -> Iterator[Message]:
+        """Ask a node by REST alone. `txids` maps witness ids to the ids it knows them by."""
+        match request:
+            case GetHeaders(locator):
+                yield self._headers(locator)
+            case GetBlocks(hashes):
+                for block_hash in hashes:
+                    bounds = self._bulk_of(MAX_BLOCK_SIZE)
+                    data = self._get(f"block/{block_hash[::-1].hex()}.bin", bounds)
+                    if data is None:
+                        yield NotFound((block_hash,))
+                    else:
+                        yield BlockBody(header_from_bytes(data), data)
+            case GetTransactions(ids):
+                for wanted in ids:
+                    txid = txids.get(wanted, wanted)
+                    data = self._get(f"tx/{txid[::-1].hex()}.bin", self._bulk_of(MAX_BLOCK_SIZE))
+                    if data is None:
+                        yield NotFound((wanted,))
+                    else:
+                        yield Transactions((transaction_from_bytes(data),))
+            case _:
+                return
+
+    def _bulk_of(self, size: int) -> Bounds:
+        return Bounds(5, 10, self._quick.total_seconds + size / SLOWEST, size)
+
+    def _get(self, path: str, bounds: Bounds) -> bytes | None:
+        """A document of the REST interface; None where it is not to be had."""
+        response = self._client.get(f"{self._base}/rest/{path}", None, bounds)
+        if response.status == 404:
+            return None
+        if response.status == 503:
+            raise HttpError("it is busy or still starting")
+        return self._expect(response)
+
+    def _headers(self, locator: tuple[bytes, ...]) -> Headers:
+        """The headers after the first hash of a locator that is on the node's active chain."""
+        for block_hash in locator:
+            path = f"headers/{MAX_HEADERS}/{block_hash[::-1].hex()}.bin"
+            data = self._get(path, self._quick)
+            if data:
+                headers = headers_from_bytes(data)
+                if headers[0].hash != block_hash:
+                    raise ParseError("headers that begin elsewhere than asked")
+                return Headers(headers[1:])
+        return Headers(())
+
+    def tip(self) -> BlockHeader | None:
+        """The header of the node's best block."""
+        best = self.chain_info().get("bestblockhash")
+        if not isinstance(best, str) or len(best) != 64:
+            raise ParseError("no best block in the chain's info")
+        data = self._get(f"headers/1/{best}.bin", self._small)
+        return header_from_bytes(data) if data else None
+
+    def chain_info(self) -> dict[str, Any]:
+        """The node's `chaininfo`."""
+        return self._json("chaininfo.json", self._small)
+
+    def has_block(self, block_hash: bytes) -> bool:
+        """Whether a block is on the node's active chain."""
+        data = self._get(f"headers/1/{block_hash[::-1].hex()}.bin", self._small)
+        return bool(data) and header_from_bytes(data or b"").hash == block_hash
+
+    def pool(self) -> dict[bytes, bytes]:
+        """The node's mempool: witness id -> id."""
+        listing = self._json("mempool/contents.json", self._listing)
+        ids = {}
+        for txid_hex, entry in listing.items():
+            wtxid_hex = entry.get("wtxid", txid_hex) if isinstance(entry, dict) else txid_hex
+            try:
+                txid = bytes.fromhex(txid_hex)[::-1]
+                wtxid = bytes.fromhex(wtxid_hex)[::-1]
+            except (ValueError, TypeError) as error:
+                raise ParseError("an id in the mempool's listing is not hex") from error
+            if len(txid) == len(wtxid) == 32:
+                ids[wtxid] = txid
+        return ids
+
+    def _json(self, path: str, bounds: Bounds) -> dict[str, Any]:
+        data = self._get(path, bounds)
+        try:
+            value = orjson.loads(data or b"")
+        except orjson.JSONDecodeError as error:
+            raise ParseError(f"{path} is no JSON") from error
+        if not isinstance(value, dict):
+            raise ParseError(f"{path} is no JSON object")
+        return value
+
+
+_BINARY = {"Content-Type": "application/octet-stream"}

@@ -1,0 +1,543 @@
+"""The shell around the machine: its clock, its thread, its links.
+
+One thread feeds the machine and carries out what it wants. Links, the checker, the chain's events
+and the HTTP server only put events into its queue, so nothing here needs a lock of its own.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from random import SystemRandom
+from typing import Any, TypeVar
+
+from misocoin.chain.events import (
+    BlockConnected,
+    TipChanged,
+    TransactionAdded,
+    TransactionRemoved,
+)
+from misocoin.chain.events import Event as ChainEvent
+from misocoin.chain.pool import TransactionPool
+from misocoin.chain.state import ChainState
+from misocoin.errors import MisocoinError
+from misocoin.http.client import Bounds, HttpClient
+from misocoin.http.errors import Overloaded
+from misocoin.peers import events as net
+from misocoin.peers.checker import Checker
+from misocoin.peers.dialling import RefusedError, Remote, WrongChainError, is_hostile
+from misocoin.peers.hello import Hello, own_address
+from misocoin.peers.limits import PeerLimits
+from misocoin.peers.links import Connection, Dialled, Mailbox
+from misocoin.peers.machine import Machine
+from misocoin.peers.messages import (
+    Address,
+    CompactBlock,
+    Message,
+    Request,
+    serialize_message,
+)
+from misocoin.peers.peer import Peer
+from misocoin.peers.ports import ChainReader, ProgressPort, Silence
+from misocoin.peers.serving import Responder
+from misocoin.primitives.block import Block
+
+log = logging.getLogger(__name__)
+
+TICK = 0.25
+"""Seconds between two looks at what is due."""
+
+SAVE_SECONDS = 600.0
+"""How often addresses and bans are written to disk, besides at the stop."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSettings:
+    """What a node's network is told."""
+
+    port: int
+    """Where this node listens."""
+    listens_locally: bool
+    """Whether only this machine can reach it."""
+    nodes: tuple[Address, ...] = ()
+    """Links to be kept."""
+    external_host: str = ""
+    """Its address to the outside, where it differs from what others see."""
+    dials: bool = True
+    """Whether links are made to addresses that others told of."""
+    file: Path | None = None
+    """Where addresses and bans are kept; None forgets them."""
+    agent: str = ""
+    """Program and version, as others are told."""
+    discovers: bool = False
+    """Whether nodes are sought on the local network, and this one shows itself there."""
+    limits: PeerLimits = PeerLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class PeerInfo:
+    """A link, for people."""
+
+    id: int
+    address: str
+    is_outbound: bool
+    is_manual: bool
+    agent: str
+    height: int | None
+    """Of the best block it has shown."""
+    score: int
+    seconds: int
+    """How long the link stands."""
+    blocks_in_flight: int
+    is_rest_only: bool
+
+
+class PeerManager:
+    """One node's part of the network. `start` returns at once."""
+
+    def __init__(
+        self,
+        chain: ChainState,
+        pool: TransactionPool,
+        settings: PeerSettings,
+        progress: Callable[[str, str], ProgressPort],
+        silence: Silence,
+    ) -> None:
+        """`progress(label, unit)` shows a first sync, while `silence` keeps others quiet."""
+        self._chain = chain
+        self._pool = pool
+        self._settings = settings
+        self._limits = settings.limits
+        self._progress = progress
+        self._silence = silence
+        self._random = SystemRandom()
+        self._nonce = self._random.getrandbits(64)
+        reader = ChainReader(chain)
+        self._machine = Machine(
+            chain.params,
+            reader,
+            self._random,
+            settings.limits,
+            nonce=self._nonce,
+            dials=settings.dials,
+        )
+        self.responder = Responder(
+            reader,
+            self._machine.transactions.find,
+            self._sample_addresses,
+            lambda: self._random.getrandbits(64),
+        )
+        self._client = HttpClient(Bounds(), connections=64)
+        self._queue: SimpleQueue[net.Event | Callable[[], None]] = SimpleQueue()
+        self._checker = Checker(chain, pool, self._queue.put)
+        self._connections: dict[net.PeerId, Connection] = {}
+        self._mailboxes: dict[str, Mailbox] = {}
+        self._next_id = 1
+        self._connected_blocks: list[Block] = []
+        self._stopping = threading.Event()
+        self._shown: tuple[ProgressPort, ExitStack, int] | None = None
+        self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Read what was kept, listen to the chain, dial."""
+        self._load()
+        with self._chain.lock:
+            entries = self._pool.mempool.entries()
+            self._machine.load([entry.tx for entry in entries])
+            self._unsubscribe = self._chain.events.subscribe(self._chain_event)
+        for address in self._settings.nodes:
+            self._queue.put(net.AddNode(address))
+        self._checker.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End all links and keep addresses and bans."""
+        if not self._thread.is_alive():
+            return
+        self._unsubscribe()
+        self._stopping.set()
+        self._queue.put(net.Tick())
+        self._thread.join(10)
+        for mailbox in list(self._mailboxes.values()):
+            mailbox.close()
+        for connection in list(self._connections.values()):
+            connection.close()
+        self._checker.stop(30)
+        self._save()
+        self._client.close()
+
+    def report(self, event: net.Event) -> None:
+        """Tell the machine something; any thread may."""
+        self._queue.put(event)
+
+    def _chain_event(self, event: ChainEvent) -> None:
+        """Pass on what the chain tells; called under its lock."""
+        match event:
+            case BlockConnected(_, block):
+                self._connected_blocks.append(block)
+            case TipChanged(_, new, _):
+                blocks, self._connected_blocks = tuple(self._connected_blocks), []
+                self._queue.put(net.TipMoved(new, blocks))
+            case TransactionAdded(tx, _):
+                self._queue.put(net.TransactionAdded(tx))
+            case TransactionRemoved(tx, _):
+                self._queue.put(net.TransactionRemoved(tx))
+            case _:
+                pass
+
+    # -- the thread ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        next_tick = next_save = time.monotonic()
+        next_save += SAVE_SECONDS
+        while not self._stopping.is_set():
+            try:
+                item = self._queue.get(timeout=max(0.0, next_tick - time.monotonic()))
+                self._step(item)
+            except Empty:
+                pass
+            except Exception:
+                log.exception("the network failed at an event")
+            now = time.monotonic()
+            if now >= next_tick:
+                next_tick = now + TICK
+                self._tick()
+                if now >= next_save:
+                    next_save = now + SAVE_SECONDS
+                    self._save()
+        self._hide_progress()
+
+    def _step(self, item: net.Event | Callable[[], None]) -> None:
+        if callable(item):
+            item()
+        else:
+            self._handle(item)
+
+    def _handle(self, event: net.Event) -> None:
+        if isinstance(event, net.Connected):
+            self._tell_link(event.link)
+        elif isinstance(event, net.Disconnected):
+            self._drop(event.peer, event.why)
+        actions = self._machine.handle(event, time.monotonic(), self._chain.now())
+        frames: dict[int, bytes] = {}
+        for action in actions:
+            self._do(action, frames)
+        if isinstance(event, net.HeadersChecked):
+            self._show_progress()
+
+    def _do(self, action: net.Action, frames: dict[int, bytes]) -> None:
+        match action:
+            case net.Send(peer, message):
+                self._send(peer, message, frames)
+            case net.CheckBlock(_, _, data):
+                if isinstance(data, Block):
+                    self.responder.remember(data)
+                self._checker.put(action)
+            case net.CheckHeaders() | net.CheckTransaction():
+                self._checker.put(action)
+            case net.Disconnect(peer, why, is_banned):
+                self._drop(peer, why, is_banned=is_banned)
+            case net.Dial(address, is_manual):
+                threading.Thread(
+                    target=self._dial, args=(address, is_manual), name="peers-dial", daemon=True
+                ).start()
+
+    def _send(self, peer: net.PeerId, message: Message, frames: dict[int, bytes]) -> None:
+        connection = self._connections.get(peer)
+        if connection is None:
+            return
+        frame = None
+        if isinstance(message, CompactBlock):
+            # The same block goes to several peers: its bytes are made once.
+            frame = frames.get(id(message)) or serialize_message(message)
+            frames[id(message)] = frame
+        if not connection.send(message, frame):
+            self._queue.put(net.Disconnected(peer, "it does not take what is sent"))
+
+    def _drop(self, peer: net.PeerId, why: str, *, is_banned: bool = False) -> None:
+        connection = self._connections.pop(peer, None)
+        if connection is None:
+            return
+        if isinstance(connection, Mailbox):
+            self._mailboxes = {
+                token: box for token, box in self._mailboxes.items() if box is not connection
+            }
+        connection.close()
+        name = _name(connection.link)
+        if is_banned:
+            log.warning("banned %s: %s", name, why)
+        else:
+            log.info("lost %s: %s", name, why)
+
+    def _tell_link(self, link: net.Link) -> None:
+        log.info("linked with %s (%s)", _name(link), _agent(link))
+
+    def _tick(self) -> None:
+        for mailbox in list(self._mailboxes.values()):
+            if mailbox.is_silent:
+                self._handle(net.Disconnected(mailbox.link.peer, "it fell silent"))
+        self._handle(net.Tick())
+        self._show_progress()
+
+    def _invoke(self, function: Callable[[], T], timeout: float = 10.0) -> T:
+        """Run something in the network's thread; raises Overloaded where that takes too long."""
+        done = threading.Event()
+        results: list[T] = []
+        errors: list[Exception] = []
+
+        def run() -> None:
+            try:
+                results.append(function())
+            except Exception as error:  # noqa: BLE001 - it is raised again where it was called
+                errors.append(error)
+            finally:
+                done.set()
+
+        self._queue.put(run)
+        if not done.wait(timeout) or self._stopping.is_set():
+            raise Overloaded("the network is busy")
+        if errors:
+            raise errors[0]
+        return results[0]
+
+    # -- links --------------------------------------------------------------------------------
+
+    def _hello(self, *, is_far: bool) -> Hello:
+        """What this node tells of itself; `is_far` says that the other is on another machine."""
+        tip = self._chain.tip
+        settings = self._settings
+        unreachable = is_far and settings.listens_locally and not settings.external_host
+        return Hello(
+            genesis=self._chain.params.genesis.hash,
+            tip=tip.hash,
+            height=tip.height,
+            work=tip.chain_work,
+            time=self._chain.now(),
+            nonce=self._nonce,
+            port=0 if unreachable else settings.port,
+            host=settings.external_host,
+            agent=settings.agent,
+        )
+
+    def _dial(self, address: Address, is_manual: bool) -> None:
+        """Make a link; runs in a thread of its own."""
+        remote = Remote(self._client, address, self._limits)
+        try:
+            answer = remote.greet(self._hello(is_far=not address.host.startswith("127.")))
+            if answer is not None and answer.nonce == self._nonce:
+                remote.leave()
+                raise RefusedError("this is myself")
+            if answer is None and not remote.has_block(self._chain.params.genesis.hash):
+                raise WrongChainError("another chain")
+            host = address.host
+            link = net.Link(net.PeerId(0), True, host, address, answer, is_manual)
+            refused = self._invoke(lambda: self._admit_dialled(link, remote))
+        except MisocoinError as error:
+            why = str(error)
+            log.debug("no link with %s: %s", address.text, why)
+            if not self._stopping.is_set():
+                self.report(
+                    net.DialFailed(
+                        address,
+                        why,
+                        is_self="myself" in why,
+                        is_double="already" in why,
+                        is_hostile=is_hostile(error),
+                    )
+                )
+            return
+        if refused is not None:
+            remote.leave()
+            self.report(net.DialFailed(address, refused, is_double="already" in refused))
+
+    def _admit_dialled(self, link: net.Link, remote: Remote) -> str | None:
+        refused = self._machine.refusal(link)
+        if refused is not None:
+            return refused
+        link = link._replace(peer=self._new_id())
+        connection = Dialled(link, remote, self._limits, self.report, self.answer)
+        self._connections[link.peer] = connection
+        self._handle(net.Connected(link))
+        connection.start()
+        return None
+
+    def _new_id(self) -> net.PeerId:
+        peer = net.PeerId(self._next_id)
+        self._next_id += 1
+        return peer
+
+    def greeted(self, hello: Hello, host: str) -> Hello:
+        """Answer the handshake of a node that dials us; raises RefusedError or Overloaded."""
+
+        def admit() -> Hello | str:
+            peer = self._new_id()
+            link = net.Link(peer, False, host, own_address(hello, host), hello)
+            refused = self._machine.refusal(link)
+            if refused is not None:
+                return refused
+            mailbox = Mailbox(link, self._limits)
+            token = f"{self._random.getrandbits(128):032x}"
+            self._connections[peer] = mailbox
+            self._mailboxes[token] = mailbox
+            answer = self._hello(is_far=not host.startswith("127."))._replace(session=token)
+            self._handle(net.Connected(link))
+            return answer
+
+        answer = self._invoke(admit)
+        if isinstance(answer, str):
+            raise RefusedError(answer)
+        return answer
+
+    def mailbox(self, token: str) -> Mailbox | None:
+        """The link of that name, if a node dialled us and was given it."""
+        return self._mailboxes.get(token)
+
+    def received(self, mailbox: Mailbox, messages: tuple[Message, ...]) -> None:
+        """Take messages that a node pushed; raises Overloaded where too many wait."""
+        mailbox.touch()
+        if self._queue.qsize() > self._limits.events:
+            raise Overloaded("too much is going on")
+        for message in messages:
+            self._queue.put(net.Received(mailbox.link.peer, message))
+
+    def answer(self, request: Request, is_near: bool) -> Any:
+        """The messages that answer a peer's request."""
+        return self.responder.answer(request, is_local=is_near)
+
+    def _sample_addresses(self, is_near: bool) -> tuple[Address, ...]:
+        gossip = self._machine.gossip
+        if threading.current_thread() is self._thread:
+            return gossip.sample(local=is_near)
+        return self._invoke(lambda: gossip.sample(local=is_near))
+
+    # -- what users ask -----------------------------------------------------------------------
+
+    def peers(self) -> tuple[PeerInfo, ...]:
+        """All links."""
+        return self._invoke(
+            lambda: tuple([_info(peer, time.monotonic()) for peer in self._machine.peers.values()])
+        )
+
+    def named_nodes(self) -> tuple[Address, ...]:
+        """The addresses that users want links with."""
+        return self._invoke(lambda: self._machine.gossip.named)
+
+    def add_node(self, address: Address) -> None:
+        """Keep a link with an address."""
+        self._invoke(lambda: self._handle(net.AddNode(address)))
+
+    def remove_node(self, address: Address) -> bool:
+        """Keep no link with an address; False if there was none and none was wanted."""
+
+        def remove() -> bool:
+            known = address[:2] in {each[:2] for each in self._machine.gossip.named} or any(
+                peer.link.address is not None and peer.link.address[:2] == address[:2]
+                for peer in self._machine.peers.values()
+            )
+            self._handle(net.RemoveNode(address))
+            return known
+
+        return self._invoke(remove)
+
+    def ban(self, target: str, until: int) -> None:
+        """Ban `host` or `host:port` until a unix time; 0 lifts the ban."""
+        self._invoke(lambda: self._handle(net.SetBan(target, until)))
+
+    def banned(self) -> tuple[tuple[str, int], ...]:
+        """(target, unix time of the end) of every ban."""
+        return self._invoke(lambda: self._machine.bans.items(self._chain.now()))
+
+    # -- showing and keeping ------------------------------------------------------------------
+
+    def _show_progress(self) -> None:
+        """Show a sync of many blocks while it lasts."""
+        best, tip = self._chain.best_header.height, self._chain.tip.height
+        if best - tip <= 10 or not self._machine.peers:
+            self._hide_progress()
+            return
+        if self._shown is None:
+            quiet = ExitStack()
+            quiet.enter_context(self._silence())
+            self._shown = (self._progress("syncing", "blocks"), quiet, tip)
+        shown, _, start = self._shown
+        # The share is of what was missing, so that the time left is right after a restart, too.
+        shown.update(tip - start, tip - start, best - start)
+
+    def _hide_progress(self) -> None:
+        if self._shown is not None:
+            shown, quiet, start = self._shown
+            self._shown = None
+            shown.close()
+            quiet.close()
+            tip = self._chain.tip
+            log.info(
+                "synced %d blocks, up to %d %s", tip.height - start, tip.height, tip.header.hash_hex
+            )
+
+    def _load(self) -> None:
+        file = self._settings.file
+        if file is None:
+            return
+        try:
+            kept = json.loads(file.read_bytes())
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            log.warning("known peers are lost: %s: %s", file, error)
+            return
+        if isinstance(kept, dict):
+            now = self._chain.now()
+            addresses, bans = kept.get("addresses"), kept.get("bans")
+            self._machine.gossip.book.load(addresses if isinstance(addresses, list) else [], now)
+            self._machine.bans.load(bans if isinstance(bans, list) else [], now)
+
+    def _save(self) -> None:
+        file = self._settings.file
+        if file is None:
+            return
+        kept = {
+            "addresses": self._machine.gossip.book.to_json(),
+            "bans": self._machine.bans.items(self._chain.now()),
+        }
+        aside = file.with_suffix(".new")
+        try:
+            aside.write_text(json.dumps(kept))
+            aside.replace(file)
+        except OSError as error:
+            log.warning("known peers cannot be kept: %s", error)
+
+
+def _name(link: net.Link) -> str:
+    if link.is_outbound and link.address is not None:
+        return link.address.text
+    where = f"{link.host}" if link.address is None else link.address.text
+    return f"{where} (dialled us)"
+
+
+def _agent(link: net.Link) -> str:
+    return "Core's REST" if link.hello is None else link.hello.agent or "unnamed"
+
+
+def _info(peer: Peer, now: float) -> PeerInfo:
+    link = peer.link
+    return PeerInfo(
+        id=int(link.peer),
+        address=link.host if link.address is None else link.address.text,
+        is_outbound=link.is_outbound,
+        is_manual=link.is_manual,
+        agent=_agent(link),
+        height=None if peer.best is None else peer.best.height,
+        score=peer.score,
+        seconds=int(now - peer.since),
+        blocks_in_flight=len(peer.blocks),
+        is_rest_only=link.hello is None,
+    )

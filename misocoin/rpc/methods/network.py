@@ -1,0 +1,127 @@
+"""Methods about other nodes."""
+
+from collections.abc import Callable
+from typing import Annotated, Protocol
+
+from misocoin.errors import ParseError
+from misocoin.http.errors import RpcError
+from misocoin.peers.manager import PeerInfo
+from misocoin.peers.messages import Address, address_from_text
+from misocoin.rpc.declare import Access, Category, method
+from misocoin.rpc.errors import RpcCode
+from misocoin.rpc.json import Json
+from misocoin.rpc.params import INTEGER, STRING
+from misocoin.rpc.schema import array, boolean, nothing, nullable, number, obj, text, timestamp
+
+DEFAULT_BAN = 86_400
+
+
+class Network(Protocol):
+    """What the methods need of the network."""
+
+    def peers(self) -> tuple[PeerInfo, ...]:
+        """All links."""
+
+    def add_node(self, address: Address) -> None:
+        """Keep a link with an address."""
+
+    def remove_node(self, address: Address) -> bool:
+        """Keep none; False if there was none."""
+
+    def ban(self, target: str, until: int) -> None:
+        """Ban until a unix time; 0 lifts the ban."""
+
+    def banned(self) -> tuple[tuple[str, int], ...]:
+        """All bans."""
+
+
+class NetworkMethods:
+    """Other nodes, and who is kept out."""
+
+    def __init__(self, network: Network, default_port: int, now: Callable[[], int]) -> None:
+        """`default_port` stands where an address has none; `now` is unix time."""
+        self._network = network
+        self._default_port = default_port
+        self._now = now
+
+    @method(
+        Category.NETWORK,
+        result=array(
+            "the nodes this one is linked with",
+            obj(
+                "",
+                id=number("of the link"),
+                address=text("host:port where it listens, or its host"),
+                direction=text("outbound where this node dialled, else inbound"),
+                named=boolean("whether a user wants this link"),
+                agent=text("program and version"),
+                height=nullable(number("of the best block it has shown")),
+                score=number("points against it; it is banned at 100"),
+                seconds=number("how long the link stands"),
+                blocks_in_flight=number("blocks asked of it"),
+            ),
+        ),
+    )
+    def get_peers(self) -> Json:
+        """List the nodes this one is linked with."""
+        return [
+            {
+                "id": peer.id,
+                "address": peer.address,
+                "direction": "outbound" if peer.is_outbound else "inbound",
+                "named": peer.is_manual,
+                "agent": peer.agent,
+                "height": peer.height,
+                "score": peer.score,
+                "seconds": peer.seconds,
+                "blocks_in_flight": peer.blocks_in_flight,
+            }
+            for peer in self._network.peers()
+        ]
+
+    @method(Category.NETWORK, access=Access.AUTH, result=nothing(), examples=("localhost:4001",))
+    def add_node(self, address: Annotated[str, STRING, "host:port, or host"]) -> None:
+        """Keep a link with a node, as -nodes does."""
+        self._network.add_node(self._address(address))
+
+    @method(Category.NETWORK, access=Access.AUTH, result=nothing(), examples=("localhost:4001",))
+    def remove_node(self, address: Annotated[str, STRING, "host:port, or host"]) -> None:
+        """End the link with a node and do not make it again."""
+        if not self._network.remove_node(self._address(address)):
+            raise RpcError(RpcCode.INVALID_PARAMETER, f"there is no link with {address[:80]}")
+
+    @method(
+        Category.NETWORK,
+        access=Access.AUTH,
+        result=nothing(),
+        examples=("192.0.2.7", "localhost:4001 3600", "192.0.2.7 0"),
+    )
+    def ban(
+        self,
+        target: Annotated[str, STRING, "a host, or host:port for one node on it"],
+        seconds: Annotated[int, INTEGER, "for how long; 0 lifts the ban"] = DEFAULT_BAN,
+    ) -> None:
+        """Keep a node out for a while, or let it in again."""
+        if not 0 <= seconds <= 10 * 365 * DEFAULT_BAN:
+            raise RpcError(RpcCode.INVALID_PARAMETER, "seconds must be 0 to ten years")
+        has_port = target.startswith("[") and "]:" in target or target.count(":") == 1
+        address = self._address(target)
+        name = address.text if has_port else address.host
+        self._network.ban(name, self._now() + seconds if seconds else 0)
+
+    @method(
+        Category.NETWORK,
+        result=array(
+            "the bans in force",
+            obj("", target=text("host or host:port"), until=timestamp("when it ends")),
+        ),
+    )
+    def list_banned(self) -> Json:
+        """List who is kept out, and until when."""
+        return [{"target": target, "until": until} for target, until in self._network.banned()]
+
+    def _address(self, given: str) -> Address:
+        try:
+            return address_from_text(given, self._default_port)
+        except ParseError as error:
+            raise RpcError(RpcCode.INVALID_PARAMETER, str(error)) from None

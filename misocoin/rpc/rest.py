@@ -1,0 +1,370 @@
+"""Bitcoin Core's REST interface: the same paths, formats, statuses and messages.
+
+Read-only and open to all, as Core's with `-rest`. Formats are `.bin`, `.hex` (with a line feed)
+and `.json`. What Core says about a bad request is said in its words.
+"""
+
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, request
+
+from misocoin.chain.mempool import Mempool
+from misocoin.chain.mempool_entry import MempoolEntry
+from misocoin.chain.state import ChainState
+from misocoin.codec import Reader, compact_size
+from misocoin.consensus.coins import Coin
+from misocoin.consensus.tree import HeaderNode
+from misocoin.errors import NotFoundError, ParseError
+from misocoin.primitives.block import serialize_headers
+from misocoin.primitives.transaction import OutPoint, Transaction, TxOut, outpoint
+from misocoin.rpc.forms import (
+    block_json,
+    difficulty_of,
+    hash_hex,
+    header_json,
+    script_json,
+    tx_json,
+)
+from misocoin.rpc.json import Json, amount, bytes_from_json
+from misocoin.script.asm import asm_from_script
+
+MAX_HEADERS = 2000
+MAX_OUTPOINTS = 15
+"""Outputs that one `getutxos` may ask for."""
+
+DEFAULT_HEADERS = 5
+
+_POOL_HEIGHT = 0x7FFFFFFF
+"""The height Core gives coins of the mempool."""
+
+_NAMES = {"miso": "miso", "regtest": "regtest", "bitcoin": "main"}
+
+
+class _BadRequest(Exception):  # noqa: N818 - never leaves this module
+    def __init__(self, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RestRoutes:
+    """Adds the REST paths to Flask's application."""
+
+    def __init__(self, chain: ChainState, mempool: Mempool) -> None:
+        self._chain = chain
+        self._mempool = mempool
+
+    def add_to(self, app: Flask) -> None:
+        """Add them."""
+        views: tuple[tuple[str, Callable[[str], Response]], ...] = (
+            ("chaininfo", self._chain_info),
+            ("headers/", self._headers),
+            ("block/notxdetails/", lambda rest: self._block(rest, details=False)),
+            ("block/", lambda rest: self._block(rest, details=True)),
+            ("blockhashbyheight/", self._block_hash),
+            ("tx/", self._tx),
+            ("mempool/info", self._mempool_info),
+            ("mempool/contents", self._mempool_contents),
+            ("getutxos", self._utxos),
+        )
+
+        def serve(path: str) -> Response:
+            for prefix, view in views:
+                if path.startswith(prefix):
+                    try:
+                        return view(path.removeprefix(prefix))
+                    except _BadRequest as error:
+                        return _error(error.status, str(error))
+            return _error(HTTPStatus.NOT_FOUND, "")
+
+        app.add_url_rule("/rest/<path:path>", "rest", serve, methods=["GET", "POST"])
+
+    # -- the chain ----------------------------------------------------------------------------
+
+    def _chain_info(self, rest: str) -> Response:
+        _only_json(rest)
+        chain = self._chain
+        tip, best = chain.tip, chain.best_header
+        return _json(
+            {
+                "chain": _NAMES[chain.params.name],
+                "blocks": tip.height,
+                "headers": best.height,
+                "bestblockhash": tip.header.hash_hex,
+                "bits": f"{tip.header.bits:08x}",
+                "difficulty": difficulty_of(tip.header.bits, chain.params),
+                "time": tip.header.time,
+                "mediantime": tip.median_time_past,
+                "verificationprogress": tip.height / best.height if best.height else 1.0,
+                "initialblockdownload": best.height - tip.height > 10,
+                "chainwork": f"{tip.chain_work:064x}",
+                "pruned": False,
+                "warnings": [],
+            }
+        )
+
+    def _headers(self, rest: str) -> Response:
+        parts, form = _split(rest)
+        if len(parts) == 2:
+            count_text, hash_text = parts
+        elif len(parts) == 1:
+            count_text = request.args.get("count", str(DEFAULT_HEADERS))
+            hash_text = parts[0]
+        else:
+            raise _BadRequest(
+                "Invalid URI format. Expected /rest/headers/<hash>.<ext>?count=<count>"
+            )
+        if not re.fullmatch(r"\d{1,9}", count_text) or not 1 <= int(count_text) <= MAX_HEADERS:
+            raise _BadRequest(
+                "Header count is invalid or out of acceptable range "
+                f"(1-{MAX_HEADERS}): {count_text}"
+            )
+        node = self._chain.tree.get(_hash(hash_text))
+        tip = self._chain.tip
+        nodes: list[HeaderNode] = []
+        if node is not None and node.is_ancestor_of(tip):
+            last = tip.ancestor(min(tip.height, node.height + int(count_text) - 1))
+            nodes = [*list(last.back_to(node))[::-1]]
+            nodes.insert(0, node)
+        if form == "json":
+            chain = self._chain
+            return _json(
+                [header_json(each, tip, chain.tx_count(each), chain.params) for each in nodes]
+            )
+        return _bytes(serialize_headers([each.header for each in nodes]), form)
+
+    def _block(self, rest: str, *, details: bool) -> Response:
+        parts, form = _split(rest)
+        text = "/".join(parts)
+        node = self._chain.tree.get(_hash(text))
+        if node is None:
+            raise _BadRequest(f"{text} not found", HTTPStatus.NOT_FOUND)
+        try:
+            if form == "json":
+                chain = self._chain
+                block = chain.get_block(node)
+                return _json(block_json(block, node, chain.tip, chain.params, details=details))
+            return _bytes(self._chain.get_block_bytes(node), form)
+        except NotFoundError:
+            raise _BadRequest(
+                f"{text} not available (not fully downloaded)", HTTPStatus.NOT_FOUND
+            ) from None
+
+    def _block_hash(self, rest: str) -> Response:
+        parts, form = _split(rest)
+        text = "/".join(parts)
+        if not re.fullmatch(r"\d{1,9}", text):
+            raise _BadRequest(f"Invalid height: {text}")
+        tip = self._chain.tip
+        if int(text) > tip.height:
+            raise _BadRequest("Block height out of range", HTTPStatus.NOT_FOUND)
+        block_hash = tip.ancestor(int(text)).hash
+        if form == "json":
+            return _json({"blockhash": hash_hex(block_hash)})
+        # Core writes hex in display order here, and the bytes in wire order.
+        return _bytes(block_hash if form == "bin" else block_hash[::-1], form)
+
+    def _tx(self, rest: str) -> Response:
+        parts, form = _split(rest)
+        text = "/".join(parts)
+        found = self._find_transaction(_hash(text))
+        if found is None:
+            raise _BadRequest(f"{text} not found", HTTPStatus.NOT_FOUND)
+        tx, node = found
+        if form != "json":
+            return _bytes(tx.serialize(), form)
+        shown = tx_json(tx, self._chain.params)
+        if node is not None:
+            shown["blockhash"] = node.header.hash_hex
+        return _json(shown)
+
+    def _find_transaction(self, txid: bytes) -> tuple[Transaction, HeaderNode | None] | None:
+        """A transaction of the mempool, or of the chain where its block can be told."""
+        chain = self._chain
+        with chain.lock:
+            waiting = self._mempool.get(txid)
+            node = None if waiting is not None else chain.find_transaction_block(txid)
+        if waiting is not None:
+            return waiting.tx, None
+        if node is not None:
+            for tx in chain.get_block(node).transactions:
+                if tx.txid == txid:
+                    return tx, node
+        return None
+
+    # -- the mempool --------------------------------------------------------------------------
+
+    def _mempool_info(self, rest: str) -> Response:
+        _only_json(rest)
+        with self._chain.lock:
+            info = self._mempool.info(self._chain.now())
+        return _json(
+            {
+                "loaded": True,
+                "size": info.transactions,
+                "bytes": info.vsize,
+                "usage": info.usage,
+                "total_fee": amount(info.total_fee),
+                "maxmempool": info.max_usage,
+                "mempoolminfee": amount(info.min_feerate),
+                "minrelaytxfee": amount(info.min_relay_feerate),
+                "incrementalrelayfee": amount(info.incremental_feerate),
+                "unbroadcastcount": 0,
+                "fullrbf": True,
+            }
+        )
+
+    def _mempool_contents(self, rest: str) -> Response:
+        _only_json(rest)
+        verbose = request.args.get("verbose", "true")
+        sequence = request.args.get("mempool_sequence", "false")
+        for name, value in (("verbose", verbose), ("mempool_sequence", sequence)):
+            if value not in ("true", "false"):
+                raise _BadRequest(f'The "{name}" query parameter must be either "true" or "false".')
+        if verbose == "true" and sequence == "true":
+            raise _BadRequest(
+                "Verbose results cannot contain mempool sequence values. "
+                '(hint: set "verbose=false")'
+            )
+        with self._chain.lock:
+            entries = self._mempool.entries()
+            number = self._mempool.sequence
+        ids = [hash_hex(entry.txid) for entry in entries]
+        if verbose == "true":
+            return _json({name: _entry(e) for name, e in zip(ids, entries, strict=True)})
+        return _json({"txids": ids, "mempool_sequence": number} if sequence == "true" else ids)
+
+    # -- unspent outputs ----------------------------------------------------------------------
+
+    def _utxos(self, rest: str) -> Response:
+        parts, form = _split(rest)
+        parts = [part for part in parts if part]
+        body = request.get_data(cache=False)
+        with_pool = bool(parts) and parts[0] == "checkmempool"
+        points = [_outpoint(part) for part in parts[with_pool:]]
+        if parts and not points:
+            raise _BadRequest("Error: empty request")
+        if body and form != "json":
+            if points:
+                raise _BadRequest(
+                    "Combination of URI scheme inputs and raw post data is not allowed"
+                )
+            with_pool, points = _asked(body, form)
+        if not points:
+            raise _BadRequest("Error: empty request")
+        if len(points) > MAX_OUTPOINTS:
+            raise _BadRequest(
+                f"Error: max outpoints exceeded (max: {MAX_OUTPOINTS}, tried: {len(points)})"
+            )
+        with self._chain.lock:
+            tip = self._chain.tip
+            view = self._mempool if with_pool else self._chain
+            coins = view.get_coins(points)
+        bits = [point in coins for point in points]
+        found = [coins[point] for point in points if point in coins]
+        if form == "json":
+            return _json(
+                {
+                    "chainHeight": tip.height,
+                    "chaintipHash": tip.header.hash_hex,
+                    "bitmap": "".join("01"[bit] for bit in bits),
+                    "utxos": [self._coin_json(coin) for coin in found],
+                }
+            )
+        bitmap = bytearray((len(bits) + 7) // 8)
+        for i, bit in enumerate(bits):
+            bitmap[i // 8] |= bit << i % 8
+        answer = tip.height.to_bytes(4, "little") + tip.hash
+        answer += compact_size(len(bitmap)) + bytes(bitmap) + compact_size(len(found))
+        for coin in found:
+            answer += bytes(4) + _height(coin).to_bytes(4, "little")
+            answer += TxOut(coin.value, coin.script_pubkey).serialize()
+        return _bytes(answer, form)
+
+    def _coin_json(self, coin: Coin) -> dict[str, Json]:
+        script = script_json(coin.script_pubkey, self._chain.params)
+        script.setdefault("asm", asm_from_script(coin.script_pubkey))
+        return {"height": _height(coin), "value": amount(coin.value), "scriptPubKey": script}
+
+
+def _height(coin: Coin) -> int:
+    return min(coin.height, _POOL_HEIGHT)
+
+
+def _entry(entry: MempoolEntry) -> dict[str, Any]:
+    return {
+        "vsize": entry.vsize,
+        "weight": entry.tx.weight,
+        "time": entry.time,
+        "height": entry.height,
+        "descendantcount": entry.descendant_count,
+        "descendantsize": entry.descendant_vsize,
+        "ancestorcount": entry.ancestor_count,
+        "ancestorsize": entry.ancestor_vsize,
+        "wtxid": hash_hex(entry.tx.wtxid),
+        "fees": {
+            "base": amount(entry.fee),
+            "modified": amount(entry.modified_fee),
+            "ancestor": amount(entry.ancestor_fee),
+            "descendant": amount(entry.descendant_fee),
+        },
+        "depends": [hash_hex(txid) for txid in entry.parents],
+        "spentby": [hash_hex(txid) for txid in entry.children],
+        "bip125-replaceable": any(txin.sequence < 0xFFFFFFFE for txin in entry.tx.vin),
+        "unbroadcast": False,
+    }
+
+
+def _split(rest: str) -> tuple[list[str], str]:
+    """The path's parts and its format; raises for an unknown format."""
+    path, dot, form = rest.rpartition(".")
+    if not dot or form not in ("bin", "hex", "json"):
+        raise _BadRequest(
+            "output format not found (available: .bin, .hex, .json)", HTTPStatus.NOT_FOUND
+        )
+    return path.split("/"), form
+
+
+def _only_json(rest: str) -> None:
+    if rest != ".json":
+        raise _BadRequest("output format not found (available: json)", HTTPStatus.NOT_FOUND)
+
+
+def _hash(text: str) -> bytes:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        raise _BadRequest(f"Invalid hash: {text}")
+    return bytes.fromhex(text)[::-1]
+
+
+def _outpoint(text: str) -> OutPoint:
+    match = re.fullmatch(r"([0-9a-fA-F]{64})-(\d{1,10})", text)
+    if match is None or int(match[2]) > 0xFFFFFFFF:
+        raise _BadRequest("Parse error")
+    return outpoint(bytes.fromhex(match[1])[::-1], int(match[2]))
+
+
+def _asked(body: bytes, form: str) -> tuple[bool, list[OutPoint]]:
+    """The request of BIP64: a flag for the mempool, then outpoints."""
+    try:
+        reader = Reader(bytes.fromhex(body.decode("ascii")) if form == "hex" else body)
+        with_pool = reader.uint(1) != 0
+        points = [OutPoint(reader.take(36)) for _ in range(reader.compact_size())]
+    except (ParseError, ValueError):
+        raise _BadRequest("Parse error") from None
+    return with_pool, points
+
+
+def _bytes(data: bytes, form: str) -> Response:
+    if form == "hex":
+        return Response(data.hex() + "\n", mimetype="text/plain")
+    return Response(data, mimetype="application/octet-stream")
+
+
+def _json(value: Json) -> Response:
+    return Response(bytes_from_json(value) + b"\n", mimetype="application/json")
+
+
+def _error(status: HTTPStatus, message: str) -> Response:
+    return Response(message + "\r\n", int(status), mimetype="text/plain")
