@@ -1,14 +1,20 @@
 """What is the wallet's: its transactions, its coins and its balance, derived from one another.
 
-Nothing here talks or is stored; whoever drives it tells what happened. Not thread-safe.
+Nothing here talks or is stored; whoever drives it tells what happened. Every change updates the
+unspent coins and their sums, so that asking costs nothing that grows with the history. Not
+thread-safe.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import islice
 from typing import NamedTuple
 
-from misocoin.primitives.transaction import OutPoint, Transaction
+from misocoin.primitives.transaction import OutPoint, Transaction, transaction_from_bytes
+
+UNCONFIRMED = -1
+"""Height of a transaction that is in no block of the active chain."""
 
 
 class TxState(Enum):
@@ -25,13 +31,40 @@ class TxState(Enum):
 class WalletTx:
     """A transaction that pays to or from the wallet."""
 
-    tx: Transaction
+    txid: bytes
+    """Wire order."""
+    data: bytes
+    """As on the wire; a quarter of the memory that the parsed form takes."""
     state: TxState
     height: int
-    """Of its block; -1 without one."""
+    """Of its block, or UNCONFIRMED."""
     block_hash: bytes | None
+    """Wire order; None without a block."""
     time: int
     """Unix time it was first seen, or of its block."""
+
+    @property
+    def tx(self) -> Transaction:
+        """The transaction, parsed."""
+        return transaction_from_bytes(self.data)
+
+
+class OwnOutput(NamedTuple):
+    """An output that pays to the wallet, spent or not."""
+
+    point: OutPoint
+    value: int
+    """Base units."""
+    script_pubkey: bytes
+
+
+class Effects(NamedTuple):
+    """What of a transaction matters to the wallet."""
+
+    outputs: tuple[OwnOutput, ...]
+    """Those that are the wallet's."""
+    spends: tuple[OutPoint, ...]
+    """What it spends, the wallet's or not; nothing for a coinbase, and only for one."""
 
 
 class OwnCoin(NamedTuple):
@@ -39,12 +72,13 @@ class OwnCoin(NamedTuple):
 
     point: OutPoint
     value: int
+    """Base units."""
     script_pubkey: bytes
     height: int
-    """Of its block; -1 while unconfirmed."""
+    """Of its block, or UNCONFIRMED."""
     is_coinbase: bool
     is_trusted: bool
-    """Confirmed, or change of a payment of our own."""
+    """Confirmed, or change of a payment of our own from trusted coins."""
 
 
 class Balance(NamedTuple):
@@ -58,103 +92,214 @@ class Balance(NamedTuple):
     """Mined coins that are too young."""
 
 
+class _Record(NamedTuple):
+    entry: WalletTx
+    effects: Effects
+
+
 class Ledger:
     """The transactions of whoever `is_mine` answers for (a script of an output)."""
 
     def __init__(self, is_mine: Callable[[bytes], bool]) -> None:
         self._is_mine = is_mine
-        self._transactions: dict[bytes, WalletTx] = {}
-        self._spenders: dict[OutPoint, set[bytes]] = {}  # own outpoint -> txids that spend it
+        self._records: dict[bytes, _Record] = {}
+        self._outputs: dict[OutPoint, OwnOutput] = {}  # of all records, whatever their state
+        # How many records that are not dropped spend an outpoint, be it the wallet's or not: its
+        # transaction may become known later, when a key is imported.
+        self._spenders: dict[OutPoint, int] = {}
+        self._confirmed: dict[OutPoint, OwnCoin] = {}
+        self._confirmed_value = 0
+        self._mined_value: dict[int, int] = {}  # height -> unspent coinbase value
+        self._unconfirmed: dict[OutPoint, OwnCoin] = {}
+
+    # -- transactions -------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._records)
 
     def __iter__(self) -> Iterator[WalletTx]:
         """All transactions, in the order in which they were first seen."""
-        return iter(self._transactions.values())
+        return (record.entry for record in self._records.values())
+
+    def latest(self, count: int, skip: int = 0) -> list[WalletTx]:
+        """At most `count` transactions, latest first, after passing over `skip` of them."""
+        newest_first = islice(reversed(self._records.values()), skip, skip + count)
+        return [record.entry for record in newest_first]
 
     def get(self, txid: bytes) -> WalletTx | None:
         """The transaction of that id."""
-        return self._transactions.get(txid)
+        record = self._records.get(txid)
+        return None if record is None else record.entry
 
-    def own_output(self, point: OutPoint) -> int | None:
-        """What the output at `point` holds in base units, if it is the wallet's."""
-        entry = self._transactions.get(point[:32])
-        index = int.from_bytes(point[32:], "little")
-        if entry is None or index >= len(entry.tx.vout):
-            return None
-        value, script = entry.tx.vout[index]
-        return value if self._is_mine(script) else None
+    def effects(self, txid: bytes) -> Effects:
+        """What a known transaction does to the wallet. Raises KeyError for others."""
+        return self._records[txid].effects
+
+    def amounts(self, txid: bytes) -> tuple[int, int]:
+        """Base units of the wallet's that a known transaction pays in, and that it spends."""
+        effects = self._records[txid].effects
+        received = sum([output.value for output in effects.outputs])
+        spent = [self._outputs[point] for point in effects.spends if point in self._outputs]
+        return received, sum([output.value for output in spent])
+
+    def own_output(self, point: OutPoint) -> OwnOutput | None:
+        """The output at `point`, if it is the wallet's."""
+        return self._outputs.get(point)
 
     def is_relevant(self, tx: Transaction) -> bool:
         """Whether `tx` pays to the wallet or spends from it."""
-        return any(self._is_mine(script) for _, script in tx.vout) or any(
-            self.own_output(txin.prevout) is not None for txin in tx.vin
+        is_mine, outputs = self._is_mine, self._outputs
+        return any([is_mine(script) for _, script in tx.vout]) or any(
+            [txin.prevout in outputs for txin in tx.vin]
         )
 
-    def put(self, entry: WalletTx) -> None:
-        """Add a transaction or change what is known of it."""
-        txid = entry.tx.txid
-        if txid not in self._transactions:
-            for txin in entry.tx.vin:
-                self._spenders.setdefault(txin.prevout, set()).add(txid)
-        self._transactions[txid] = entry
+    def effects_of(self, tx: Transaction) -> Effects:
+        """What `tx` does to the wallet."""
+        outputs = [
+            OwnOutput(tx.outpoint(index), value, script)
+            for index, (value, script) in enumerate(tx.vout)
+            if self._is_mine(script)
+        ]
+        spends = () if tx.is_coinbase else tuple([txin.prevout for txin in tx.vin])
+        return Effects(tuple(outputs), spends)
 
-    def set_state(
-        self, txid: bytes, state: TxState, height: int = -1, block_hash: bytes | None = None
-    ) -> WalletTx | None:
-        """Move a known transaction; returns it as it is now."""
-        entry = self._transactions.get(txid)
-        if entry is None:
-            return None
-        moved = replace(entry, state=state, height=height, block_hash=block_hash)
-        self._transactions[txid] = moved
-        return moved
+    def note(
+        self,
+        tx: Transaction,
+        state: TxState,
+        time: int,
+        height: int = UNCONFIRMED,
+        block_hash: bytes | None = None,
+    ) -> WalletTx:
+        """Add a transaction or change what is known of it; the time of the first call stays."""
+        known = self._records.get(tx.txid)
+        if known is not None:
+            time = known.entry.time
+        entry = WalletTx(tx.txid, tx.serialize(), state, height, block_hash, time)
+        self.put(entry, self.effects_of(tx))
+        return entry
+
+    def set_state(self, txid: bytes, state: TxState) -> bool:
+        """Move a known transaction out of its block; tells whether it is known."""
+        record = self._records.get(txid)
+        if record is None:
+            return False
+        entry = replace(record.entry, state=state, height=UNCONFIRMED, block_hash=None)
+        self.put(entry, record.effects)
+        return True
+
+    def put(self, entry: WalletTx, effects: Effects) -> None:
+        """Take in a transaction as it is now; `effects` are what `effects_of` says about it."""
+        old = self._records.get(entry.txid)
+        if old is not None and old.entry.state is not TxState.DROPPED:
+            self._retract(old)
+        self._records[entry.txid] = record = _Record(entry, effects)
+        for output in effects.outputs:
+            self._outputs[output.point] = output
+        if entry.state is not TxState.DROPPED:
+            self._apply(record)
+
+    # -- coins --------------------------------------------------------------------------------
 
     def is_spent(self, point: OutPoint) -> bool:
         """Whether a transaction that is mined or waits to be spends the coin at `point`."""
-        return any(
-            self._transactions[txid].state is not TxState.DROPPED
-            for txid in self._spenders.get(point, ())
-        )
-
-    def is_own_payment(self, tx: Transaction) -> bool:
-        """Whether every input of `tx` is the wallet's."""
-        return not tx.is_coinbase and all(
-            self.own_output(txin.prevout) is not None for txin in tx.vin
-        )
+        return point in self._spenders
 
     def coins(self) -> Iterator[OwnCoin]:
         """The unspent outputs, immature and pending ones included."""
-        for entry in self._transactions.values():
-            if entry.state is TxState.DROPPED:
-                continue
-            trusted = entry.state is TxState.CONFIRMED or self.is_own_payment(entry.tx)
-            coinbase = entry.tx.is_coinbase
-            for index, (value, script) in enumerate(entry.tx.vout):
-                if not self._is_mine(script):
-                    continue
-                point = entry.tx.outpoint(index)
-                if not self.is_spent(point):
-                    yield OwnCoin(point, value, script, entry.height, coinbase, trusted)
+        yield from self._confirmed.values()
+        trusted: dict[bytes, bool] = {}
+        for coin in self._unconfirmed.values():
+            yield coin._replace(is_trusted=self._is_trusted(coin.point[:32], trusted))
 
-    def amounts(self, tx: Transaction) -> tuple[int, int]:
-        """Base units of the wallet's that `tx` pays in, and those that it spends."""
-        received = sum(value for value, script in tx.vout if self._is_mine(script))
-        values = (self.own_output(txin.prevout) for txin in tx.vin)
-        return received, sum(value for value in values if value is not None)
+    def balance(self, tip_height: int, maturity: int) -> Balance:
+        """The sum of the coins as of `tip_height`."""
+        mined = self._mined_value
+        young = range(tip_height + 2 - maturity, tip_height + 1)
+        immature = sum([mined.get(height, 0) for height in young])
+        own = pending = 0
+        trusted: dict[bytes, bool] = {}
+        for coin in self._unconfirmed.values():
+            if self._is_trusted(coin.point[:32], trusted):
+                own += coin.value
+            else:
+                pending += coin.value
+        return Balance(self._confirmed_value - immature + own, pending, immature)
+
+    def _apply(self, record: _Record) -> None:
+        """Count a record in that is mined or waits to be."""
+        spenders = self._spenders
+        for point in record.effects.spends:
+            spenders[point] = spenders.get(point, 0) + 1
+            self._remove_coin(point)
+        for output in record.effects.outputs:
+            if output.point not in spenders:
+                self._add_coin(output, record)
+
+    def _retract(self, record: _Record) -> None:
+        """Undo `_apply`."""
+        for output in record.effects.outputs:
+            self._remove_coin(output.point)
+        for point in record.effects.spends:
+            left = self._spenders[point] - 1
+            if left:
+                self._spenders[point] = left
+                continue
+            del self._spenders[point]
+            freed = self._outputs.get(point)
+            if freed is not None:
+                origin = self._records[point[:32]]
+                if origin.entry.state is not TxState.DROPPED:
+                    self._add_coin(freed, origin)
+
+    def _add_coin(self, output: OwnOutput, origin: _Record) -> None:
+        height = origin.entry.height
+        confirmed = origin.entry.state is TxState.CONFIRMED
+        coinbase = not origin.effects.spends
+        coin = OwnCoin(*output, height, coinbase, confirmed)
+        if not confirmed:
+            self._unconfirmed[coin.point] = coin
+            return
+        self._confirmed[coin.point] = coin
+        self._confirmed_value += coin.value
+        if coinbase:
+            self._mined_value[height] = self._mined_value.get(height, 0) + coin.value
+
+    def _remove_coin(self, point: OutPoint) -> None:
+        self._unconfirmed.pop(point, None)
+        coin = self._confirmed.pop(point, None)
+        if coin is None:
+            return
+        self._confirmed_value -= coin.value
+        if coin.is_coinbase:
+            left = self._mined_value.pop(coin.height) - coin.value
+            if left:
+                self._mined_value[coin.height] = left
+
+    def _is_trusted(self, txid: bytes, known: dict[bytes, bool]) -> bool:
+        """Whether `txid` is confirmed, or in the mempool and built on nothing but the like.
+
+        `known` holds what was found out so far.
+        """
+        waiting = [txid]
+        while waiting:
+            txid = waiting[-1]
+            record = self._records.get(txid)
+            if record is None or record.entry.state is not TxState.POOLED:
+                known[txid] = record is not None and record.entry.state is TxState.CONFIRMED
+            elif not all([point in self._outputs for point in record.effects.spends]):
+                known[txid] = False
+            else:
+                parents = {point[:32] for point in record.effects.spends}
+                unknown = [parent for parent in parents if parent not in known]
+                if unknown:
+                    waiting += unknown
+                    continue
+                known[txid] = all([known[parent] for parent in parents])
+            waiting.pop()
+        return known[txid]
 
 
 def is_mature(coin: OwnCoin, tip_height: int, maturity: int) -> bool:
     """Whether the next block may hold a transaction that spends `coin`."""
     return not coin.is_coinbase or tip_height + 1 - coin.height >= maturity
-
-
-def calculate_balance(ledger: Ledger, tip_height: int, maturity: int) -> Balance:
-    """Sum up the wallet's coins as of `tip_height`."""
-    available = pending = immature = 0
-    for coin in ledger.coins():
-        if not is_mature(coin, tip_height, maturity):
-            immature += coin.value
-        elif coin.is_trusted:
-            available += coin.value
-        else:
-            pending += coin.value
-    return Balance(available, pending, immature)

@@ -1,15 +1,15 @@
 """Building and signing the wallet's payments: pure, given coins, keys and a fee rate."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from misocoin.errors import WalletError
+from misocoin.errors import AmountError, WalletError
+from misocoin.params import Params
 from misocoin.policy.dust import calculate_dust_threshold
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import Transaction, TxIn, TxOut
 from misocoin.script.signing import KeySource, sign_transaction
-from misocoin.script.templates import ScriptKind, template_from_script
 from misocoin.units import text_from_sats
 from misocoin.wallet.ledger import OwnCoin
 from misocoin.wallet.selection import Candidate, Costs, Selection, select_coins
@@ -20,17 +20,8 @@ DUST_RATE = FeeRate(3_000)
 SEQUENCE_REPLACEABLE = 0xFFFFFFFD
 """Signals that the fee may be raised later (BIP125) and keeps the lock time in force."""
 
-_WITNESS_INPUT = 41 * 4 + 108
-"""Weight of a P2WPKH input: outpoint, empty script and sequence; then a count, a signature of 72
-bytes and a key of 33, each behind its length.
-"""
-
-_INPUT_WEIGHTS = {
-    ScriptKind.P2WPKH: _WITNESS_INPUT,
-    ScriptKind.P2PKH: 4 * (41 + 107),
-    ScriptKind.P2SH: _WITNESS_INPUT + 4 * 23,
-}
-"""Weight of the input that spends an output of each kind the wallet has."""
+_VERSION = 2
+_SEGWIT_MARK_WEIGHT = 2  # marker and flag (BIP144)
 
 
 class Payment(NamedTuple):
@@ -43,42 +34,51 @@ class Payment(NamedTuple):
     """Base units that come back."""
 
 
-def input_weight(script_pubkey: bytes) -> int:
-    """Weight units of an input that spends one of the wallet's outputs, signature included."""
-    return _INPUT_WEIGHTS[template_from_script(script_pubkey).kind]
-
-
 def build_payment(
     outputs: Sequence[TxOut],
     coins: Sequence[OwnCoin],
     keys: KeySource,
+    input_weight: Callable[[bytes], int],
     change_script: bytes,
     rate: FeeRate,
     tip_height: int,
 ) -> Payment:
     """Pay `outputs` from `coins` at `rate`, with change to `change_script`, and sign it.
 
-    The lock time is the tip's height, so that a miner gains
-    nothing by taking the payment back to an earlier block. Raises InsufficientFunds.
+    `input_weight` answers the weight of an input that spends a script, signature included. The
+    lock time is the tip's height, so that a miner gains nothing by taking the payment back to an
+    earlier block. Raises InsufficientFunds, or WalletError where it would be too large.
     """
-    change_output = TxOut(0, change_script)
-    bare = Transaction.build(2, (), outputs, tip_height)
-    # Marker and flag weigh 2; the counts of inputs grow to 3 bytes beyond 252.
-    base_weight = 4 * (bare.stripped_size + 2 * (len(coins) > 252) + 2) + 2
-    costs = Costs(
-        rate,
-        base_weight,
-        4 * len(change_output.serialize()),
-        input_weight(change_script),
-        calculate_dust_threshold(change_output, DUST_RATE),
-    )
-    candidates = [Candidate(c.point, c.value, input_weight(c.script_pubkey)) for c in coins]
-    target = sum(output.value for output in outputs)
+    costs = _costs(outputs, input_weight(change_script), change_script, rate, tip_height)
+    candidates = [
+        Candidate(point, value, input_weight(script)) for point, value, script, *_ in coins
+    ]
+    target = sum([output.value for output in outputs])
     selection = select_coins(candidates, target, costs)
     tx = _assemble(outputs, selection, change_script, tip_height)
-    spent = {coin.point: TxOut(coin.value, coin.script_pubkey) for coin in coins}
+    chosen = {coin.point for coin in selection.coins}
+    spent = {c.point: TxOut(c.value, c.script_pubkey) for c in coins if c.point in chosen}
     signed = sign_transaction(tx, [spent[txin.prevout] for txin in tx.vin], keys)
     return Payment(signed, selection.fee, selection.change)
+
+
+def _costs(
+    outputs: Sequence[TxOut],
+    change_spend_weight: int,
+    change_script: bytes,
+    rate: FeeRate,
+    tip_height: int,
+) -> Costs:
+    change_output = TxOut(0, change_script)
+    bare = Transaction.build(_VERSION, (), outputs, tip_height)
+    with_change = Transaction.build(_VERSION, (), (*outputs, change_output), tip_height)
+    return Costs(
+        rate,
+        bare.weight + _SEGWIT_MARK_WEIGHT,
+        with_change.weight - bare.weight,
+        change_spend_weight,
+        calculate_dust_threshold(change_output, DUST_RATE),
+    )
 
 
 def _assemble(
@@ -92,14 +92,25 @@ def _assemble(
         vout.insert(place, TxOut(selection.change, change_script))
     vin = [TxIn(coin.point, sequence=SEQUENCE_REPLACEABLE) for coin in selection.coins]
     shuffle.shuffle(vin)
-    return Transaction.build(2, vin, vout, tip_height)
+    return Transaction.build(_VERSION, vin, vout, tip_height)
 
 
-def check_payable(amount: int, script: bytes) -> None:
-    """Raise WalletError for an amount too small to be relayed, which nobody could spend."""
+def check_payable(amount: int, script: bytes, params: Params) -> None:
+    """Check that so many base units can be paid to an output script at all.
+
+    Raises AmountError for what is no amount of coins, and WalletError for one too small to be
+    relayed, which would cost more to spend than it holds.
+    """
+    if amount <= 0:
+        raise AmountError(f"{text_from_sats(amount)} cannot be sent: an amount is more than zero")
+    if amount > params.max_money:
+        raise AmountError(
+            f"{text_from_sats(amount)} is more than there will ever be: "
+            f"{text_from_sats(params.max_money)}"
+        )
     least = calculate_dust_threshold(TxOut(0, script), DUST_RATE)
-    if amount < max(least, 1):
+    if amount < least:
         raise WalletError(
             f"{text_from_sats(amount)} is too small to send: at least "
-            f"{text_from_sats(max(least, 1))} are needed"
+            f"{text_from_sats(least)} are needed"
         )

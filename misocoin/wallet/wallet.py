@@ -19,34 +19,45 @@ from misocoin.chain.events import (
     TransactionRemoved,
 )
 from misocoin.consensus.tree import HeaderNode, HeaderTree, fork_point
-from misocoin.crypto.hashes import hash160
 from misocoin.crypto.keys import PrivateKey
-from misocoin.errors import InsufficientFunds
+from misocoin.errors import (
+    InsufficientFunds,
+    ParseError,
+    StoreError,
+    ValidationError,
+    WalletError,
+)
 from misocoin.params import Params
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.block import Block
-from misocoin.primitives.transaction import Transaction, TxOut, transaction_from_bytes
+from misocoin.primitives.transaction import OutPoint, Transaction, TxOut, transaction_from_bytes
 from misocoin.script.address import address_from_script, script_from_address
 from misocoin.script.signing import KeyRing
-from misocoin.script.templates import p2pkh_script, p2sh_script, p2wpkh_script
 from misocoin.units import text_from_sats
-from misocoin.wallet.keyfile import read_keys, write_keys
+from misocoin.wallet.keychain import Keychain
 from misocoin.wallet.ledger import (
+    UNCONFIRMED,
     Balance,
+    Effects,
     Ledger,
     OwnCoin,
+    OwnOutput,
     TxState,
     WalletTx,
-    calculate_balance,
     is_mature,
 )
 from misocoin.wallet.spending import Payment, build_payment, check_payable
-from misocoin.wallet.store import UNCONFIRMED, StoredWalletTx, WalletStore
+from misocoin.wallet.store import StoredSpend, StoredWalletTx, WalletRows, WalletStore
 
 log = logging.getLogger(__name__)
 
 SAVE_INTERVAL = 100
 """Blocks without a transaction of ours after which the place in the chain is noted."""
+
+CATCH_UP_INTERVAL = 1_000
+"""Blocks after which it is noted while the chain is searched; a search cut short goes on there."""
+
+_TOO_LONG_CHAIN = "too-long-mempool-chain"
 
 
 class ChainPort(Protocol):
@@ -91,11 +102,10 @@ class Wallet:
     def __init__(self, chain: ChainPort, store: WalletStore, key_path: Path | None) -> None:
         self._chain = chain
         self._store = store
-        self._key_path = key_path
-        self._keys: list[PrivateKey] = []
-        self._ring = KeyRing.build(())
-        self._scripts: dict[bytes, PrivateKey] = {}
-        self._ledger = Ledger(self._scripts.__contains__)
+        self._keychain = Keychain(key_path)
+        self._ledger = Ledger(self._keychain.scripts.__contains__)
+        self._followed = chain.tree.genesis  # the last block that the ledger has heard of
+        self._unsaved: dict[bytes, None] = {}  # ids of transactions, in order of arrival
         self._unsaved_blocks = 0
 
     # -- keys ---------------------------------------------------------------------------------
@@ -107,162 +117,182 @@ class Wallet:
     ) -> None:
         """Read keys and history, then catch up with the chain.
 
-        `imported` becomes the first key, to which is mined and change goes; the chain is then
-        searched for it from genesis on. Raises KeyFormatError, WalletError or StoreError.
+        `imported` becomes the first key, to which is mined and change goes. Where the keys are not
+        those whose history was kept, the chain is searched from genesis on; `progress(height, of)`
+        tells how far. Raises KeyFormatError, WalletError or StoreError.
         """
         with self._chain.lock:
-            keys = [] if self._key_path is None else read_keys(self._key_path)
-            known = [key.secret for key in keys]
-            rescan = False
-            if imported is not None and (not keys or keys[0].secret != imported.secret):
-                rescan = imported.secret not in known
-                keys = [imported, *[key for key in keys if key.secret != imported.secret]]
-                self._write_keys(keys)
-            elif not keys:
-                keys = [PrivateKey.generate()]
-                self._write_keys(keys)
-            self._hold(keys)
-            for row in self._store.load():
-                state = TxState.DROPPED if row.height == UNCONFIRMED else TxState.CONFIRMED
-                tx = transaction_from_bytes(row.data)
-                self._ledger.put(WalletTx(tx, state, row.height, row.block_hash, row.time))
-            self._catch_up(rescan, progress)
-
-    def _write_keys(self, keys: Sequence[PrivateKey]) -> None:
-        if self._key_path is not None:
-            write_keys(self._key_path, keys)
-
-    def _hold(self, keys: Sequence[PrivateKey]) -> None:
-        self._keys = list(keys)
-        self._ring = KeyRing.build(keys)
-        for key in keys:
-            key_hash = hash160(key.public_key)
-            segwit = p2wpkh_script(key_hash)
-            for script in (segwit, p2pkh_script(key_hash), p2sh_script(hash160(segwit))):
-                self._scripts[script] = key
+            self._keychain.load(imported)
+            rows = self._store.load()
+            genesis = self._chain.tree.genesis
+            if rows.meta.get("genesis", genesis.hash) != genesis.hash:
+                raise StoreError("the wallet's history belongs to another chain")
+            same_keys = rows.meta.get("keys") == self._keychain.digest
+            last = self._chain.tree.get(rows.meta.get("tip", b"")) if same_keys else None
+            self._followed = genesis if last is None else fork_point(last, self._chain.tip)
+            effects = self._stored_effects(rows) if same_keys else self._parsed_effects(rows)
+            self._restore(rows, effects)
+            self._catch_up(progress)
 
     @property
     def script(self) -> bytes:
         """The output script of the first key: mined coins and change go there."""
-        return p2wpkh_script(hash160(self._keys[0].public_key))
+        return self._keychain.script(0)
 
     @property
     def address(self) -> str:
         """The address of the first key."""
-        return self._address(self._keys[0])
+        return self._address(self.script)
 
     def addresses(self) -> list[str]:
         """One address for each key, in the order in which they were made."""
         with self._chain.lock:
-            return [self._address(key) for key in self._keys]
+            keys = self._keychain
+            return [self._address(keys.script(index)) for index in range(len(keys))]
 
-    def balances_by_address(self) -> dict[str, int]:
-        """Base units confirmed for each address, in the order in which they were made.
-
-        What lies on another form of the same key's address counts to it.
-        """
-        with self._chain.lock:
-            held = dict.fromkeys(self.addresses(), 0)
-            for coin in self._ledger.coins():
-                if coin.height != UNCONFIRMED:
-                    held[self._address(self._scripts[coin.script_pubkey])] += coin.value
-            return held
-
-    def _address(self, key: PrivateKey) -> str:
-        script = p2wpkh_script(hash160(key.public_key))
+    def _address(self, script: bytes) -> str:
         return address_from_script(script, self._chain.params) or ""
 
     def new_address(self) -> str:
-        """Generate a key, write it to the file, and return its address."""
+        """Generate a key, write it to the file, and return its address.
+
+        Raises WalletError where the file cannot be written; then there is no new key.
+        """
         with self._chain.lock:
-            key = PrivateKey.generate()
-            keys = [*self._keys, key]
-            self._write_keys(keys)
-            self._hold(keys)
-            return self._address(key)
+            script = self._keychain.add_new()
+            self._try_to_save()
+            return self._address(script)
 
     def is_mine(self, script: bytes) -> bool:
         """Whether the wallet has the key for an output script."""
-        return script in self._scripts
+        return script in self._keychain.scripts
 
     @property
     def keys(self) -> KeyRing:
         """The keys, to sign with."""
-        return self._ring
+        return self._keychain.ring
 
     # -- following the chain ------------------------------------------------------------------
 
-    def _catch_up(self, rescan: bool, progress: Callable[[int, int], None]) -> None:
-        chain = self._chain
-        seen = None if rescan else self._store.get_meta("tip")
-        last = chain.tree.genesis if seen is None else chain.tree.get(seen)
-        tip = chain.tip
-        start = chain.tree.genesis if last is None else fork_point(last, tip)
-        for entry in list(self._ledger):
-            if entry.state is TxState.CONFIRMED and entry.height > start.height:
-                self._ledger.set_state(entry.tx.txid, TxState.DROPPED)
-        for height in range(start.height + 1, tip.height + 1):
+    def _stored_effects(self, rows: WalletRows) -> dict[bytes, Effects]:
+        outputs: dict[bytes, list[OwnOutput]] = {}
+        spends: dict[bytes, list[OutPoint]] = {}
+        for output in rows.outputs:
+            if self.is_mine(output.script_pubkey):  # others are of keys that were here before
+                outputs.setdefault(output.point[:32], []).append(output)
+        for txid, point in rows.spends:
+            spends.setdefault(txid, []).append(point)
+        return {
+            row.txid: Effects(tuple(outputs.get(row.txid, ())), tuple(spends.get(row.txid, ())))
+            for row in rows.transactions
+        }
+
+    def _parsed_effects(self, rows: WalletRows) -> dict[bytes, Effects]:
+        effects = {}
+        for row in rows.transactions:
+            try:
+                tx = transaction_from_bytes(row.data)
+            except ParseError as error:
+                raise StoreError(
+                    "the wallet's history is damaged; without its file the chain is read again"
+                ) from error
+            effects[row.txid] = self._ledger.effects_of(tx)
+        return effects
+
+    def _restore(self, rows: WalletRows, effects: dict[bytes, Effects]) -> None:
+        """Fill the ledger; what stands above the block that is gone on from is in no block."""
+        own = {output.point for each in effects.values() for output in each.outputs}
+        for row in rows.transactions:
+            what = effects[row.txid]
+            if not what.outputs and own.isdisjoint(what.spends):
+                continue  # of a key that is no longer here
+            confirmed = UNCONFIRMED < row.height <= self._followed.height
+            state = TxState.CONFIRMED if confirmed else TxState.DROPPED
+            place = (row.height, row.block_hash) if confirmed else (UNCONFIRMED, None)
+            self._ledger.put(WalletTx(row.txid, row.data, state, *place, row.time), what)
+            if row.height != place[0]:
+                self._unsaved[row.txid] = None
+
+    def _catch_up(self, progress: Callable[[int, int], None]) -> None:
+        tip = self._chain.tip
+        for height in range(self._followed.height + 1, tip.height + 1):
             node = tip.ancestor(height)
-            self._connect(chain.get_block(node), node)
+            self._connect(self._chain.get_block(node), node)
+            if self._unsaved_blocks >= CATCH_UP_INTERVAL:
+                self._save()
             progress(height, tip.height)
-        self._save([self._stored(entry) for entry in self._ledger], tip)
+        self._save()
 
     def handle(self, event: Event) -> None:
         """Take notice of what happened on the chain; called under the chain's lock."""
         match event:
             case BlockConnected(node, block):
-                changed = self._connect(block, node)
-                self._unsaved_blocks += 1
-                if changed or self._unsaved_blocks >= SAVE_INTERVAL:
-                    self._save(changed, node)
+                self._connect(block, node)
+                if self._unsaved or self._unsaved_blocks >= SAVE_INTERVAL:
+                    self._try_to_save()
             case BlockDisconnected(node, block):
-                moved = [
-                    self._ledger.set_state(tx.txid, TxState.DROPPED) for tx in block.transactions
-                ]
-                if node.parent is not None:
-                    entries = [self._stored(entry) for entry in moved if entry is not None]
-                    self._save(entries, node.parent)
+                self._disconnect(block, node)
+                self._try_to_save()
             case TransactionAdded(tx):
                 if self._ledger.is_relevant(tx):
-                    self._save([self._note_pooled(tx)], None)
+                    self._ledger.note(tx, TxState.POOLED, self._chain.now())
+                    self._unsaved[tx.txid] = None
+                    self._try_to_save()
             case TransactionRemoved(tx):
-                self._ledger.set_state(tx.txid, TxState.DROPPED)
+                known = self._ledger.get(tx.txid)
+                if known is not None and known.state is TxState.POOLED:
+                    self._ledger.set_state(tx.txid, TxState.DROPPED)
 
-    def _connect(self, block: Block, node: HeaderNode) -> list[StoredWalletTx]:
-        changed = []
+    def _connect(self, block: Block, node: HeaderNode) -> None:
         for tx in block.transactions:
             if self._ledger.is_relevant(tx):
-                known = self._ledger.get(tx.txid)
-                time = block.header.time if known is None else known.time
-                entry = WalletTx(tx, TxState.CONFIRMED, node.height, node.hash, time)
-                self._ledger.put(entry)
-                changed.append(self._stored(entry))
-        return changed
+                state, time = TxState.CONFIRMED, block.header.time
+                self._ledger.note(tx, state, time, node.height, node.hash)
+                self._unsaved[tx.txid] = None
+        self._followed = node
+        self._unsaved_blocks += 1
 
-    def _note_pooled(self, tx: Transaction) -> StoredWalletTx:
-        known = self._ledger.get(tx.txid)
-        time = self._chain.now() if known is None else known.time
-        entry = WalletTx(tx, TxState.POOLED, UNCONFIRMED, None, time)
-        self._ledger.put(entry)
-        return self._stored(entry)
+    def _disconnect(self, block: Block, node: HeaderNode) -> None:
+        for tx in block.transactions:
+            if self._ledger.set_state(tx.txid, TxState.DROPPED):
+                self._unsaved[tx.txid] = None
+        if node.parent is not None:
+            self._followed = node.parent
 
-    @staticmethod
-    def _stored(entry: WalletTx) -> StoredWalletTx:
-        return StoredWalletTx(
-            entry.tx.txid, entry.tx.serialize(), entry.height, entry.block_hash, entry.time
+    def _try_to_save(self) -> None:
+        """Save; what cannot be written now is kept to be written with the next change."""
+        try:
+            self._save()
+        except StoreError as error:
+            log.warning("%s; it will be written with the next change", error)
+
+    def _save(self) -> None:
+        """Write what has changed, together with the block and the keys that it stands for."""
+        ledger = self._ledger
+        entries = [entry for entry in map(ledger.get, self._unsaved) if entry is not None]
+        effects = [(entry.txid, ledger.effects(entry.txid)) for entry in entries]
+        self._store.save(
+            WalletRows(
+                [StoredWalletTx(e.txid, e.data, e.height, e.block_hash, e.time) for e in entries],
+                [output for _, each in effects for output in each.outputs],
+                [StoredSpend(txid, point) for txid, each in effects for point in each.spends],
+                {
+                    "genesis": self._chain.tree.genesis.hash,
+                    "tip": self._followed.hash,
+                    "keys": self._keychain.digest,
+                },
+            )
         )
-
-    def _save(self, entries: Sequence[StoredWalletTx], at: HeaderNode | None) -> None:
-        meta = {} if at is None else {"tip": at.hash}
-        self._store.save(entries, meta)
-        if at is not None:
-            self._unsaved_blocks = 0
+        self._unsaved.clear()
+        self._unsaved_blocks = 0
 
     def close(self) -> None:
         """Note the place in the chain and close the history."""
         with self._chain.lock:
-            self._save([], self._chain.tip)
-            self._store.close()
+            try:
+                self._save()
+            finally:
+                self._store.close()
 
     # -- money --------------------------------------------------------------------------------
 
@@ -270,30 +300,47 @@ class Wallet:
         """What the wallet holds."""
         chain = self._chain
         with chain.lock:
-            return calculate_balance(self._ledger, chain.tip.height, chain.params.coinbase_maturity)
+            return self._ledger.balance(chain.tip.height, chain.params.coinbase_maturity)
+
+    def balances_by_address(self) -> dict[str, int]:
+        """Confirmed base units by address, in the order of `addresses`, immature ones included.
+
+        All forms of a key's outputs count for its one address.
+        """
+        with self._chain.lock:
+            held = [0] * len(self._keychain)
+            scripts = self._keychain.scripts
+            for coin in self._ledger.coins():
+                if coin.height != UNCONFIRMED:
+                    held[scripts[coin.script_pubkey].key_index] += coin.value
+            return dict(zip(self.addresses(), held, strict=True))
 
     def coins(self) -> list[OwnCoin]:
         """The coins that can be spent now."""
         chain = self._chain
         with chain.lock:
+            tip, maturity = chain.tip.height, chain.params.coinbase_maturity
             return [
                 coin
                 for coin in self._ledger.coins()
-                if coin.is_trusted
-                and is_mature(coin, chain.tip.height, chain.params.coinbase_maturity)
+                if coin.is_trusted and is_mature(coin, tip, maturity)
             ]
 
-    def history(self) -> list[HistoryEntry]:
-        """All transactions, in the order in which they were first seen."""
+    def history(self, count: int | None = None, skip: int = 0) -> list[HistoryEntry]:
+        """The transactions, in the order in which they were first seen.
+
+        With `count` at most so many of the latest, after passing over the `skip` very latest.
+        """
         with self._chain.lock:
-            tip = self._chain.tip.height
+            ledger, tip = self._ledger, self._chain.tip.height
+            latest = ledger.latest(len(ledger) if count is None else count, skip)
             return [
                 HistoryEntry(
                     entry,
-                    *self._ledger.amounts(entry.tx),
+                    *ledger.amounts(entry.txid),
                     0 if entry.height == UNCONFIRMED else tip + 1 - entry.height,
                 )
-                for entry in self._ledger
+                for entry in reversed(latest)
             ]
 
     def find(self, txid: bytes) -> WalletTx | None:
@@ -310,33 +357,76 @@ class Wallet:
     ) -> Payment:
         """Pay `amount` base units to `address` at `rate` and hand the payment to `submit`.
 
-        Raises AddressError, InsufficientFunds, or what `submit` raises; then nothing was spent.
+        Confirmed coins are spent first, then change that waits for its block. Raises AddressError,
+        AmountError, InsufficientFunds, another WalletError, or what `submit` raises; then nothing
+        was spent.
         """
         chain = self._chain
         script = script_from_address(address, chain.params)
-        check_payable(amount, script)
+        check_payable(amount, script, chain.params)
         with chain.lock:
             try:
-                payment = build_payment(
-                    [TxOut(amount, script)],
-                    self.coins(),
-                    self._ring,
-                    self.script,
-                    rate,
-                    chain.tip.height,
-                )
+                return self._pay([TxOut(amount, script)], rate, submit)
             except InsufficientFunds as error:
                 raise InsufficientFunds(self._explain(str(error))) from None
-            submit(payment.tx)
-            return payment
+
+    def _pay(
+        self, outputs: Sequence[TxOut], rate: FeeRate, submit: Callable[[Transaction], object]
+    ) -> Payment:
+        coins = self.coins()
+        refusal: ValidationError | None = None
+        while True:
+            try:
+                payment = self._build(outputs, coins, rate)
+            except WalletError as error:
+                if refusal is None:
+                    raise
+                raise WalletError(
+                    f"the change that this would spend waits behind too many payments of ours "
+                    f"({refusal}); try again after the next block"
+                ) from error
+            try:
+                submit(payment.tx)
+            except ValidationError as error:
+                spent = {txin.prevout for txin in payment.tx.vin}
+                left = [c for c in coins if c.height != UNCONFIRMED or c.point not in spent]
+                if error.reason != _TOO_LONG_CHAIN or len(left) == len(coins):
+                    raise
+                coins, refusal = left, error
+            else:
+                return payment
+
+    def _build(self, outputs: Sequence[TxOut], coins: Sequence[OwnCoin], rate: FeeRate) -> Payment:
+        confirmed = [coin for coin in coins if coin.height != UNCONFIRMED]
+        try:
+            return self._build_from(confirmed, outputs, rate)
+        except WalletError:
+            if len(confirmed) == len(coins):
+                raise
+        return self._build_from(coins, outputs, rate)
+
+    def _build_from(
+        self, coins: Sequence[OwnCoin], outputs: Sequence[TxOut], rate: FeeRate
+    ) -> Payment:
+        scripts = self._keychain.scripts
+        return build_payment(
+            outputs,
+            coins,
+            self._keychain.ring,
+            lambda script: scripts[script].input_weight,
+            self.script,
+            rate,
+            self._chain.tip.height,
+        )
 
     def _explain(self, message: str) -> str:
         balance = self.balance()
+        maturity = self._chain.params.coinbase_maturity
         waiting = [
             f"{text_from_sats(amount)} {what}"
             for amount, what in (
                 (balance.pending, "pending"),
-                (balance.immature, "immature (mined less than 100 blocks ago)"),
+                (balance.immature, f"immature (mined less than {maturity} blocks ago)"),
             )
             if amount
         ]
