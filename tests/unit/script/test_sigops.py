@@ -61,6 +61,7 @@ class TestP2sh:
 
     def test_counts_what_stands_behind_the_hash(self):
         assert count_p2sh_sigops(b"\x00" + push_data(self.REDEEM), self.OUTPUT) == 3
+        assert count_p2sh_sigops(b"\x60" + push_data(self.REDEEM), self.OUTPUT) == 3
 
     def test_other_outputs(self):
         assert count_p2sh_sigops(push_data(self.REDEEM), p2pkh_script(HASH)) == 0
