@@ -31,6 +31,7 @@ from misocoin.http.errors import Overloaded
 from misocoin.peers import events as net
 from misocoin.peers.checker import Checker
 from misocoin.peers.dialling import RefusedError, Remote, WrongChainError, is_hostile
+from misocoin.peers.discovery import Discovery
 from misocoin.peers.hello import Hello, own_address
 from misocoin.peers.limits import PeerLimits
 from misocoin.peers.links import Connection, Dialled, Mailbox
@@ -52,7 +53,7 @@ log = logging.getLogger(__name__)
 TICK = 0.25
 """Seconds between two looks at what is due."""
 
-SAVE_SECONDS = 600.0
+SAVE_SECONDS = 60.0
 """How often addresses and bans are written to disk, besides at the stop."""
 
 T = TypeVar("T")
@@ -144,6 +145,16 @@ class PeerManager:
         self._stopping = threading.Event()
         self._shown: tuple[ProgressPort, ExitStack, int] | None = None
         self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
+        self._discovery: Discovery | None = None
+        if settings.discovers:
+            self._discovery = Discovery(
+                chain.params.name,
+                chain.params.genesis.header.hash_hex,
+                settings.port,
+                f"{self._nonce:016x}",
+                lambda address: self.report(net.Found(address)),
+                is_local=settings.listens_locally,
+            )
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -158,12 +169,16 @@ class PeerManager:
             self._queue.put(net.AddNode(address))
         self._checker.start()
         self._thread.start()
+        if self._discovery is not None:
+            self._discovery.start(self._chain.tip.height)
 
     def stop(self) -> None:
         """End all links and keep addresses and bans."""
         if not self._thread.is_alive():
             return
         self._unsubscribe()
+        if self._discovery is not None:
+            self._discovery.stop()
         self._stopping.set()
         self._queue.put(net.Tick())
         self._thread.join(10)
@@ -214,6 +229,8 @@ class PeerManager:
                 if now >= next_save:
                     next_save = now + SAVE_SECONDS
                     self._save()
+                    if self._discovery is not None:
+                        self._discovery.tell_height(self._chain.tip.height)
         self._hide_progress()
 
     def _step(self, item: net.Event | Callable[[], None]) -> None:
