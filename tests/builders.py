@@ -230,10 +230,16 @@ def open_chain(
     now: Callable[[], int] = lambda: LATE,
     events: EventBus | None = None,
     options: ChainOptions | None = None,
+    scripts: ScriptChecks | None = None,
 ) -> ChainState:
     """A chain over `store`, loaded."""
     chain = ChainState(
-        params, store, ScriptChecks(1), events or EventBus(), now, options or ChainOptions()
+        params,
+        store,
+        scripts or ScriptChecks(1),
+        events or EventBus(),
+        now,
+        options or ChainOptions(),
     )
     chain.load()
     return chain
