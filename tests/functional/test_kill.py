@@ -1,0 +1,153 @@
+"""Kill -9 at any moment: nothing that was acknowledged is lost, and nothing needs a repair."""
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from decimal import Decimal
+
+import pytest
+
+from misocoin.http.errors import HttpError, RpcError
+from misocoin.primitives.block import block_from_bytes
+from misocoin.primitives.transaction import OutPoint, transaction_from_bytes
+from misocoin.units import COIN
+from tests.functional.conftest import MakeDaemon
+from tests.functional.framework.daemon import DEADLINE, Daemon
+
+COUNTERPARTY = "22" * 20
+
+
+class Busy:
+    """Somebody who mines and pays without a pause, and keeps what was acknowledged."""
+
+    def __init__(self, daemon: Daemon, seed: int) -> None:
+        self.daemon = daemon
+        self.random = random.Random(seed)
+        self.blocks: list[str] = []
+        self.payments: list[str] = []
+        self.addresses: list[str] = []
+        self.refusals: list[RpcError] = []
+        self.done = 0
+        self._progress = threading.Condition()
+
+    def run(self) -> None:
+        """Call until the daemon is gone."""
+        with suppress(HttpError):
+            while True:
+                try:
+                    self._call()
+                except RpcError as error:
+                    self.refusals.append(error)
+                with self._progress:
+                    self.done += 1
+                    self._progress.notify_all()
+
+    def _call(self) -> None:
+        rpc = self.daemon.rpc
+        match self.random.randrange(8):
+            case 0 | 1 | 2:
+                self.blocks += rpc.generate(1)
+            case 3:
+                self.addresses.append(rpc.get_new_address())
+            case 4 if self.addresses:
+                self.payments.append(rpc.send_misocoin(self.random.choice(self.addresses), 0.5))
+            case _:
+                amount = self.random.randrange(1, 200) / 100
+                self.payments.append(rpc.send_misocoin(COUNTERPARTY, amount))
+
+    def wait_for(self, calls: int) -> None:
+        """Wait until so many calls have been answered."""
+        with self._progress:
+            assert self._progress.wait_for(lambda: self.done >= calls, DEADLINE), "it hangs"
+
+
+def kill_while_busy(daemon: Daemon, seed: int) -> Busy:
+    """Start it, keep it busy, and kill it at a random point, every third time while it stops."""
+    busy = Busy(daemon, seed)
+    thread = threading.Thread(target=busy.run)
+    thread.start()
+    busy.wait_for(busy.random.randrange(1, 25))
+    if seed % 3 == 0:
+        daemon.terminate()
+        if busy.random.random() < 0.5:
+            busy.random.randbytes(busy.random.randrange(1, 3_000_000))  # some while, by work done
+    daemon.kill()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+    for refusal in busy.refusals:
+        assert "mempool chain" in str(refusal) or "funds" in str(refusal), refusal
+    return busy
+
+
+def check_nothing_is_lost(daemon: Daemon, seen: list[Busy]) -> None:
+    """Hold the restarted daemon against all that was acknowledged, and against a full replay."""
+    rpc = daemon.rpc
+    mempool = set(rpc.get_mempool())
+    for busy in seen:
+        for block in busy.blocks:
+            assert rpc.get_block(block)["confirmations"] > 0, block
+        for txid in busy.payments:
+            assert txid in mempool or rpc.get_tx(txid)["confirmations"] > 0, txid
+    addresses = {entry["address"] for entry in rpc.list_addresses()}
+    assert {address for busy in seen for address in busy.addresses} <= addresses
+    replayed = rpc.verify_chain()
+    info = rpc.get_info()
+    assert (replayed["height"], replayed["best_block"]) == (info["height"], info["best_block"])
+    balances = rpc.get_balances()
+    assert sum(int(each * COIN) for each in balances.values()) == own_coins(daemon, addresses)
+
+
+def own_coins(daemon: Daemon, addresses: set[str]) -> int:
+    """Base units of the wallet by a replay of its own: all blocks, then what waits."""
+    coins: dict[OutPoint, int] = {}
+    scripts = {script_of(daemon, address) for address in addresses}
+    for transaction in all_transactions(daemon):
+        for txin in transaction.vin:
+            coins.pop(txin.prevout, None)
+        for index, txout in enumerate(transaction.vout):
+            if txout.script_pubkey in scripts:
+                coins[transaction.outpoint(index)] = txout.value
+    return sum(coins.values())
+
+
+def script_of(daemon: Daemon, address: str) -> bytes:
+    """The output script of an address, as a transaction to it has it."""
+    raw = daemon.rpc.create_raw_tx([{"txid": "11" * 32, "vout": 0}], {address: 1})
+    return transaction_from_bytes(bytes.fromhex(raw)).vout[0].script_pubkey
+
+
+def all_transactions(daemon: Daemon) -> Iterator:
+    """Every transaction of chain and mempool, each after those that it spends."""
+    rpc = daemon.rpc
+    for height in range(1, rpc.get_info()["height"] + 1):
+        yield from block_from_bytes(bytes.fromhex(rpc.get_block(height, 0))).transactions
+    for txid in rpc.get_mempool():
+        yield transaction_from_bytes(bytes.fromhex(rpc.get_tx(txid)["hex"]))
+
+
+def kill_again_and_again(make_daemon: MakeDaemon, times: int, seed: int) -> None:
+    daemon = make_daemon()
+    daemon.start()
+    daemon.rpc.generate(120)
+    seen: list[Busy] = []
+    for round_ in range(times):
+        seen.append(kill_while_busy(daemon, seed + round_))
+        daemon.start()
+        check_nothing_is_lost(daemon, seen[-3:])
+    check_nothing_is_lost(daemon, seen)
+    assert sum(len(busy.blocks) for busy in seen) > times
+    assert sum(len(busy.payments) for busy in seen) > times
+    before = daemon.rpc.get_balances()
+    daemon.restart()
+    assert daemon.rpc.get_balances() == before
+    assert Decimal(str(before["available"])) > 0
+
+
+def test_20_kills_of_a_busy_node_lose_nothing(make_daemon: MakeDaemon) -> None:
+    kill_again_and_again(make_daemon, 20, seed=1)
+
+
+@pytest.mark.long
+def test_300_kills_of_a_busy_node_lose_nothing(make_daemon: MakeDaemon) -> None:
+    kill_again_and_again(make_daemon, 300, seed=random.SystemRandom().randrange(1 << 30))
