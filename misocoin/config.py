@@ -48,8 +48,8 @@ class Config:
     """What a node is told before it starts. Made by `daemon_config`."""
 
     chain: str = "miso"
-    host: str = "127.0.0.1"
-    """Address to listen on."""
+    host: str = "localhost"
+    """Address or name to listen on; `localhost` is 127.0.0.1."""
     port: int = DEFAULT_PORT
     """Port to listen on; 0 lets the system choose."""
     data_folder: Path | None = None
@@ -97,7 +97,7 @@ class Config:
 class ClientConfig:
     """What the command line tool is told. Made by `client_config`."""
 
-    host: str = "127.0.0.1"
+    host: str = "localhost"
     port: int = DEFAULT_PORT
     cookie_file: Path = Path(COOKIE_FILE)
     rpcuser: str | None = None

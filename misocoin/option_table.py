@@ -19,8 +19,8 @@ DEFAULT_PORT = 4000
 MEMORY = Path(":memory:")
 """What `-datadir` says where nothing is to be kept."""
 
-ENGINES = ("auto", "native", "portable")
-"""The searches for nonces that `-engine` names."""
+ENGINES = ("auto", "portable", "c", "avx2", "avx512", "sha-ni", "armv8", "opencl")
+"""The searches for nonces, as `misocoin.pow.engines` knows them."""
 
 
 class Program(Flag):
@@ -236,7 +236,7 @@ def _node_options() -> tuple[Option, ...]:
             choice_of(*ENGINES),
             "name",
             "auto",
-            "Search for nonces: auto, native or portable.",
+            f"Search for nonces: {', '.join(ENGINES[1:])}, or auto, the fastest of them here.",
         ),
         _number(
             "blockmaxweight", mining, 4000, 4_000_000, 4_000_000, "n", "Weight a block may fill."

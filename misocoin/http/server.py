@@ -9,6 +9,7 @@ context manager inside which it may wait (`workers`).
 import errno
 import logging
 import socket
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -49,6 +50,9 @@ class _Request(HTTPRequest):
             # A body of unknown length could trickle without end.
             self.simple_response("411 Length Required", "Send a Content-Length.\n")
             return False
+        if int(self.inheaders.get(b"Content-Length", 0)) < 0:
+            self.simple_response("400 Bad Request", "Malformed Content-Length Header.\n")
+            return False
         return True
 
     def simple_response(self, status: object, msg: str = "") -> None:
@@ -58,6 +62,8 @@ class _Request(HTTPRequest):
     def send_headers(self) -> None:
         status: Any = self.status
         self.conn.is_refused = status.startswith(b"413")
+        # cheroot would wait for the rest of a body of which the application had enough.
+        self.close_connection = self.close_connection or self.conn.rfile.has_failed
         self.conn.wfile.hold()
         super().send_headers()
 
@@ -224,7 +230,8 @@ class HttpServer:
     def __init__(
         self, host: str, port: int, application: Application, limits: Limits | None = None
     ) -> None:
-        self._server = _Server((numeric_host(host), port), application, limits or Limits())
+        limits = limits or Limits()
+        self._server = _Server((numeric_host(host), port), _answering(application), limits)
         self._thread = Thread(target=self._serve, name=f"http-{port}", daemon=True)
 
     @property
@@ -262,6 +269,21 @@ class HttpServer:
             self._server._connections._stop_requested = True  # type: ignore[attr-defined]
         with suppress(OSError):
             socket.create_connection(self.address, timeout=1).close()
+
+
+def _answering(application: Application) -> Application:
+    """Have an application answer 500 where it fails before it began to answer."""
+
+    def answering(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        try:
+            return application(environ, start_response)
+        except Exception:
+            log.exception("a request failed")
+            headers = [("Content-Type", "text/plain"), ("Content-Length", "15")]
+            start_response("500 Internal Server Error", headers, sys.exc_info())
+            return [b"internal error\n"]
+
+    return answering
 
 
 def numeric_host(host: str) -> str:

@@ -73,6 +73,8 @@ class RequestReader:
         self._since = 0.0
         self._ended = False
         self.closed = False
+        self.has_failed = False
+        """Whether the rest of a body did not come."""
         self.bytes_read = 0
 
     def gather(self) -> bool:
@@ -149,10 +151,12 @@ class RequestReader:
             return self._take(size)
         parts = [self._take(len(self._buffer))]
         left = size - len(parts[0])
+        self.has_failed = True
         with self._permit():
             while left and self._receive_in_time():
                 parts.append(self._take(left))
                 left -= len(parts[-1])
+        self.has_failed = left > 0
         return b"".join(parts)
 
     def _take(self, size: int) -> bytes:

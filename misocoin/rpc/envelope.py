@@ -18,11 +18,9 @@ typed, for the registry to read by their declared kinds.
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-import orjson
-
 from misocoin.http.errors import RpcError
 from misocoin.rpc.errors import RpcCode, http_status_from_code
-from misocoin.rpc.json import Json, json_from_bytes
+from misocoin.rpc.json import Json, bytes_from_json, json_from_bytes
 
 CONTENT_TYPE = "application/json"
 """Of every answer with a body, and exactly so: some clients refuse a charset beside it."""
@@ -122,16 +120,16 @@ def _call_from_json(value: Json) -> Call | BadCall:
 def reply_with_result(call: Call, result: Json) -> bytes:
     """Write the reply to a call that succeeded; raises TypeError for what is not JSON."""
     if call.is_v2:
-        return orjson.dumps({"jsonrpc": "2.0", "result": result, "id": call.id})
-    return orjson.dumps({"result": result, "error": None, "id": _known(call.id)})
+        return bytes_from_json({"jsonrpc": "2.0", "result": result, "id": call.id})
+    return bytes_from_json({"result": result, "error": None, "id": _known(call.id)})
 
 
 def reply_with_error(call: Call | BadCall, error: RpcError) -> bytes:
     """Write the reply to a call that failed."""
     shown = {"code": error.code, "message": error.message}
     if call.is_v2:
-        return orjson.dumps({"jsonrpc": "2.0", "error": shown, "id": _known(call.id)})
-    return orjson.dumps({"result": None, "error": shown, "id": _known(call.id)})
+        return bytes_from_json({"jsonrpc": "2.0", "error": shown, "id": _known(call.id)})
+    return bytes_from_json({"result": None, "error": shown, "id": _known(call.id)})
 
 
 def _known(id: Any) -> Json:

@@ -44,7 +44,7 @@ def json_from_bytes(data: bytes) -> Json:
     value = orjson.loads(data)
     if b"." in data and _LONG_NUMBER.search(data):
         try:
-            value = json.loads(data, parse_float=ExactFloat)
+            value = json.loads(data, parse_float=ExactFloat, parse_int=_integer)
         except RecursionError:
             raise ValueError("nested too deep") from None
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
@@ -66,9 +66,21 @@ def _is_deeper(value: Json, depth: int) -> bool:
     return True
 
 
+def _integer(text: str) -> int | float:
+    """Read a whole number as orjson does: beyond 64 bits it is a float."""
+    value = int(text)
+    return value if -(1 << 63) <= value < 1 << 64 else float(text)
+
+
 def bytes_from_json(value: Json) -> bytes:
-    """Write JSON on one line."""
-    return orjson.dumps(value)
+    """Write JSON on one line; raises TypeError for what is none."""
+    return orjson.dumps(value, default=_fragment)
+
+
+def _fragment(value: object) -> orjson.Fragment:
+    if isinstance(value, ExactFloat):
+        return orjson.Fragment(repr(value))
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def amount(sats: int) -> orjson.Fragment:

@@ -1,0 +1,40 @@
+"""Daemons for tests; none outlives its test."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.functional.framework.daemon import Daemon
+
+MakeDaemon = Callable[..., Daemon]
+
+
+@pytest.fixture
+def make_daemon(tmp_path: Path) -> Iterator[MakeDaemon]:
+    """Make daemons that are not started yet: `make_daemon("-txindex", chain="regtest")`."""
+    made: list[Daemon] = []
+
+    def make(*options: str, **settings: Any) -> Daemon:
+        daemon = Daemon(tmp_path / f"node{len(made)}", *options, **settings)
+        made.append(daemon)
+        return daemon
+
+    yield make
+    for daemon in made:
+        daemon.close()
+
+
+@pytest.fixture
+def daemon(make_daemon: MakeDaemon) -> Daemon:
+    """A regtest daemon that answers calls."""
+    return make_daemon().start()
+
+
+@pytest.fixture(scope="module")
+def lasting_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A regtest daemon for all tests of a module that leave it as it is."""
+    daemon = Daemon(tmp_path_factory.mktemp("lasting") / "node").start()
+    yield daemon
+    daemon.stop()

@@ -1,0 +1,137 @@
+"""The command line tool beside a real daemon."""
+
+import json
+
+import pytest
+
+from tests.functional.conftest import MakeDaemon
+from tests.functional.framework.daemon import Daemon
+
+LONE_ADDRESS = "1234567890123456789012345678901234567890"
+"""An address in its 40-hex-digit form that looks like a number."""
+
+
+def test_an_object_is_printed_as_json(daemon: Daemon) -> None:
+    done = daemon.cli("get_info")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["chain"] == "regtest"
+    # Amounts keep their zeros.
+    assert '"min_fee_rate": 0.00001000' in done.stdout
+
+
+def test_a_text_is_printed_bare(daemon: Daemon) -> None:
+    daemon.rpc.generate(1)
+    best = daemon.rpc.get_best_block()["hash"]
+    assert daemon.cli("get_block", best, "0").stdout.startswith("000000")
+
+
+def test_arguments_are_read_by_their_declared_kind(daemon: Daemon) -> None:
+    daemon.rpc.generate(101)
+    done = daemon.cli("send_misocoin", LONE_ADDRESS, "1.5")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout) == 65
+    assert daemon.cli("get_balance", LONE_ADDRESS).stdout == "0.00000000\n"
+    daemon.rpc.generate(1)
+    assert daemon.cli("get_balance", LONE_ADDRESS).stdout == "1.50000000\n"
+
+
+def test_named_arguments_and_json(daemon: Daemon) -> None:
+    daemon.rpc.generate(1)
+    assert daemon.cli("-named", "get_block", "block=1", "detail=0").returncode == 0
+    vins, vouts = "[]", json.dumps([{LONE_ADDRESS: 1.5}])
+    done = daemon.cli("create_raw_tx", vins, vouts)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_argument_from_standard_input(daemon: Daemon) -> None:
+    daemon.rpc.generate(1)
+    assert json.loads(daemon.cli("get_block", "-", stdin="1\n").stdout)["height"] == 1
+    assert json.loads(daemon.cli("-stdin", "get_block", stdin="1\n").stdout)["height"] == 1
+
+
+def test_help_lists_and_explains_every_method(daemon: Daemon) -> None:
+    listed = [
+        line.split()[0]
+        for line in daemon.cli("help").stdout.splitlines()
+        if line and not line.startswith("==")
+    ]
+    assert {"get_info", "send_misocoin", "stop", "help"} <= set(listed)
+    for name in listed:
+        done = daemon.cli("help", name)
+        assert done.returncode == 0
+        assert done.stdout.startswith(name)
+        assert "Result:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "hint"),
+    [
+        (["get_block", "5000"], 1, "error code: -8: "),
+        (["get_tx", "00" * 32], 1, "error code: -5: "),
+        (["send_misocoin", LONE_ADDRESS, "ten"], 1, "error code: -3: "),
+        (["get_block", "x"], 1, "must be of length 64"),
+        (["get_block"], 2, "usage: misocoin-cli get_block"),
+        (["get_block", "1", "2", "3"], 2, "usage: misocoin-cli get_block"),
+        (["-named", "get_block", "blok=1"], 1, "Unknown named parameter blok"),
+        (["get_blok"], 2, "Method not found"),
+        ([], 2, "which method?"),
+        (["-nmaed", "get_block"], 2, "did you mean -named?"),
+        (["-mine=1", "get_block"], 2, "unknown option"),
+        (["get_block", "-", "-"], 2, "standard input"),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(
+    lasting_daemon: Daemon, words: list[str], code: int, hint: str
+) -> None:
+    done = lasting_daemon.cli(*words, stdin="")
+    assert done.returncode == code, done.stderr
+    assert hint in done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_a_daemon_it_says_how_to_get_one(make_daemon: MakeDaemon) -> None:
+    done = make_daemon().cli("get_info")
+    assert done.returncode == 1
+    assert "no daemon answers at localhost:" in done.stderr
+    assert "start one with misocoind" in done.stderr
+
+
+def test_with_the_wrong_cookie_it_says_what_is_missing(
+    daemon: Daemon, make_daemon: MakeDaemon
+) -> None:
+    stranger = make_daemon()
+    stranger.port = daemon.port
+    assert stranger.cli("get_info").returncode == 0
+    done = stranger.cli("get_balance")
+    assert done.returncode == 1
+    assert "-datadir" in done.stderr
+
+
+def test_it_waits_for_a_daemon_that_is_still_to_come(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon()
+    daemon.launch()
+    done = daemon.cli("-rpcwait", "-rpcclienttimeout=60", "uptime")
+    assert done.returncode == 0, done.stderr
+
+
+def test_waiting_ends_when_its_time_is_up(make_daemon: MakeDaemon) -> None:
+    done = make_daemon().cli("-rpcwait", "-rpcclienttimeout=1", "uptime")
+    assert done.returncode == 1
+    assert "no daemon answers" in done.stderr
+
+
+def test_version_and_help_need_no_daemon(make_daemon: MakeDaemon) -> None:
+    nobody = make_daemon()
+    assert "version" in nobody.cli("-version").stdout
+    assert "-rpcwait" in nobody.cli("-help").stdout
+
+
+def test_it_finds_a_daemon_s_own_name_and_password_in_the_file(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon()
+    daemon.folder.mkdir()
+    (daemon.folder / "misocoin.conf").write_text("rpcuser=me\nrpcpassword=se#cret\n")
+    daemon.start()
+    (daemon.folder / ".cookie").unlink()
+    assert daemon.cli("get_balance").returncode == 0

@@ -1,0 +1,167 @@
+"""Real daemons: they find the same chain, and what one hears all hear."""
+
+import statistics
+import time
+
+import pytest
+
+from misocoin.http.errors import RpcError
+from misocoin.primitives.block import headers_from_bytes
+from tests.functional.conftest import MakeDaemon
+from tests.functional.framework.daemon import Daemon, wait_until
+from tests.functional.framework.network import (
+    address,
+    height,
+    is_linked,
+    tip,
+    unlink,
+    wait_for_agreement,
+    wait_for_tip,
+)
+
+
+@pytest.fixture
+def pair(make_daemon: MakeDaemon) -> tuple[Daemon, Daemon]:
+    """Two linked daemons with 110 blocks that the first has mined."""
+    one = make_daemon("-par=1").start()
+    one.rpc.generate(110)
+    two = make_daemon("-par=1", f"-nodes=localhost:{one.port}").start()
+    wait_for_tip([two], tip(one))
+    return one, two
+
+
+def test_two_terminals(pair: tuple[Daemon, Daemon]) -> None:
+    one, two = pair
+    (seen,) = two.rpc.get_peers()
+    assert seen["address"] == address(one)
+    assert (seen["direction"], seen["named"], seen["score"]) == ("outbound", True, 0)
+    assert seen["height"] == 110
+    (seen,) = one.rpc.get_peers()
+    assert (seen["address"], seen["direction"]) == (address(two), "inbound")
+
+    # Blocks and payments travel both ways, also to the one that was not dialled.
+    for sender, receiver in ((one, two), (two, one)):
+        (block,) = sender.rpc.generate(1)
+        wait_for_tip([receiver], block)
+    txid = one.rpc.send_misocoin(two.rpc.get_new_address(), 1.5)
+    wait_until(lambda: txid in two.rpc.get_mempool(), "the payment is seen")
+    two.rpc.generate(1)
+    wait_until(lambda: txid not in one.rpc.get_mempool(), "the payment is mined")
+
+
+def test_blocks_and_payments_arrive_at_once(pair: tuple[Daemon, Daemon]) -> None:
+    one, two = pair
+    delays = {"block": [], "payment": []}
+    for _ in range(5):
+        (block,) = one.rpc.generate(1)
+        begun = time.monotonic()
+        wait_until(lambda block=block: tip(two) == block, "the block arrives")
+        delays["block"].append(time.monotonic() - begun)
+        txid = one.rpc.send_misocoin(two.rpc.get_new_address(), 0.1)
+        begun = time.monotonic()
+        wait_until(lambda txid=txid: txid in two.rpc.get_mempool(), "the payment arrives")
+        delays["payment"].append(time.monotonic() - begun)
+    # 100 ms is the aim on an idle machine (benchmarks/sync.py measures); tests share theirs.
+    for what, seconds in delays.items():
+        assert statistics.median(seconds) < 1.0, (what, seconds)
+
+
+def test_peers_end_and_return(pair: tuple[Daemon, Daemon], make_daemon: MakeDaemon) -> None:
+    one, two = pair
+    one.stop()
+    wait_until(lambda: two.rpc.get_peers() == [], "the loss is noticed")
+    one.start()
+    wait_until(lambda: is_linked(two, one), "they link again")
+
+    unlink(two, one)
+    two.rpc.add_node(address(one))
+    wait_until(lambda: is_linked(two, one), "they link by hand")
+    one.rpc.ban(address(two))
+    wait_until(lambda: not is_linked(one, two), "a ban ends the link")
+    (banned,) = one.rpc.list_banned()
+    assert banned["target"] == address(two)
+    assert banned["until"] > time.time() + 80_000
+    one.rpc.ban(address(two), 0)
+    assert one.rpc.list_banned() == []
+    wait_until(lambda: is_linked(one, two), "without the ban they link again")
+
+
+def test_a_third_is_found_by_gossip(pair: tuple[Daemon, Daemon], make_daemon: MakeDaemon) -> None:
+    one, two = pair
+    three = make_daemon("-par=1", f"-nodes=localhost:{one.port}").start()
+    wait_until(lambda: is_linked(two, three) and is_linked(three, two), "they hear of each other")
+    # What was heard is known after a restart, without any -nodes.
+    three.stop()
+    three.options = ("-par=1",)
+    three.start()
+    wait_until(lambda: three.rpc.get_peers(), "it remembers")
+
+
+def test_a_node_of_another_chain_is_refused(daemon: Daemon, make_daemon: MakeDaemon) -> None:
+    other = make_daemon("-mine=0", f"-nodes=localhost:{daemon.port}", chain="miso").start(
+        "-loglevel=debug"
+    )
+    other.log.wait_for("no link with .*: another chain")
+    assert daemon.rpc.get_peers() == []
+
+
+def test_nodes_on_the_local_network_find_each_other(make_daemon: MakeDaemon) -> None:
+    pytest.importorskip("zeroconf")
+    one, two = make_daemon("-discover=1").start(), make_daemon("-discover=1").start()
+    try:
+        wait_until(lambda: is_linked(one, two), "they find each other", 20)
+    except AssertionError:
+        if "cannot be used" in one.log.text:
+            pytest.skip("no multicast here")
+        raise
+
+
+def test_ten_in_a_ring_agree(make_daemon: MakeDaemon) -> None:
+    ring = [make_daemon("-par=1", "-gossip=0") for _ in range(10)]
+    for daemon in ring:
+        daemon.launch()
+    for daemon in ring:
+        daemon.log.wait_for("listening on")
+    for i, daemon in enumerate(ring):
+        daemon.rpc.add_node(address(ring[i - 1]))
+    ring[0].rpc.generate(20)
+    ring[5].rpc.generate(20)
+    wait_for_agreement(ring)
+    assert height(ring[3]) >= 20
+    # One more block from anywhere settles who was first.
+    (block,) = ring[7].rpc.generate(1)
+    wait_for_tip(ring, block)
+
+
+def test_rest_gives_what_a_peer_pulls(pair: tuple[Daemon, Daemon]) -> None:
+    one, _ = pair
+    client = one.client()
+    best = tip(one)
+    from misocoin.http.client import HttpClient
+
+    http = HttpClient()
+    try:
+        genesis = one.rpc.get_block(0)["hash"]
+        answer = http.get(f"{one.url}/rest/headers/2000/{genesis}.bin")
+        headers = headers_from_bytes(answer.body)
+        assert len(headers) == 111
+        assert headers[-1].hash_hex == best
+        assert http.get(f"{one.url}/rest/block/{best}.hex").body.startswith(
+            headers[-1].serialize().hex().encode()
+        )
+    finally:
+        http.close()
+        client.close()
+
+
+def test_commands_explain_themselves(pair: tuple[Daemon, Daemon]) -> None:
+    one, _ = pair
+    assert "127.0.0.1" in one.cli("get_peers").stdout
+    for method in ("get_peers", "add_node", "remove_node", "ban", "list_banned"):
+        assert method in one.cli("help", method).stdout
+    with pytest.raises(RpcError, match="no address of a node"):
+        one.rpc.add_node("no such:port:here:")
+    with pytest.raises(RpcError, match="there is no link"):
+        one.rpc.remove_node("192.0.2.1:4000")
+    with pytest.raises(RpcError, match="seconds must be"):
+        one.rpc.ban("192.0.2.1", -1)

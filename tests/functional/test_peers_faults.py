@@ -1,0 +1,126 @@
+"""Real daemons that vanish, were cut off, or mine against each other."""
+
+import time
+
+import pytest
+
+from tests.functional.conftest import MakeDaemon
+from tests.functional.framework.daemon import Daemon, wait_until
+from tests.functional.framework.network import (
+    address,
+    height,
+    link,
+    tip,
+    unlink,
+    wait_for_agreement,
+    wait_for_tip,
+)
+
+QUIET = ("-par=1", "-gossip=0")
+
+
+def test_two_sides_of_a_partition_join(make_daemon: MakeDaemon) -> None:
+    """50 blocks apart, then one chain again, and no payment is lost."""
+    a, b, c, d = nodes = [make_daemon(*QUIET).start() for _ in range(4)]
+    link(a, b)
+    link(c, d)
+    link(b, c)
+    a.rpc.generate(101)
+    c.rpc.generate(1)
+    (base,) = c.rpc.generate(1)
+    a.rpc.generate(100)
+    wait_for_agreement(nodes)
+
+    unlink(b, c)
+    # The losing side confirms a payment of its own; the winning side never hears of it.
+    lost = b.rpc.get_new_address()
+    txid = c.rpc.send_misocoin(lost, 2)
+    c.rpc.generate(50)
+    wait_for_agreement([c, d])
+    assert txid not in c.rpc.get_mempool()
+    other = a.rpc.send_misocoin(d.rpc.get_new_address(), 3)
+    a.rpc.generate(51)
+    wait_for_agreement([a, b])
+    assert tip(a) != tip(c)
+    best = tip(a)
+
+    link(b, c)
+    wait_for_tip(nodes, best)
+    c.log.wait_for("reorg: 50 blocks back")
+    for node in nodes:
+        wait_until(lambda node=node: txid in node.rpc.get_mempool(), "the payment waits again")
+    a.rpc.generate(1)
+    wait_for_agreement(nodes)
+    assert b.rpc.get_balance(lost) == 2
+    for payment in (txid, other):
+        assert c.rpc.get_tx(payment)["confirmations"] > 0 if payment == txid else True
+    assert d.rpc.get_mempool() == []
+    assert base
+
+
+def test_a_node_killed_while_it_syncs_goes_on(make_daemon: MakeDaemon) -> None:
+    source = make_daemon(*QUIET).start()
+    source.rpc.generate(1500)
+    late = make_daemon(*QUIET, f"-nodes=localhost:{source.port}")
+    heights = [0]
+    for _ in range(3):
+        late.start()
+        wait_until(lambda: height(late) > heights[-1] + 100 or height(late) == 1500, "it gets on")
+        late.kill()
+        late.launch()
+        late.log.wait_for("at height")
+        found = int(late.log.wait_for(r"at height (\d+)")[1])
+        assert found >= heights[-1]
+        heights.append(found)
+        late.kill()
+    assert heights[1] > 0
+    late.start()
+    wait_for_tip([late], tip(source))
+    assert late.rpc.verify_chain()
+
+
+def test_a_node_that_was_off_catches_up(make_daemon: MakeDaemon) -> None:
+    one = make_daemon(*QUIET).start()
+    two = make_daemon(*QUIET, f"-nodes=localhost:{one.port}").start()
+    one.rpc.generate(10)
+    wait_for_tip([two], tip(one))
+    two.stop()
+    one.rpc.generate(200)
+    begun = time.monotonic()
+    two.start()
+    wait_for_tip([two], tip(one))
+    assert height(two) == 210
+    assert time.monotonic() - begun < 60
+
+
+def test_three_miners_of_different_power_converge(make_daemon: MakeDaemon) -> None:
+    """Each mines its own share; the chain holds blocks of all, and all agree on it."""
+    nodes = [make_daemon(*QUIET).start() for _ in range(3)]
+    for one, other in ((0, 1), (1, 2), (2, 0)):
+        link(nodes[one], nodes[other])
+    power = (1, 2, 4)
+    for turn in range(6):
+        for node, share in zip(nodes, power, strict=True):
+            node.rpc.generate(share)
+        if turn % 2:
+            wait_for_agreement(nodes)
+    (block,) = nodes[0].rpc.generate(1)
+    wait_for_tip(nodes, block)
+    top = height(nodes[0])
+    blocks = [nodes[0].rpc.get_block(h)["tx"] for h in range(1, top + 1)]
+    assert top >= 4 * 6
+    assert len(blocks) == top
+    wait_until(lambda: all(node.rpc.get_balance() is not None for node in nodes), "balances")
+
+
+@pytest.mark.long
+def test_three_miners_on_miso_converge(make_daemon: MakeDaemon) -> None:
+    """The background miners of chain miso, with 1, 1 and 2 threads, at its real difficulty."""
+    nodes: list[Daemon] = []
+    for threads in (1, 1, 2):
+        known = [f"-nodes={address(node)}" for node in nodes]
+        nodes.append(make_daemon("-mine=1", f"-threads={threads}", *known, chain="miso").start())
+    wait_until(lambda: min(map(height, nodes)) >= 30, "thirty blocks", 600)
+    for node in nodes:
+        node.rpc.set_mining(False)
+    wait_for_agreement(nodes)

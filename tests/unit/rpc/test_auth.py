@@ -1,0 +1,110 @@
+"""Cookie, passwords, and what a web page in the user's browser cannot do."""
+
+import base64
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from misocoin.errors import StoreError
+from misocoin.rpc.auth import Authenticator, delete_cookie, new_cookie, write_cookie
+from misocoin.rpc.guard import refusal
+
+
+def basic(text: str) -> str:
+    return f"Basic {base64.b64encode(text.encode()).decode()}"
+
+
+def test_any_of_the_known_credentials_is_right() -> None:
+    known = Authenticator("__cookie__:abc", "me:with:colons")
+    assert known.is_right(basic("__cookie__:abc"))
+    assert known.is_right(basic("me:with:colons"))
+    assert known.is_right(basic("me:with:colons").replace("Basic", "basic"))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Basic",
+        "Basic ",
+        "Basic !!!!",
+        "Bearer abc",
+        basic(""),
+        basic("me"),
+        basic("me:"),
+        basic("me:Secret"),
+        basic("me:secret "),
+        basic("you:secret"),
+        "Basic " + "A" * 2000,
+    ],
+)
+def test_everything_else_is_wrong(header: str) -> None:
+    assert not Authenticator("me:secret").is_right(header)
+
+
+@given(st.text())
+def test_any_header_is_right_or_wrong(header: str) -> None:
+    assert Authenticator("me:secret").is_right(header) in {True, False}
+
+
+def test_without_credentials_nothing_is_right() -> None:
+    assert not Authenticator().is_right(basic(":"))
+
+
+def test_a_cookie_is_new_every_time_and_its_owner_s_alone(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / ".cookie"
+    first, second = new_cookie(), new_cookie()
+    assert first != second
+    assert first.startswith("__cookie__:")
+    assert len(first) == len("__cookie__:") + 64
+    write_cookie(path, first)
+    write_cookie(path, second)
+    assert path.read_text() == second
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [child.name for child in path.parent.iterdir()] == [".cookie"]
+
+
+def test_only_one_s_own_cookie_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / ".cookie"
+    write_cookie(path, "another's")
+    delete_cookie(path, "mine")
+    assert path.exists()
+    delete_cookie(path, "another's")
+    assert not path.exists()
+    delete_cookie(path, "another's")
+
+
+def test_a_cookie_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot write"):
+        write_cookie(tmp_path / "file" / ".cookie", "x")
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "is_local", "is_refused"),
+    [
+        ("localhost:4000", None, True, False),
+        ("127.0.0.1:4000", None, True, False),
+        ("[::1]:4000", None, True, False),
+        ("LOCALHOST", None, True, False),
+        (None, None, True, False),
+        ("evil.example:4000", None, True, True),
+        ("localhost.evil.example", None, True, True),
+        ("127.0.0.1.evil.example", None, True, True),
+        ("node.lan:4000", None, False, False),
+        ("localhost:4000", "http://localhost:4000", True, False),
+        ("localhost:4000", "http://localhost:4001", True, True),
+        ("localhost:4000", "https://localhost:4000", True, True),
+        ("localhost:4000", "http://evil.example", True, True),
+        ("localhost:4000", "null", True, True),
+        ("node.lan:4000", "http://evil.example", False, True),
+        (None, "http://evil.example", False, True),
+    ],
+)
+def test_pages_of_others_are_refused(
+    host: str | None, origin: str | None, is_local: bool, is_refused: bool
+) -> None:
+    assert (refusal(host, origin, is_local) is not None) is is_refused
