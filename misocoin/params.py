@@ -48,8 +48,10 @@ class AddressParams:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """From which height each buried soft fork holds. P2SH, segwit v0 and taproot scripts are
-    checked from genesis on, but for the blocks in `Params.script_exceptions` (as Core does).
+    """From which height each buried soft fork holds.
+
+    P2SH, segwit v0 and taproot scripts are checked from genesis on, but for the blocks in
+    `Params.script_exceptions` (as Core does).
     """
 
     bip34: int
