@@ -1,6 +1,7 @@
 """A chain, a mempool and a wallet in memory, wired as the node wires them."""
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,34 +55,63 @@ class Rig:
         self.events = EventBus()
         self.seen: list[Event] = []
         self.store = chain_store or Store(None, self.params.genesis.hash)
+        if chain_store is None:
+            weakref.finalize(self, self.store.close)
         self.chain = open_chain(self.params, self.store, events=self.events)
         rules = MempoolRules(self.params, RelayPolicy(), limits or MempoolLimits())
         self.pool = TransactionPool(self.chain, Mempool(self.chain, rules, self.store))
         self.events.subscribe(self.pool.handle)
         self.events.subscribe(self.seen.append)
         self.folder = folder
+        self.before: Rig | None = None
         self.wallet: Wallet
+        self.wallet_store: WalletStore
 
-    def add_wallet(self, name: str = "wallet", *, imported: PrivateKey | None = None) -> Wallet:
+    def add_wallet(
+        self,
+        name: str = "wallet",
+        *,
+        imported: PrivateKey | None = None,
+        store: type[WalletStore] = WalletStore,
+        progress: Callable[[int, int], None] = lambda _height, _of: None,
+    ) -> Wallet:
         """Open a wallet; the last one opened is `wallet`."""
         folder = self.folder
-        store = WalletStore(None if folder is None else folder / f"{name}.sqlite")
+        self.wallet_store = store(None if folder is None else folder / f"{name}.sqlite")
+        weakref.finalize(self, self.wallet_store.close)
         keys = None if folder is None else folder / f"{name}.pem"
-        self.wallet = Wallet(self.chain, store, keys)
-        self.wallet.load(imported)
+        self.wallet = Wallet(self.chain, self.wallet_store, keys)
+        self.wallet.load(imported, progress)
         self.events.subscribe(self.wallet.handle)
         return self.wallet
 
-    def start(self, *, imported: PrivateKey | None = None) -> "Rig":
+    def start(
+        self,
+        *,
+        imported: PrivateKey | None = None,
+        store: type[WalletStore] = WalletStore,
+        progress: Callable[[int, int], None] = lambda _height, _of: None,
+    ) -> "Rig":
         """Open the wallet, then fill the mempool from the store, as a node does."""
-        self.add_wallet(imported=imported)
+        self.add_wallet(imported=imported, store=store, progress=progress)
         self.pool.load()
         return self
 
-    def restart(self, *, imported: PrivateKey | None = None) -> "Rig":
-        """Another node over the same disk; this one is left lying as after a crash."""
+    def beside(self, folder: Path | None = None) -> "Rig":
+        """Another node over the same chain, without a wallet yet."""
         self.chain.flush()
-        return Rig(self.folder, chain_store=self.store, params=self.params).start(imported=imported)
+        rig = Rig(folder, chain_store=self.store, params=self.params)
+        rig.before = self  # whose end closes the store
+        return rig
+
+    def restart(
+        self,
+        *,
+        imported: PrivateKey | None = None,
+        progress: Callable[[int, int], None] = lambda _height, _of: None,
+    ) -> "Rig":
+        """Another node over the same disk; this one is left lying as after a crash."""
+        return self.beside(self.folder).start(imported=imported, progress=progress)
 
     # -- blocks -------------------------------------------------------------------------------
 

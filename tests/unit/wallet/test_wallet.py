@@ -1,0 +1,555 @@
+"""The wallet on a real chain: it follows blocks, reorgs and the mempool, and survives restarts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from misocoin.chain.events import TransactionAdded
+from misocoin.crypto.hashes import hash160
+from misocoin.crypto.keys import PrivateKey
+from misocoin.errors import KeyFormatError, StoreError, WalletError
+from misocoin.primitives.transaction import Transaction, TxIn, TxOut
+from misocoin.script.signing import KeyRing, sign_transaction
+from misocoin.script.templates import p2pk_script, p2pkh_script, p2sh_script, p2wpkh_script
+from misocoin.wallet.keyfile import read_keys, write_keys
+from misocoin.wallet.ledger import Balance, TxState
+from misocoin.wallet.store import WalletRows, WalletStore
+from misocoin.wallet.wallet import CATCH_UP_INTERVAL, SAVE_INTERVAL, Wallet
+from tests.unit.wallet.rig import COIN, MATURITY, NOBODY, OTHER, OTHER_KEY, SUBSIDY, Rig, rig_params
+
+IMPORTED = PrivateKey(bytes(31) + b"\x77")
+IMPORTED_SCRIPT = p2wpkh_script(hash160(IMPORTED.public_key))
+
+
+def snapshot(wallet: Wallet) -> tuple[object, ...]:
+    """All that the wallet knows, but for the order in which things were heard of."""
+    return (
+        wallet.balance(),
+        sorted(wallet.coins()),
+        wallet.balances_by_address(),
+        sorted(
+            (h.entry.txid, h.entry.state.value, h.entry.height, h[1:]) for h in wallet.history()
+        ),
+    )
+
+
+def stored_tip(folder: Path) -> bytes:
+    store = WalletStore(folder / "wallet.sqlite")
+    tip = store.load().meta["tip"]
+    store.close()
+    return tip
+
+
+def restarted_equal(rig: Rig) -> Rig:
+    before = snapshot(rig.wallet)
+    again = rig.restart()
+    assert snapshot(again.wallet) == before
+    return again
+
+
+def pay_from_outside(rig: Rig, script: bytes, amount: int) -> Transaction:
+    """A payment by somebody else, in the mempool; needs a mature block of OTHER_KEY's."""
+    theirs = p2wpkh_script(hash160(OTHER_KEY.public_key))
+    points = [
+        (tx.outpoint(0), tx.vout[0])
+        for height in range(1, rig.chain.height + 1)
+        for tx in rig.chain.get_block(rig.chain.at_height(height)).transactions[:1]
+        if tx.vout[0].script_pubkey == theirs
+        and rig.chain.get_coins([tx.outpoint(0)])
+        and rig.pool.mempool.get_coins([tx.outpoint(0)])
+    ]
+    point, coin = points[0]
+    tx = Transaction.build(
+        2, [TxIn(point)], [TxOut(amount, script), TxOut(coin.value - amount - 1_000, NOBODY)]
+    )
+    signed = sign_transaction(tx, [coin], KeyRing.build([OTHER_KEY]))
+    rig.pool.submit(signed)
+    return signed
+
+
+# -- following the chain ----------------------------------------------------------------------
+
+
+def test_a_new_wallet_is_empty() -> None:
+    wallet = Rig().start().wallet
+    assert wallet.balance() == Balance(0, 0, 0)
+    assert wallet.history() == []
+    assert wallet.addresses() == [wallet.address]
+    assert wallet.balances_by_address() == {wallet.address: 0}
+    assert wallet.address.startswith("bcrt1q")
+
+
+def test_mined_coins_ripen() -> None:
+    rig = Rig().start()
+    rig.mine()
+    for _ in range(MATURITY - 1):
+        assert rig.wallet.balance().available == 0
+        assert rig.wallet.coins() == []
+        rig.mine(script=NOBODY)
+    assert rig.wallet.balance() == Balance(SUBSIDY, 0, 0)
+    assert [coin.value for coin in rig.wallet.coins()] == [SUBSIDY]
+    (entry,) = rig.wallet.history()
+    assert (entry.received, entry.spent, entry.confirmations) == (SUBSIDY, 0, MATURITY)
+    assert (entry.entry.state, entry.entry.height) == (TxState.CONFIRMED, 1)
+
+
+def test_a_payment_goes_out_and_its_change_comes_back() -> None:
+    rig = Rig().start()
+    rig.mine()
+    rig.mine(MATURITY, script=NOBODY)
+    tx = rig.send(10 * COIN)
+    fee = SUBSIDY - sum(out.value for out in tx.vout)
+    change = SUBSIDY - 10 * COIN - fee
+    assert rig.wallet.balance() == Balance(change, 0, 0)
+    entry = rig.wallet.history()[-1]
+    assert (entry.received, entry.spent, entry.confirmations) == (change, SUBSIDY, 0)
+    assert entry.entry.state is TxState.POOLED
+    rig.mine(script=NOBODY)
+    assert rig.wallet.balance() == Balance(change, 0, 0)
+    entry = rig.wallet.history()[-1]
+    assert (entry.entry.state, entry.confirmations) == (TxState.CONFIRMED, 1)
+    assert rig.wallet.find(tx.txid) == entry.entry
+    assert entry.entry.tx == tx
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda key: p2wpkh_script(hash160(key.public_key)),
+        lambda key: p2pkh_script(hash160(key.public_key)),
+        lambda key: p2sh_script(hash160(p2wpkh_script(hash160(key.public_key)))),
+        lambda key: p2pk_script(key.public_key),
+        lambda key: p2pkh_script(hash160(PrivateKey(key.secret, compressed=False).public_key)),
+        lambda key: p2pk_script(PrivateKey(key.secret, compressed=False).public_key),
+    ],
+    ids=["p2wpkh", "p2pkh", "p2sh-p2wpkh", "p2pk", "p2pkh long", "p2pk long"],
+)
+def test_every_form_of_a_key_is_received_and_spent(form: Callable[[PrivateKey], bytes]) -> None:
+    rig = Rig().start(imported=IMPORTED)
+    rig.mine(script=form(IMPORTED))
+    rig.mine(MATURITY, script=NOBODY)
+    assert rig.wallet.balance().available == SUBSIDY
+    assert rig.wallet.balances_by_address() == {rig.wallet.address: SUBSIDY}
+    tx = rig.send(COIN)
+    rig.mine(script=NOBODY)
+    assert rig.wallet.find(tx.txid).height == MATURITY + 2
+    assert SUBSIDY - COIN - 1_000 < rig.wallet.balance().available < SUBSIDY - COIN
+
+
+def test_a_payment_from_outside_is_pending_until_mined() -> None:
+    rig = Rig().start()
+    rig.mine(script=p2wpkh_script(hash160(OTHER_KEY.public_key)))
+    rig.mine(MATURITY, script=NOBODY)
+    tx = pay_from_outside(rig, rig.wallet.script, 3 * COIN)
+    assert rig.wallet.balance() == Balance(0, 3 * COIN, 0)
+    assert rig.wallet.coins() == []
+    rig.mine(script=NOBODY)
+    assert rig.wallet.balance() == Balance(3 * COIN, 0, 0)
+    assert [(h.entry.txid, h.received, h.spent) for h in rig.wallet.history()] == [
+        (tx.txid, 3 * COIN, 0)
+    ]
+
+
+def test_paying_oneself_costs_the_fee_alone() -> None:
+    rig = Rig().start()
+    rig.mine()
+    rig.mine(MATURITY, script=NOBODY)
+    tx = rig.send(10 * COIN, rig.wallet.address)
+    fee = SUBSIDY - sum(out.value for out in tx.vout)
+    assert rig.wallet.balance() == Balance(SUBSIDY - fee, 0, 0)
+    entry = rig.wallet.history()[-1]
+    assert (entry.received, entry.spent) == (SUBSIDY - fee, SUBSIDY)
+
+
+# -- reorgs ------------------------------------------------------------------------------------
+
+
+def test_a_reorg_takes_mined_coins_away() -> None:
+    rig = Rig().start()
+    rig.mine(3)
+    rig.fork(2, 3)
+    assert rig.wallet.balance() == Balance(0, 0, SUBSIDY)
+    states = [h.entry.state for h in rig.wallet.history()]
+    assert states == [TxState.CONFIRMED, TxState.DROPPED, TxState.DROPPED]
+
+
+def test_a_payment_returns_to_the_mempool_and_is_mined_again() -> None:
+    rig = Rig().start()
+    rig.mine()
+    rig.mine(MATURITY, script=NOBODY)
+    tx = rig.send(10 * COIN)
+    rig.mine(script=NOBODY)
+    before = rig.wallet.balance()
+    rig.fork(1, 2)
+    assert tx.txid in rig.pool.mempool
+    assert rig.wallet.find(tx.txid).state is TxState.POOLED
+    assert rig.wallet.balance() == before
+    rig.mine(script=NOBODY)
+    assert rig.wallet.find(tx.txid).height == rig.chain.height
+    assert rig.wallet.balance() == before
+
+
+def test_a_payment_that_another_takes_the_coin_from_is_dropped() -> None:
+    rig = Rig().start(imported=IMPORTED)
+    rig.mine()
+    rig.mine(MATURITY, script=NOBODY)
+    tx = rig.send(10 * COIN)
+    ring = KeyRing.build([IMPORTED])
+    spent = TxOut(SUBSIDY, IMPORTED_SCRIPT)
+    rival = sign_transaction(
+        Transaction.build(2, [TxIn(tx.vin[0].prevout)], [TxOut(SUBSIDY, NOBODY)]), [spent], ring
+    )
+    rig.mine(transactions=[rival], script=NOBODY)
+    assert tx.txid not in rig.pool.mempool
+    assert rig.wallet.find(tx.txid).state is TxState.DROPPED
+    assert rig.wallet.find(rival.txid).state is TxState.CONFIRMED
+    assert rig.wallet.balance() == Balance(0, 0, 0)
+    rig.fork(1, 2)  # the rival returns to the mempool, the coin is spent still
+    assert rig.wallet.find(rival.txid).state is TxState.POOLED
+    assert rig.wallet.balance() == Balance(0, 0, 0)
+
+
+def test_a_coinbase_that_is_gone_takes_what_spends_it_along() -> None:
+    rig = Rig().start()
+    rig.mine()
+    rig.mine(MATURITY, script=NOBODY)
+    tx = rig.send(10 * COIN)
+    rig.fork(MATURITY + 1, MATURITY + 2)
+    assert tx.txid not in rig.pool.mempool
+    assert {h.entry.state for h in rig.wallet.history()} == {TxState.DROPPED}
+    assert rig.wallet.balance() == Balance(0, 0, 0)
+
+
+# -- restarts ----------------------------------------------------------------------------------
+
+
+def test_everything_is_there_after_a_crash(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    rig.mine(3)
+    rig.mine(MATURITY, script=NOBODY)
+    rig.send(10 * COIN)
+    rig.send(100 * COIN)
+    rig = restarted_equal(rig)
+    assert len(rig.pool.mempool.entries()) == 2
+    rig.mine(script=NOBODY)
+    rig = restarted_equal(rig)
+    rig.fork(1, 2)
+    rig = restarted_equal(rig)
+    assert len(rig.pool.mempool.entries()) == 2
+
+
+def test_everything_is_there_after_a_clean_stop(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    rig.mine(3)
+    rig.mine(MATURITY + SAVE_INTERVAL // 2, script=NOBODY)
+    before = snapshot(rig.wallet)
+    rig.wallet.close()
+    assert stored_tip(tmp_path) == rig.chain.tip.hash
+    assert snapshot(rig.restart().wallet) == before
+
+
+def test_blocks_that_came_while_it_was_away_are_read(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    script = rig.wallet.script
+    rig.mine(2)
+    away = rig.beside().start()
+    away.mine(MATURITY, script=script)
+    away.fork(2, 4, script=script)
+    heights: list[tuple[int, int]] = []
+    away.chain.flush()
+    back = rig.restart(progress=lambda height, of: heights.append((height, of)))
+    assert heights == [(height, MATURITY + 4) for height in range(3, MATURITY + 5)]
+    assert sum(back.wallet.balance()) == (MATURITY + 4) * SUBSIDY
+
+
+def test_blocks_that_left_while_it_was_away_are_taken_back(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    rig.mine(4)
+    away = rig.beside().start()
+    away.fork(3, 4)
+    away.chain.flush()
+    back = rig.restart()
+    assert back.wallet.balance() == Balance(SUBSIDY, 0, 0)
+    assert [h.entry.state for h in back.wallet.history()].count(TxState.DROPPED) == 3
+    restarted_equal(back)
+
+
+def test_a_deleted_history_is_read_from_the_chain(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    rig.mine(3)
+    rig.mine(MATURITY, script=NOBODY)
+    rig.send(10 * COIN)
+    rig.mine(2, script=NOBODY)
+    before = snapshot(rig.wallet)
+    rig.wallet.close()
+    for file in tmp_path.glob("wallet.sqlite*"):
+        file.unlink()
+    assert snapshot(rig.restart().wallet) == before
+
+
+def test_a_chain_that_starts_anew_is_followed_anew(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    rig.mine(3)
+    rig.wallet.close()
+    fresh = Rig(tmp_path).start()  # the same wallet beside an empty chain
+    assert fresh.wallet.balance() == Balance(0, 0, 0)
+    assert [h.entry.state for h in fresh.wallet.history()] == [TxState.DROPPED] * 3
+    fresh.mine(2)
+    assert fresh.wallet.balance() == Balance(0, 0, 2 * SUBSIDY)
+
+
+def test_a_history_of_another_chain_is_refused(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    rig.wallet.close()
+    store = WalletStore(tmp_path / "wallet.sqlite")
+    store.save(WalletRows(meta={"genesis": bytes(32)}))
+    store.close()
+    with pytest.raises(StoreError, match="another chain"):
+        rig.restart()
+
+
+def test_a_foreign_key_file_is_refused_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "wallet.pem").write_text("precious")
+    with pytest.raises(KeyFormatError):
+        Rig(tmp_path).start()
+    assert (tmp_path / "wallet.pem").read_text() == "precious"
+
+
+# -- keys --------------------------------------------------------------------------------------
+
+
+def test_every_address_receives(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    second, third = rig.wallet.new_address(), rig.wallet.new_address()
+    assert rig.wallet.addresses() == [rig.wallet.address, second, third]
+    assert len(set(rig.wallet.addresses())) == 3
+    rig.mine(2, script=rig.script_of(second))
+    rig.mine(1)
+    assert rig.wallet.balances_by_address() == {
+        rig.wallet.address: SUBSIDY,
+        second: 2 * SUBSIDY,
+        third: 0,
+    }
+    rig.mine(MATURITY, script=NOBODY)
+    rig.send(2 * SUBSIDY)  # takes coins of several keys
+    rig.mine(script=NOBODY)
+    assert SUBSIDY - 1_000 < rig.wallet.balance().available < SUBSIDY
+    restarted_equal(rig)
+
+
+def test_a_new_address_needs_no_search(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    rig.mine(3)
+    rig.wallet.new_address()
+    searched: list[int] = []
+    again = rig.restart(progress=lambda height, _of: searched.append(height))
+    assert searched == []
+    assert again.wallet.balance() == rig.wallet.balance()
+
+
+def test_an_imported_key_brings_its_past(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    old_address = rig.wallet.address
+    rig.mine(2)
+    rig.mine(2, script=IMPORTED_SCRIPT)
+    rig.mine(MATURITY, script=NOBODY)
+    assert rig.wallet.balance() == Balance(2 * SUBSIDY, 0, 0)
+    again = rig.restart(imported=IMPORTED)
+    assert again.wallet.balance() == Balance(4 * SUBSIDY, 0, 0)
+    assert again.wallet.script == IMPORTED_SCRIPT
+    assert again.wallet.addresses()[1:] == [old_address]
+    again.send(3 * SUBSIDY)
+    once_more = again.restart(imported=IMPORTED)
+    assert snapshot(once_more.wallet) == snapshot(again.wallet)
+    assert snapshot(once_more.restart().wallet) == snapshot(again.wallet)
+
+
+def test_an_import_cut_short_goes_on(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    rig.mine(4, script=IMPORTED_SCRIPT)
+
+    class Killed(Exception):
+        pass
+
+    def die(height: int, _of: int) -> None:
+        if height == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        rig.restart(imported=IMPORTED, progress=die)
+    assert rig.restart(imported=IMPORTED).wallet.balance() == Balance(0, 0, 4 * SUBSIDY)
+
+
+def test_a_long_search_notes_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("misocoin.wallet.wallet.CATCH_UP_INTERVAL", 3)
+    assert CATCH_UP_INTERVAL > 3
+    rig = Rig(tmp_path).start()
+    rig.mine(8, script=IMPORTED_SCRIPT)
+
+    def die(height: int, _of: int) -> None:
+        if height == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rig.restart(imported=IMPORTED, progress=die)
+    searched: list[int] = []
+    again = rig.restart(imported=IMPORTED, progress=lambda height, _of: searched.append(height))
+    assert searched == [4, 5, 6, 7, 8]
+    assert sum(again.wallet.balance()) == 8 * SUBSIDY
+
+
+def test_a_key_put_into_the_file_by_hand_is_searched_for(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    rig.mine(2, script=IMPORTED_SCRIPT)
+    rig.mine(1)
+    path = tmp_path / "wallet.pem"
+    write_keys(path, [*read_keys(path), IMPORTED])
+    again = rig.restart()
+    assert sum(again.wallet.balance()) == 3 * SUBSIDY
+    assert again.wallet.addresses()[0] == rig.wallet.address
+
+
+def test_a_key_taken_out_of_the_file_takes_its_coins_along(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start(imported=IMPORTED)
+    rig.mine(2)
+    path = tmp_path / "wallet.pem"
+    path.unlink()
+    again = rig.restart()
+    assert again.wallet.balance() == Balance(0, 0, 0)
+    assert again.wallet.history() == []
+    again.mine(1)
+    assert len(restarted_equal(again).wallet.history()) == 1
+    path.unlink()
+    write_keys(path, [IMPORTED])
+    assert sum(again.restart().wallet.balance()) == 2 * SUBSIDY
+
+
+def test_two_wallets_share_a_key() -> None:
+    rig = Rig()
+    one = rig.add_wallet("one", imported=IMPORTED)
+    two = rig.add_wallet("two", imported=IMPORTED)
+    rig.mine(2)
+    rig.mine(MATURITY, script=NOBODY)
+    assert snapshot(one) == snapshot(two)
+    paid = one.send(OTHER, 10 * COIN, 2_000, rig.pool.submit)
+    assert snapshot(one) == snapshot(two)
+    again = two.send(OTHER, 60 * COIN, 2_000, rig.pool.submit)  # does not spend the same coin
+    assert paid.tx.vin[0].prevout not in {txin.prevout for txin in again.tx.vin}
+    rig.mine(script=NOBODY)
+    assert snapshot(one) == snapshot(two)
+    assert one.balance().available == 2 * SUBSIDY - 70 * COIN - paid.fee - again.fee
+
+
+def test_a_key_that_cannot_be_written_is_not_shown(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    (tmp_path / "wallet.pem").unlink()
+    with pytest.raises(WalletError):
+        rig.wallet.new_address()
+    assert len(rig.wallet.addresses()) == 1
+
+
+# -- a store that fails ------------------------------------------------------------------------
+
+
+class FullDisk(WalletStore):
+    """A store that can be told not to write."""
+
+    is_full = False
+
+    def save(self, rows: WalletRows) -> None:
+        if self.is_full:
+            raise StoreError("disk full")
+        super().save(rows)
+
+
+def test_what_could_not_be_written_is_written_with_the_next_change(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = Rig(tmp_path).start(store=FullDisk)
+    wallet, store = rig.wallet, rig.wallet_store
+    assert isinstance(store, FullDisk)
+    rig.mine(1)
+    store.is_full = True
+    rig.mine(2)
+    assert wallet.balance() == Balance(0, 0, 3 * SUBSIDY)
+    assert caplog.text.count("disk full; it will be written") == 2
+    wallet.new_address()
+    store.is_full = False
+    rig.mine(1)
+    before = snapshot(wallet)
+    again = rig.restart()
+    assert snapshot(again.wallet) == before
+    assert len(again.wallet.history()) == 4
+
+
+def test_a_crash_before_it_was_written_costs_nothing(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start(store=FullDisk)
+    rig.mine(1)
+    assert isinstance(rig.wallet_store, FullDisk)
+    rig.wallet_store.is_full = True
+    rig.mine(3)
+    restarted_equal(rig)
+
+
+def test_damaged_history_says_what_to_do(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    rig.mine(1)
+    store = WalletStore(tmp_path / "wallet.sqlite")
+    rows = store.load()
+    store.save(WalletRows([rows.transactions[0]._replace(data=b"\x00")], meta={"keys": b""}))
+    store.close()
+    with pytest.raises(StoreError, match="without its file the chain is read again"):
+        rig.restart()
+
+
+# -- views -------------------------------------------------------------------------------------
+
+
+def test_history_in_parts() -> None:
+    rig = Rig().start()
+    rig.mine(5)
+    everything = rig.wallet.history()
+    assert [h.entry.height for h in everything] == [1, 2, 3, 4, 5]
+    assert [h.confirmations for h in everything] == [5, 4, 3, 2, 1]
+    assert rig.wallet.history(2) == everything[3:]
+    assert rig.wallet.history(2, skip=1) == everything[2:4]
+    assert rig.wallet.history(9, skip=4) == everything[:1]
+    assert rig.wallet.history(0) == []
+
+
+def test_blocks_of_others_are_noted_once_in_a_while(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    rig.mine(SAVE_INTERVAL - 1, script=NOBODY)
+    assert stored_tip(tmp_path) == rig.params.genesis.hash
+    rig.mine(1, script=NOBODY)
+    assert stored_tip(tmp_path) == rig.chain.tip.hash
+
+
+def test_secrets_are_in_no_repr(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(0)
+    rig = Rig(tmp_path).start(imported=IMPORTED)
+    rig.mine(MATURITY + 1)
+    rig.send(COIN)
+    rig.wallet.new_address()
+    everything = repr(vars(rig.wallet)) + repr(rig.wallet.keys) + caplog.text
+    for secret in [IMPORTED.secret, *[key.secret for key in read_keys(tmp_path / "wallet.pem")]]:
+        assert secret.hex() not in everything
+        assert repr(secret) not in everything
+
+
+def test_what_has_nothing_to_do_with_it_is_not_kept() -> None:
+    rig = Rig().start()
+    rig.mine(1, script=p2wpkh_script(hash160(OTHER_KEY.public_key)))
+    rig.mine(MATURITY, script=NOBODY)
+    tx = pay_from_outside(rig, NOBODY, COIN)
+    assert any(isinstance(event, TransactionAdded) for event in rig.seen)
+    rig.mine(script=NOBODY)
+    assert rig.wallet.find(tx.txid) is None
+    assert rig.wallet.history() == []
+
+
+def test_maturity_is_the_networks() -> None:
+    rig = Rig(params=rig_params(2)).start()
+    rig.mine(2)
+    assert rig.wallet.balance() == Balance(SUBSIDY, 0, SUBSIDY)
