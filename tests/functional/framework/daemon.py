@@ -40,8 +40,15 @@ def wait_until(condition: Callable[[], Any], what: str, timeout: float = DEADLIN
 
 
 def clean_environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment without options in it, and with a home folder of the test's own."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("MISOCOIN_")}
+    """The environment without options in it, and with a home folder of the test's own.
+
+    Python may keep its compiled files: every start would compile the whole package again.
+    """
+    kept = {
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith("MISOCOIN_") and name != "PYTHONDONTWRITEBYTECODE"
+    }
     return {**kept, "HOME": str(home), **(extra or {})}
 
 
