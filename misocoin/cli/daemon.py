@@ -26,13 +26,6 @@ from misocoin.version import VERSION
 
 log = logging.getLogger(__name__)
 
-SWITCH_INTERVAL = 0.001
-"""Seconds that a thread may run Python while another one wants to (Python's own: 0.005).
-
-A call passes through the interpreter's lock several times; beside a thread that mines or checks
-blocks in Python each pass waits this long.
-"""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon until it is told to stop; returns its exit code."""
@@ -55,7 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(config: Config) -> int:
     """Run a node until a signal or a call stops it."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
     node = Node(config, Progress)
     _stop_on_signals(node)
     node.start()
