@@ -15,7 +15,7 @@ from misocoin.chain.mempool_entry import (
     Removed,
 )
 from misocoin.chain.mempool_graph import MempoolGraph, Node, ancestors_of, descendants_of
-from misocoin.chain.mempool_ports import ChainView, MempoolStore, StoredTransaction
+from misocoin.chain.mempool_ports import ChainView, MempoolStore
 from misocoin.chain.mempool_rules import (
     Candidate,
     MempoolRules,
@@ -35,6 +35,7 @@ from misocoin.policy.rolling_fee import (
 )
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import OutPoint, Transaction, transaction_from_bytes
+from misocoin.store.records import StoredTransaction
 
 
 class Mempool:
@@ -363,10 +364,8 @@ class Mempool:
     def _trim(self, work: "_Work") -> list[Node]:
         gone: list[Node] = []
         incremental = self.rules.policy.incremental_feerate
-        while self._graph.usage > self.rules.limits.max_usage:
-            node = self._graph.worst()
-            if node is None:
-                break
+        limit = self.rules.limits.max_usage
+        while self._graph.usage > limit and (node := self._graph.worst()) is not None:
             rate = feerate_from_fee(node.descendant_fee, node.descendant_vsize)
             self._rolling_fee = raise_rolling_fee(self._rolling_fee, rate + incremental)
             gone += self._remove([node], RemovalReason.SIZELIMIT, work)

@@ -1,7 +1,7 @@
 """What the mempool asks of others: the chain and the disk."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from misocoin.consensus.coins import Coin
 from misocoin.primitives.transaction import OutPoint
@@ -31,18 +31,6 @@ class ChainView(Protocol):
 
     def median_time_past_at(self, height: int) -> int:
         """Median time past of the active block at `height`, at most that of the tip."""
-
-
-class StoredTransaction(NamedTuple):
-    """A transaction of the mempool as it is kept on disk."""
-
-    txid: bytes
-    data: bytes
-    """As on the wire."""
-    time: int
-    """Unix time of arrival."""
-    fee_delta: int
-    """Base units."""
 
 
 class MempoolStore(Protocol):

@@ -114,7 +114,8 @@ def check_candidate(
     eviction = Eviction(conflicts)
     check_chain_limits(node.vsize, ancestors, eviction, rules.limits)
     if conflicts:
-        for other in ancestors & eviction.nodes or ancestors & conflicts:
+        if doomed := ancestors & conflicts:
+            other = min(doomed, key=lambda node: node.sequence)
             raise ValidationError(
                 "bad-txns-spends-conflicting-tx",
                 f"{tx.txid_hex} spends conflicting transaction {other.tx.txid_hex}",

@@ -28,7 +28,8 @@ from misocoin.errors import NotFoundError, ParseError, StoreError, ValidationErr
 from misocoin.params import Params
 from misocoin.primitives.block import Block, BlockHeader, block_from_bytes, header_from_bytes
 from misocoin.primitives.transaction import OutPoint
-from misocoin.store.store import BlockStatus, Changes, Store, StoredHeader
+from misocoin.store.records import BlockStatus, Changes, StoredHeader
+from misocoin.store.store import Store
 
 log = logging.getLogger(__name__)
 

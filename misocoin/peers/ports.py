@@ -6,7 +6,7 @@ from typing import Protocol
 from misocoin.chain.state import ChainState
 from misocoin.consensus.tree import HeaderNode
 from misocoin.primitives.transaction import Transaction
-from misocoin.store.store import BlockStatus
+from misocoin.store.records import BlockStatus
 
 
 class TransactionTaker(Protocol):

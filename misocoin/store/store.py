@@ -8,99 +8,23 @@ import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import IntFlag
 from pathlib import Path
-from typing import NamedTuple
 
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from misocoin.chain.mempool_ports import StoredTransaction
 from misocoin.consensus.coins import Coin
 from misocoin.errors import StoreError
 from misocoin.primitives.transaction import OutPoint
 from misocoin.store import schema
+from misocoin.store.records import BlockStatus, Changes, StoredHeader, StoredTransaction
 
 BATCH = 500
 """Keys in one `IN (...)`; SQLite's own limit is far above."""
 
 CACHE_KIB = 65_536
 """Memory of SQLite's page cache, per connection that writes."""
-
-
-class BlockStatus(IntFlag):
-    """What is known about a block beyond its header."""
-
-    NONE = 0
-    DATA = 1
-    """The body is stored."""
-    CONNECTED = 2
-    """It was connected once: scripts and amounts hold, undo data is stored."""
-    FAILED = 4
-    """It breaks a rule, or somebody said to treat it so."""
-
-
-class StoredHeader(NamedTuple):
-    """A row of the header tree."""
-
-    hash: bytes
-    """As it was when the header was stored."""
-    header: bytes
-    """80 bytes."""
-    status: BlockStatus
-    tx_count: int
-    """0 while the body is unknown."""
-
-
-@dataclass(slots=True)
-class Changes:
-    """Writes to be made together, so that they are all there after a crash, or none is."""
-
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    """(hash, 80 bytes), parents before children."""
-    bodies: list[tuple[bytes, bytes]] = field(default_factory=list)
-    """(hash, the block as on the wire)."""
-    undo: list[tuple[bytes, bytes]] = field(default_factory=list)
-    """(hash, undo data)."""
-    statuses: dict[bytes, tuple[BlockStatus, int]] = field(default_factory=dict)
-    """Block hash -> (what is known, number of transactions)."""
-    transactions: list[tuple[bytes, bytes]] = field(default_factory=list)
-    """(txid, hash of its block), for the index of transactions."""
-    pool_removed: list[bytes] = field(default_factory=list)
-    """Ids of transactions that left the mempool."""
-    pool_added: list[StoredTransaction] = field(default_factory=list)
-    meta: dict[str, bytes] = field(default_factory=dict)
-
-    def statements(self) -> tuple[tuple[str, list[tuple[object, ...]]], ...]:
-        """The SQL and its rows, in the order in which they must run."""
-        return (
-            (
-                "INSERT OR IGNORE INTO headers (hash, header, status, tx_count) "
-                "VALUES (?, ?, 0, 0)",
-                list(self.headers),
-            ),
-            ("INSERT OR REPLACE INTO blocks (hash, data) VALUES (?, ?)", list(self.bodies)),
-            ("INSERT OR REPLACE INTO undo (hash, data) VALUES (?, ?)", list(self.undo)),
-            (
-                "UPDATE headers SET status = ?, tx_count = ? WHERE hash = ?",
-                [(int(s), count, key) for key, (s, count) in self.statuses.items()],
-            ),
-            (
-                "INSERT OR REPLACE INTO transactions (txid, block_hash) VALUES (?, ?)",
-                list(self.transactions),
-            ),
-            ("DELETE FROM mempool WHERE txid = ?", [(txid,) for txid in self.pool_removed]),
-            (
-                "INSERT OR REPLACE INTO mempool (txid, data, time, fee_delta) VALUES (?, ?, ?, ?)",
-                [tuple(entry) for entry in self.pool_added],
-            ),
-            (
-                "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
-                list(self.meta.items()),
-            ),
-        )
 
 
 class Store:

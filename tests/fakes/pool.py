@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from misocoin.chain.mempool import Mempool
-from misocoin.chain.mempool_ports import StoredTransaction
 from misocoin.chain.mempool_rules import MempoolRules
 from misocoin.errors import ValidationError
 from misocoin.policy.settings import MempoolLimits, RelayPolicy
 from misocoin.primitives.transaction import Transaction
+from misocoin.store.records import StoredTransaction
 from tests.fakes.chain import FakeChain
 
 

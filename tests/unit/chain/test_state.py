@@ -8,7 +8,7 @@ from misocoin.consensus.coins import Coin
 from misocoin.errors import NotFoundError, StoreError, ValidationError
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import TxOut
-from misocoin.store.store import BlockStatus, Changes
+from misocoin.store.records import BlockStatus, Changes
 from tests.builders import (
     ANYONE,
     KEY_SCRIPT,

@@ -8,7 +8,7 @@ from misocoin.consensus.connect import serialize_undo
 from misocoin.errors import StoreError
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import TxOut
-from misocoin.store.store import Changes
+from misocoin.store.records import Changes
 from tests.builders import (
     KEY_SCRIPT,
     grow,

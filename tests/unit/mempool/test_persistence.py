@@ -1,8 +1,8 @@
 """What was acknowledged is there again after a restart."""
 
 from misocoin.chain.mempool import Mempool
-from misocoin.chain.mempool_ports import StoredTransaction
 from misocoin.policy.settings import MempoolLimits
+from misocoin.store.records import StoredTransaction
 from misocoin.units import COIN
 from tests.fakes.chain import FakeChain, spend
 from tests.fakes.pool import MemoryStore, pool_on

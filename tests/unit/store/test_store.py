@@ -3,10 +3,10 @@ import threading
 
 import pytest
 
-from misocoin.chain.mempool_ports import StoredTransaction
 from misocoin.consensus.coins import Coin
 from misocoin.errors import StoreError
-from misocoin.store.store import BATCH, BlockStatus, Changes, Store, StoredHeader
+from misocoin.store.records import BlockStatus, Changes, StoredHeader, StoredTransaction
+from misocoin.store.store import BATCH, Store
 from tests.builders import make_outpoint
 
 GENESIS = b"g" * 32

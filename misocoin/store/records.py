@@ -1,0 +1,93 @@
+"""What the store keeps, as values: rows, and changes that belong together.
+
+Hashes are in wire order.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntFlag
+from typing import NamedTuple
+
+
+class BlockStatus(IntFlag):
+    """What is known about a block beyond its header."""
+
+    NONE = 0
+    DATA = 1
+    """The body is stored."""
+    CONNECTED = 2
+    """It was connected once: scripts and amounts hold, undo data is stored."""
+    FAILED = 4
+    """It breaks a rule, or somebody said to treat it so."""
+
+
+class StoredHeader(NamedTuple):
+    """A row of the header tree."""
+
+    hash: bytes
+    """As it was when the header was stored."""
+    header: bytes
+    """80 bytes."""
+    status: BlockStatus
+    tx_count: int
+    """0 while the body is unknown."""
+
+
+class StoredTransaction(NamedTuple):
+    """A transaction of the mempool as it is kept on disk."""
+
+    txid: bytes
+    data: bytes
+    """As on the wire."""
+    time: int
+    """Unix time of arrival."""
+    fee_delta: int
+    """Base units."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """Writes to be made together, so that they are all there after a crash, or none is."""
+
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """(hash, 80 bytes), parents before children."""
+    bodies: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """(hash, the block as on the wire)."""
+    undo: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """(hash, undo data)."""
+    statuses: dict[bytes, tuple[BlockStatus, int]] = field(default_factory=dict)
+    """Block hash -> (what is known, number of transactions)."""
+    transactions: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """(txid, hash of its block), for the index of transactions."""
+    pool_removed: list[bytes] = field(default_factory=list)
+    """Ids of transactions that left the mempool."""
+    pool_added: list[StoredTransaction] = field(default_factory=list)
+    meta: dict[str, bytes] = field(default_factory=dict)
+
+    def statements(self) -> tuple[tuple[str, list[tuple[object, ...]]], ...]:
+        """The SQL and its rows, in the order in which they must run."""
+        return (
+            (
+                "INSERT OR IGNORE INTO headers (hash, header, status, tx_count) "
+                "VALUES (?, ?, 0, 0)",
+                list(self.headers),
+            ),
+            ("INSERT OR REPLACE INTO blocks (hash, data) VALUES (?, ?)", list(self.bodies)),
+            ("INSERT OR REPLACE INTO undo (hash, data) VALUES (?, ?)", list(self.undo)),
+            (
+                "UPDATE headers SET status = ?, tx_count = ? WHERE hash = ?",
+                [(int(s), count, key) for key, (s, count) in self.statuses.items()],
+            ),
+            (
+                "INSERT OR REPLACE INTO transactions (txid, block_hash) VALUES (?, ?)",
+                list(self.transactions),
+            ),
+            ("DELETE FROM mempool WHERE txid = ?", [(txid,) for txid in self.pool_removed]),
+            (
+                "INSERT OR REPLACE INTO mempool (txid, data, time, fee_delta) VALUES (?, ?, ?, ?)",
+                [tuple(entry) for entry in self.pool_added],
+            ),
+            (
+                "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
+                list(self.meta.items()),
+            ),
+        )
