@@ -5,6 +5,7 @@ from typing import Protocol
 
 from misocoin.consensus.coins import Coin
 from misocoin.primitives.transaction import OutPoint
+from misocoin.store.records import StoredTransaction
 
 
 class ChainTip(Protocol):

@@ -6,10 +6,10 @@ were handed over, so that validation sees them in order.
 """
 
 from collections import deque
+from math import inf
 
 from misocoin.consensus.tree import HeaderNode, fork_point
 from misocoin.errors import MisocoinError, ValidationError
-from misocoin.peers.bounded import BoundedSet
 from misocoin.peers.events import CheckBlock, PeerId
 from misocoin.peers.limits import MAX_BLOCKS, MAX_BODY
 from misocoin.peers.messages import GetBlocks
@@ -21,6 +21,9 @@ STEP = 64
 
 RECENT_SIZES = 32
 """Bodies by whose largest the size of the next ones is guessed."""
+
+NOT_FOUND_SECONDS = 3.0
+"""Pause before a block is asked again of a peer that did not have it."""
 
 ABANDONED = frozenset({"duplicate-invalid", "bad-prevblk", "prev-blk-not-found", "time-too-new"})
 """Verdicts that are about another block than the one in hand, or about the clock."""
@@ -43,7 +46,8 @@ class Download:
         self._checking_bytes = 0
         self._sizes: deque[int] = deque([1000], RECENT_SIZES)
         self._patience = core.limits.stall_seconds
-        self._broken = BoundedSet[tuple[PeerId, bytes]](1000)
+        self._broken: dict[tuple[PeerId, bytes], float] = {}
+        """Blocks not to be asked of a peer (again) before a time."""
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -117,7 +121,7 @@ class Download:
                 in_row = in_row and self.knows(node.hash)
                 if self.knows(node.hash) or node.hash in self._asked:
                     continue
-                if (peer.id, node.hash) in self._broken:
+                if self._is_broken(peer, node.hash):
                     return found
                 if found or self._asked or self._waiting:
                     ahead = len(self._asked) + len(found)
@@ -226,7 +230,7 @@ class Download:
         self, sender: Peer, block_hash: bytes, error: MisocoinError, *, vouched: bool
     ) -> None:
         core = self._core
-        self._broken.add((sender.id, block_hash))
+        self._broken[sender.id, block_hash] = inf
         if isinstance(error, ValidationError):
             if vouched and error.reason not in ABANDONED:
                 core.punish(sender, 100, f"invalid block: {error}")
@@ -266,15 +270,22 @@ class Download:
         self._core.want_schedule = True
 
     def not_found(self, peer: Peer, block_hash: bytes) -> None:
-        """A peer does not have a block whose header it showed."""
+        """A peer does not have a block whose header it showed, or not yet.
+
+        An honest one may have passed on a compact block that it is still validating.
+        """
         self.release(peer, block_hash)
-        self._broken.add((peer.id, block_hash))
-        self._core.punish(peer, 20, "a block it announced is not to be had from it")
+        self._broken[peer.id, block_hash] = self._core.now + NOT_FOUND_SECONDS
+        self._core.punish(peer, 5, "blocks it announced are not to be had from it")
+
+    def _is_broken(self, peer: Peer, block_hash: bytes) -> bool:
+        return self._broken.get((peer.id, block_hash), 0.0) > self._core.now
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone."""
         for block_hash in list(peer.blocks):
             self.release(peer, block_hash)
+        self._broken = {key: until for key, until in self._broken.items() if key[0] != peer.id}
 
     def tick(self) -> None:
         """Ask others for what is late, first of all for what everything waits for."""
@@ -307,7 +318,7 @@ class Download:
                 p.id not in asked
                 and p.best is not None
                 and lowest.is_ancestor_of(p.best)
-                and (p.id, lowest.hash) not in self._broken
+                and not self._is_broken(p, lowest.hash)
             )
         )
         if not others:

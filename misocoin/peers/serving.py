@@ -30,7 +30,7 @@ from misocoin.primitives.transaction import Transaction
 CHUNK = 100_000
 """Bytes of transactions in one message, about."""
 
-RECENT = 4
+RECENT = 8
 """Parsed blocks kept at hand."""
 
 
@@ -109,6 +109,9 @@ class Responder:
                 data = None if node is None else self._chain.get_block_bytes(node)
             except NotFoundError:
                 data = None
+            recent = self._recent.get(block_hash)
+            if data is None and recent is not None:
+                data = recent.serialize()  # passed on, and still being validated
             if data is None:
                 missing.append(block_hash)
             else:

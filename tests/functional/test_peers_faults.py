@@ -25,37 +25,36 @@ def test_two_sides_of_a_partition_join(make_daemon: MakeDaemon) -> None:
     link(a, b)
     link(c, d)
     link(b, c)
-    a.rpc.generate(101)
     c.rpc.generate(1)
-    (base,) = c.rpc.generate(1)
-    a.rpc.generate(100)
+    wait_for_agreement(nodes)
+    a.rpc.generate(101)
     wait_for_agreement(nodes)
 
     unlink(b, c)
-    # The losing side confirms a payment of its own; the winning side never hears of it.
-    lost = b.rpc.get_new_address()
-    txid = c.rpc.send_misocoin(lost, 2)
+    # The losing side confirms a payment that the winning side never hears of, and has one waiting.
+    payee = b.rpc.get_new_address()
+    mined = c.rpc.send_misocoin(payee, 2)
     c.rpc.generate(50)
     wait_for_agreement([c, d])
-    assert txid not in c.rpc.get_mempool()
-    other = a.rpc.send_misocoin(d.rpc.get_new_address(), 3)
-    a.rpc.generate(51)
+    assert mined not in c.rpc.get_mempool()
+    waiting = a.rpc.send_misocoin(payee, 3)
+    a.rpc.generate(50)
+    a.rpc.generate(1)
     wait_for_agreement([a, b])
-    assert tip(a) != tip(c)
     best = tip(a)
+    assert height(c) == height(a) - 1
 
     link(b, c)
     wait_for_tip(nodes, best)
     c.log.wait_for("reorg: 50 blocks back")
     for node in nodes:
-        wait_until(lambda node=node: txid in node.rpc.get_mempool(), "the payment waits again")
+        wait_until(lambda node=node: mined in node.rpc.get_mempool(), "the payment waits again")
     a.rpc.generate(1)
     wait_for_agreement(nodes)
-    assert b.rpc.get_balance(lost) == 2
-    for payment in (txid, other):
-        assert c.rpc.get_tx(payment)["confirmations"] > 0 if payment == txid else True
     assert d.rpc.get_mempool() == []
-    assert base
+    for txid in (mined, waiting):
+        assert b.rpc.get_tx(txid)["confirmations"] > 0
+    assert b.rpc.get_balance() == 5
 
 
 def test_a_node_killed_while_it_syncs_goes_on(make_daemon: MakeDaemon) -> None:
@@ -98,19 +97,23 @@ def test_three_miners_of_different_power_converge(make_daemon: MakeDaemon) -> No
     nodes = [make_daemon(*QUIET).start() for _ in range(3)]
     for one, other in ((0, 1), (1, 2), (2, 0)):
         link(nodes[one], nodes[other])
-    power = (1, 2, 4)
+    payees = [node.rpc.get_new_address() for node in nodes]
     for turn in range(6):
-        for node, share in zip(nodes, power, strict=True):
-            node.rpc.generate(share)
+        for node, payee, share in zip(nodes, payees, (1, 2, 4), strict=True):
+            node.rpc.generate(share, payee)
         if turn % 2:
             wait_for_agreement(nodes)
-    (block,) = nodes[0].rpc.generate(1)
+    (block,) = nodes[0].rpc.generate(1, payees[0])
     wait_for_tip(nodes, block)
     top = height(nodes[0])
-    blocks = [nodes[0].rpc.get_block(h)["tx"] for h in range(1, top + 1)]
+    # In each turn the strongest alone adds four; the chain is at least what it makes.
     assert top >= 4 * 6
-    assert len(blocks) == top
-    wait_until(lambda: all(node.rpc.get_balance() is not None for node in nodes), "balances")
+    miners = {
+        nodes[1].rpc.get_block(at, 2)["tx"][0]["vout"][0]["scriptPubKey"]["address"]
+        for at in range(1, top + 1)
+    }
+    assert payees[2] in miners
+    assert miners <= set(payees)
 
 
 @pytest.mark.long

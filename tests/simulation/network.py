@@ -112,6 +112,8 @@ class Network:
         self._order = count()
         self._ids = count(1)
         self.delivered = 0
+        self.work = 0.01
+        """Seconds that the check of a block takes."""
 
     def at(self, delay: float, call: Callable[[], None]) -> None:
         heapq.heappush(self._heap, (self.now + delay, next(self._order), call))
@@ -251,6 +253,7 @@ class Node:
         self.banned: list[str] = []
         self.most_held = 0
         self.is_on = True
+        self._free_at = 0.0
         network.add(self)
         network.at(self.random.random(), self._tick)
 
@@ -305,7 +308,11 @@ class Node:
             case CheckHeaders(peer, headers):
                 network.at(0.001, lambda: self._check_headers(peer, headers))
             case CheckBlock(peer, block_hash, data):
-                network.at(0.01, lambda: self._check_block(peer, block_hash, data))
+                if isinstance(data, Block):
+                    self.responder.remember(data)
+                self._free_at = max(self._free_at, network.now) + network.work
+                delay = self._free_at - network.now
+                network.at(delay, lambda: self._check_block(peer, block_hash, data))
             case CheckTransaction(peer, tx):
                 network.at(0.001, lambda: self._check_transaction(peer, tx))
 

@@ -35,6 +35,7 @@ def check_converged(nodes: list[Node]) -> None:
 def run_honest(seed: int) -> None:
     random = Random(seed)
     network = Network(random, random.choice([0.01, 0.1, 0.5]), random.choice([0, 0, 0.01, 0.05]))
+    network.work = random.choice([0.001, 0.02, 0.3])
     nodes = [Node(network, i) for i in range(random.randint(2, 5))]
     topology(nodes, random)
     mine_at_random(network, nodes, random.randint(1, 15), 12)
