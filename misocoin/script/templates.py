@@ -53,6 +53,8 @@ class ScriptTemplate(NamedTuple):
     """Segwit: the witness version."""
 
 
+# Two counts of two bytes, twenty pushes of uncompressed keys, the opcode.
+_MAX_MULTISIG_SIZE = 2 + 66 * MAX_KEYS_PER_MULTISIG + 2 + 1
 _NONSTANDARD = ScriptTemplate(ScriptKind.NONSTANDARD)
 _FIXED_PROGRAMS = {
     (0, 20): ScriptKind.P2WPKH,
@@ -107,7 +109,7 @@ def _small_count(opcode: int, data: bytes) -> int | None:
 
 def _multisig(script: bytes) -> ScriptTemplate | None:
     """Recognise m <key> ... <key> n CHECKMULTISIG with 1 <= m <= n <= 20."""
-    if script[-1:] != bytes((OP_CHECKMULTISIG,)) or len(script) > 3 + 66 * MAX_KEYS_PER_MULTISIG:
+    if script[-1:] != bytes((OP_CHECKMULTISIG,)) or len(script) > _MAX_MULTISIG_SIZE:
         return None
     parts = [(opcode, data) for opcode, data in operations(script) if data is not None]
     if len(parts) < 4 or parts[-1][0] != OP_CHECKMULTISIG:

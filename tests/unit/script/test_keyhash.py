@@ -84,6 +84,12 @@ def test_left_to_the_interpreter(name):
     error_of(LEFT[name])  # which compares the deferred result with the exact one
 
 
+def test_a_first_byte_that_is_no_length():
+    # 0x4c is PUSHDATA1: what follows it is a length, not a signature of 76 bytes.
+    spend = p2pkh_spend(b"\x4c" + b"\x30" * 76 + push_data(PUBLIC))
+    assert key_hash_job(spend, 0, verify_flags.P2SH) is None
+
+
 def test_before_segwit_p2wpkh_is_anyones():
     spend = p2wpkh_spend(SIGNATURE, PUBLIC)
     assert key_hash_job(spend, 0, verify_flags.P2SH) is None

@@ -51,6 +51,18 @@ HASH, LONG_HASH = bytes(range(20)), bytes(range(32))
             multisig_script(17, (SHORT,) * 20),
             ScriptTemplate(ScriptKind.MULTISIG, (SHORT,) * 20, required=17),
         ),
+        (
+            multisig_script(1, (LONG,)),
+            ScriptTemplate(ScriptKind.MULTISIG, (LONG,), required=1),
+        ),
+        (
+            multisig_script(16, (SHORT,) * 16),
+            ScriptTemplate(ScriptKind.MULTISIG, (SHORT,) * 16, required=16),
+        ),
+        (
+            multisig_script(20, (LONG,) * 20),
+            ScriptTemplate(ScriptKind.MULTISIG, (LONG,) * 20, required=20),
+        ),
         (nulldata_script(b"hello", b""), ScriptTemplate(ScriptKind.NULLDATA)),
         (nulldata_script(), ScriptTemplate(ScriptKind.NULLDATA)),
     ],
@@ -82,6 +94,9 @@ KEY = push_data(SHORT)
         b"\x51" + KEY + b"\x51\xaf",
         b"\x51" + KEY + b"\x51\xae\x61",
         b"\x51\x51\xae",
+        b"\x51\x61" + KEY + b"\x52\xae",
+        b"\x02\x11\x00" + KEY * 17 + b"\x01\x11\xae",
+        b"\x61" + KEY + b"\x51\xae",
         b"\x01\x01" + KEY + b"\x51\xae",  # a count that is not in its shortest form
         b"\x51" + push_data(HASH) + b"\x51\xae",
         b"\x51" + KEY * 21 + push_int(21) + bytes((OP_CHECKMULTISIG,)),
