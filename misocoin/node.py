@@ -108,7 +108,7 @@ class Node:
             raise
 
     def request_stop(self) -> None:
-        """Have `wait` return; may be called from anywhere, also from a signal handler."""
+        """Have `wait` return; may be called from any thread, but not inside a signal handler."""
         self._stop_search.set()
         self._stopping.set()
 
