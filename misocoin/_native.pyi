@@ -15,3 +15,30 @@ def serve(queue: _Queue, /) -> None: ...
 def skip(queue: _Queue, /) -> None: ...
 def finish(queue: _Queue, /) -> list[int]: ...
 def close(queue: _Queue, /) -> None: ...
+def pow_kernels() -> dict[str, tuple[bool, bool, bool, bool]]: ...
+def search_headers(
+    kernel: str,
+    header: bytes,
+    target: bytes,
+    versions: int,
+    first: int,
+    count: int,
+    stop: bytearray,
+    /,
+) -> tuple[int | None, int]: ...
+def search_bitmessage(
+    kernel: str, initial_hash: bytes, target: int, first: int, count: int, stop: bytearray, /
+) -> tuple[int | None, int]: ...
+def search_hashcash(
+    kernel: str,
+    is_sha1: bool,
+    prefix: bytes,
+    suffix: bytes,
+    digits: bytes,
+    width: int,
+    bits: int,
+    first: int,
+    count: int,
+    stop: bytearray,
+    /,
+) -> tuple[int | None, int]: ...

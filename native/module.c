@@ -12,7 +12,8 @@ PyMODINIT_FUNC PyInit__native(void)
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)
         return NULL;
-    if (PyModule_AddFunctions(module, misocoin_verify_methods) < 0) {
+    if (PyModule_AddFunctions(module, misocoin_verify_methods) < 0 ||
+        PyModule_AddFunctions(module, misocoin_pow_methods) < 0) {
         Py_DECREF(module);
         return NULL;
     }

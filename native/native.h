@@ -6,5 +6,6 @@
 #include <Python.h>
 
 extern PyMethodDef misocoin_verify_methods[]; /* verify.c: signature checks in batches */
+extern PyMethodDef misocoin_pow_methods[];    /* pow.c: the search for nonces */
 
 #endif

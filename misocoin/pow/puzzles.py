@@ -31,6 +31,16 @@ MAX_SPACE: Final = 1 << 64
 """Nonces of every puzzle fit 64 bits."""
 
 
+class PuzzleKind(Enum):
+    """What kernels differ by: each runs some of these, at a speed of its own."""
+
+    HEADER = "block header"
+    ROLLED_HEADER = "block header, versions rolled"
+    BITMESSAGE = "Bitmessage"
+    HASHCASH_SHA1 = "hashcash SHA-1"
+    HASHCASH_SHA256 = "hashcash SHA-256"
+
+
 class StampDigest(Enum):
     """The digest of a hashcash-like puzzle; the value is hashlib's name for it."""
 
@@ -67,6 +77,11 @@ class HeaderPuzzle:
             raise ParseError("a header's target has 256 bits")
         if not 1 <= self.versions <= MAX_ROLLED_VERSIONS:
             raise ParseError(f"1 to {MAX_ROLLED_VERSIONS} versions can be rolled")
+
+    @property
+    def kind(self) -> PuzzleKind:
+        """What a kernel must be able to do."""
+        return PuzzleKind.HEADER if self.versions == 1 else PuzzleKind.ROLLED_HEADER
 
     @property
     def space(self) -> int:
@@ -112,6 +127,11 @@ class BitmessagePuzzle:
             raise ParseError(f"an initial hash has 64 bytes, not {len(self.initial_hash)}")
         if not 0 <= self.target < 1 << 64:
             raise ParseError("a Bitmessage target has 64 bits")
+
+    @property
+    def kind(self) -> PuzzleKind:
+        """What a kernel must be able to do."""
+        return PuzzleKind.BITMESSAGE
 
     @property
     def space(self) -> int:
@@ -165,6 +185,12 @@ class HashcashPuzzle:
             raise ParseError("a counter has at least one digit and at most 2**64 values")
         if not 0 <= self.bits <= self.digest.bits:
             raise ParseError(f"{self.digest.value} cannot give {self.bits} zero bits")
+
+    @property
+    def kind(self) -> PuzzleKind:
+        """What a kernel must be able to do."""
+        is_sha1 = self.digest is StampDigest.SHA1
+        return PuzzleKind.HASHCASH_SHA1 if is_sha1 else PuzzleKind.HASHCASH_SHA256
 
     @property
     def space(self) -> int:
