@@ -1,4 +1,4 @@
-"""Every exception this package raises on purpose.
+"""The exceptions that every part of this package knows, all of them raised on purpose.
 
     MisocoinError
     |- ParseError            bytes or text from outside that do not have their form
@@ -12,6 +12,7 @@
     |  |- InsufficientFunds    the money is not there
     |- ConfigError           an option that cannot be used
     |- StoreError            the disk or the data on it is not usable
+    |- ...                   a part's own stand beside it: http/errors.py, script/result.py, peers/
 
 A broken rule is a value (`RejectCode`, Core's reject string, a detail); a bug or a broken disk is
 another exception. What reaches a person is `str(error)`: one line, no traceback.
