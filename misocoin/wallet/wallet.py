@@ -15,6 +15,7 @@ from misocoin.chain.events import (
     BlockConnected,
     BlockDisconnected,
     Event,
+    TipChanged,
     TransactionAdded,
     TransactionRemoved,
 )
@@ -105,6 +106,9 @@ class Wallet:
         self._keychain = Keychain(key_path)
         self._ledger = Ledger(self._keychain.scripts.__contains__)
         self._followed = chain.tree.genesis  # the last block that the ledger has heard of
+        # The mempool lets go of mined transactions when the tip has moved, and of those of a branch
+        # that failed half-way never: what it has decides what becomes of them.
+        self._pooled: set[bytes] = set()
         self._unsaved: dict[bytes, None] = {}  # ids of transactions, in order of arrival
         self._unsaved_blocks = 0
 
@@ -236,12 +240,15 @@ class Wallet:
             case TransactionAdded(tx):
                 if self._ledger.is_relevant(tx):
                     self._ledger.note(tx, TxState.POOLED, self._chain.now())
+                    self._pooled.add(tx.txid)
                     self._unsaved[tx.txid] = None
                     self._try_to_save()
             case TransactionRemoved(tx):
-                known = self._ledger.get(tx.txid)
-                if known is not None and known.state is TxState.POOLED:
+                self._pooled.discard(tx.txid)
+                if self._is_pooled(tx.txid):
                     self._ledger.set_state(tx.txid, TxState.DROPPED)
+            case TipChanged():
+                self._pooled = set(filter(self._is_pooled, self._pooled))
 
     def _connect(self, block: Block, node: HeaderNode) -> None:
         for tx in block.transactions:
@@ -254,10 +261,15 @@ class Wallet:
 
     def _disconnect(self, block: Block, node: HeaderNode) -> None:
         for tx in block.transactions:
-            if self._ledger.set_state(tx.txid, TxState.DROPPED):
+            state = TxState.POOLED if tx.txid in self._pooled else TxState.DROPPED
+            if self._ledger.set_state(tx.txid, state):
                 self._unsaved[tx.txid] = None
         if node.parent is not None:
             self._followed = node.parent
+
+    def _is_pooled(self, txid: bytes) -> bool:
+        entry = self._ledger.get(txid)
+        return entry is not None and entry.state is TxState.POOLED
 
     def _try_to_save(self) -> None:
         """Save; what cannot be written now is kept to be written with the next change."""

@@ -14,7 +14,11 @@ from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import Transaction, TxIn, TxOut
 from misocoin.script.signing import sign_transaction
 from misocoin.wallet.ledger import TxState
+from tests.builders import make_block
 from tests.unit.wallet.rig import COIN, MATURITY, NOBODY, OTHER, Rig
+
+MEMORY = Path("/dev/shm")
+"""A disk that need not be waited for, where there is one."""
 
 
 class WalletMachine(RuleBasedStateMachine):
@@ -22,7 +26,7 @@ class WalletMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.disk = tempfile.TemporaryDirectory(prefix="wallet-")
+        self.disk = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
         self.rig = Rig(Path(self.disk.name)).start(imported=PrivateKey(bytes(31) + b"\x31"))
         self.rig.mine(MATURITY + 2)
 
@@ -50,6 +54,28 @@ class WalletMachine(RuleBasedStateMachine):
     def reorg(self, depth: int, longer: int, own: bool) -> None:
         script = self.rig.wallet.script if own else NOBODY
         self.rig.fork(depth, depth + longer, script=script)
+
+    @rule(depth=st.integers(1, 3))
+    def branch_that_fails(self, depth: int) -> None:
+        """A longer branch whose last block pays too much, with what waits in its first."""
+        rig, before = self.rig, self.known()
+        above = rig.chain.tip.ancestor(rig.chain.height - depth)
+        waiting = [entry.tx for entry in rig.pool.mempool.entries()]
+        final = [tx for tx in waiting if tx.locktime <= above.height]
+        confirmed = rig.chain.get_coins([txin.prevout for tx in final for txin in tx.vin])
+        fit = [
+            tx
+            for tx in final
+            if all(
+                txin.prevout in confirmed
+                and confirmed[txin.prevout].height + MATURITY < above.height
+                for txin in tx.vin
+            )
+        ]
+        node = rig.fork(depth, depth, transactions=fit)
+        with contextlib.suppress(ValidationError):
+            rig.chain.submit_block(make_block(node, rig.params, fees=1))
+        assert self.known() == before
 
     @rule(data=st.data(), in_block=st.booleans())
     def another_wallet_spends(self, data: st.DataObject, in_block: bool) -> None:

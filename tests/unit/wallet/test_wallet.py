@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from misocoin.chain.events import TransactionAdded
+from misocoin.chain.events import BlockConnected, TransactionAdded
 from misocoin.crypto.hashes import hash160
 from misocoin.crypto.keys import PrivateKey
-from misocoin.errors import KeyFormatError, StoreError, WalletError
+from misocoin.errors import KeyFormatError, StoreError, ValidationError, WalletError
 from misocoin.primitives.transaction import Transaction, TxIn, TxOut
 from misocoin.script.signing import KeyRing, sign_transaction
 from misocoin.script.templates import p2pk_script, p2pkh_script, p2sh_script, p2wpkh_script
@@ -16,6 +16,7 @@ from misocoin.wallet.keyfile import read_keys, write_keys
 from misocoin.wallet.ledger import Balance, TxState
 from misocoin.wallet.store import WalletRows, WalletStore
 from misocoin.wallet.wallet import CATCH_UP_INTERVAL, SAVE_INTERVAL, Wallet
+from tests.builders import make_block
 from tests.unit.wallet.rig import COIN, MATURITY, NOBODY, OTHER, OTHER_KEY, SUBSIDY, Rig, rig_params
 
 IMPORTED = PrivateKey(bytes(31) + b"\x77")
@@ -219,6 +220,26 @@ def test_a_coinbase_that_is_gone_takes_what_spends_it_along() -> None:
     assert tx.txid not in rig.pool.mempool
     assert {h.entry.state for h in rig.wallet.history()} == {TxState.DROPPED}
     assert rig.wallet.balance() == Balance(0, 0, 0)
+
+
+def test_a_branch_that_fails_half_way_leaves_everything_as_it_was() -> None:
+    rig = Rig().start()
+    rig.mine()
+    rig.mine(MATURITY, script=NOBODY)
+    tx = rig.send(10 * COIN)
+    rig.mine(transactions=[], script=NOBODY)
+    tip, before = rig.chain.tip, snapshot(rig.wallet)
+    assert tip.parent is not None
+    middle = make_block(tip.parent, rig.params, [tx], time=tip.header.time + 1)
+    node = rig.chain.submit_block(middle).node
+    with pytest.raises(ValidationError, match="bad-cb-amount"):
+        rig.chain.submit_block(make_block(node, rig.params, fees=1))
+    assert any(isinstance(e, BlockConnected) and e.node is node for e in rig.seen)
+    assert rig.chain.tip is tip
+    assert tx.txid in rig.pool.mempool
+    assert snapshot(rig.wallet) == before
+    rig.mine(script=NOBODY)
+    assert rig.wallet.find(tx.txid).height == rig.chain.height
 
 
 # -- restarts ----------------------------------------------------------------------------------
