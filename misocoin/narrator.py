@@ -1,11 +1,12 @@
 """What happens on the chain, told to people: one readable line for each event."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from misocoin.chain.events import (
     BlockConnected,
+    BlockDisconnected,
     Event,
     TipChanged,
     TransactionAdded,
@@ -30,7 +31,9 @@ class Narrator:
         self._is_mine = is_mine
         self._limit_bits = params.genesis.header.bits
         self._silent = 0
+        # Blocks are told of when the tip has moved: a branch that fails half-way never was one.
         self._connected: list[tuple[HeaderNode, str]] = []
+        self._disconnected: list[HeaderNode] = []
 
     @contextmanager
     def silence(self) -> Iterator[None]:
@@ -47,40 +50,56 @@ class Narrator:
             return
         match event:
             case BlockConnected(node, block):
-                self._connected.append((node, self._describe(node, block)))
+                if node in self._disconnected:
+                    self._disconnected.remove(node)  # back again
+                else:
+                    self._connected.append((node, self._describe(node, block)))
+            case BlockDisconnected(node):
+                if self._connected and self._connected[-1][0] is node:
+                    self._connected.pop()
+                else:
+                    self._disconnected.append(node)
             case TipChanged(old, new, fork):
-                lines, self._connected = self._connected, []
-                if fork is not old:
-                    log.info(
-                        "reorg: %d blocks back to height %d, then %d blocks to %d",
-                        old.height - fork.height,
-                        fork.height,
-                        new.height - fork.height,
-                        new.height,
-                    )
-                if len(lines) >= MANY:
-                    log.info("%d blocks, up to %s", len(lines), lines[-1][1])
-                    return
-                for _, line in lines:
-                    log.info("%s", line)
+                lines = [line for _, line in self._connected]
+                self._connected, self._disconnected = [], []
+                self._tell_tip(old, new, fork, lines)
             case TransactionAdded(tx, fee):
-                total = sum(txout.value for txout in tx.vout)
                 log.info(
-                    "transaction %s: %s in %d outputs, fee %s",
+                    "transaction %s: %s in %s, fee %s",
                     tx.txid_hex,
-                    text_from_sats(total),
-                    len(tx.vout),
+                    text_from_sats(sum(txout.value for txout in tx.vout)),
+                    _counted(len(tx.vout), "output"),
                     text_from_sats(fee),
                 )
             case TransactionRemoved(tx, reason):
                 log.info("transaction %s left the mempool: %s", tx.txid_hex, reason)
 
+    def _tell_tip(
+        self, old: HeaderNode, new: HeaderNode, fork: HeaderNode, lines: Sequence[str]
+    ) -> None:
+        if fork is not old:
+            log.info(
+                "reorg: %s back to height %d, then %s to %d",
+                _counted(old.height - fork.height, "block"),
+                fork.height,
+                _counted(new.height - fork.height, "block"),
+                new.height,
+            )
+        if len(lines) >= MANY:
+            log.info("%d blocks, up to %s", len(lines), lines[-1])
+        else:
+            for line in lines:
+                log.info("%s", line)
+
     def _describe(self, node: HeaderNode, block: Block) -> str:
         mine = any(self._is_mine(txout.script_pubkey) for txout in block.transactions[0].vout)
         difficulty = calculate_difficulty(node.header.bits, self._limit_bits)
-        count = len(block.transactions)
         return (
             f"block {node.height} {'mined' if mine else 'received'} {node.header.hash_hex} "
-            f"({count} transaction{'s' if count > 1 else ''}, {block.size} bytes, "
+            f"({_counted(len(block.transactions), 'transaction')}, {block.size} bytes, "
             f"difficulty {difficulty:.3f})"
         )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
