@@ -143,7 +143,7 @@ class PeerManager:
         self._next_id = 1
         self._connected_blocks: list[Block] = []
         self._stopping = threading.Event()
-        self._shown: tuple[ProgressPort, ExitStack, int] | None = None
+        self._shown: tuple[ProgressPort, ExitStack, int, float] | None = None
         self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
         self._discovery: Discovery | None = None
         if settings.discovers:
@@ -248,7 +248,9 @@ class PeerManager:
         frames: dict[int, bytes] = {}
         for action in actions:
             self._do(action, frames)
-        if isinstance(event, net.HeadersChecked):
+        if isinstance(event, net.HeadersChecked) or (
+            self._shown is not None and isinstance(event, net.TipMoved)
+        ):
             self._show_progress()
 
     def _do(self, action: net.Action, frames: dict[int, bytes]) -> None:
@@ -478,26 +480,31 @@ class PeerManager:
     def _show_progress(self) -> None:
         """Show a sync of many blocks while it lasts."""
         best, tip = self._chain.best_header.height, self._chain.tip.height
-        if best - tip <= 10 or not self._machine.peers:
+        missing = best - tip
+        if not missing or not self._machine.peers or (self._shown is None and missing <= 10):
             self._hide_progress()
             return
         if self._shown is None:
             quiet = ExitStack()
             quiet.enter_context(self._silence())
-            self._shown = (self._progress("syncing", "blocks"), quiet, tip)
-        shown, _, start = self._shown
+            self._shown = (self._progress("syncing", "blocks"), quiet, tip, time.monotonic())
+        shown, _, start, _ = self._shown
         # The share is of what was missing, so that the time left is right after a restart, too.
         shown.update(tip - start, tip - start, best - start)
 
     def _hide_progress(self) -> None:
         if self._shown is not None:
-            shown, quiet, start = self._shown
+            shown, quiet, start, began = self._shown
             self._shown = None
             shown.close()
             quiet.close()
             tip = self._chain.tip
             log.info(
-                "synced %d blocks, up to %d %s", tip.height - start, tip.height, tip.header.hash_hex
+                "synced %d blocks in %.2f s, up to %d, %s",
+                tip.height - start,
+                time.monotonic() - began,
+                tip.height,
+                tip.header.hash_hex,
             )
 
     def _load(self) -> None:
