@@ -6,19 +6,21 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from misocoin.chain.events import Event, TipChanged, TransactionAdded
 from misocoin.chain.mempool_entry import MempoolEntry
+from misocoin.chain.state import BlockResult
 from misocoin.chain.template import BlockTemplate, TemplateOptions, build_template
 from misocoin.consensus.difficulty import target_from_bits
 from misocoin.consensus.tree import HeaderNode
-from misocoin.errors import MisocoinError
+from misocoin.errors import ConfigError, MisocoinError
 from misocoin.params import Params
 from misocoin.pow.engine import Engine, StopFlag
 from misocoin.pow.puzzles import HeaderPuzzle
 from misocoin.pow.searcher import Searcher, Work
-from misocoin.primitives.block import Block
+from misocoin.primitives.block import HEADER_SIZE, Block
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +31,17 @@ FEE_INTERVAL = 1.0
 """Seconds that a template is worked on at least before better fees make a new one."""
 
 
+MAX_THREADS = 1_024
+"""Threads that may be asked for; more would only cost memory."""
+
+
 class ChainPort(Protocol):
     """What mining needs of the chain."""
 
     params: Params
 
     @property
-    def lock(self) -> "threading._RLock":
+    def lock(self) -> AbstractContextManager[object]:
         """Covers chain and mempool."""
 
     @property
@@ -45,7 +51,7 @@ class ChainPort(Protocol):
     def now(self) -> int:
         """Network time."""
 
-    def submit_block(self, block: Block) -> object:
+    def submit_block(self, block: Block) -> BlockResult:
         """Take a block; raises ValidationError."""
 
 
@@ -70,7 +76,7 @@ class MiningInfo(NamedTuple):
     expected_seconds: float | None
     """Mean time to a block at this rate and the present difficulty; None without a rate."""
     blocks_found: int
-    """Since the start."""
+    """Mined since the start, and part of the chain when they were."""
 
 
 class _Candidate(NamedTuple):
@@ -83,7 +89,8 @@ class _Candidate(NamedTuple):
 class Miner:
     """Mines on `threads` threads when switched on, paying what `script` answers.
 
-    Its `handle` is to be subscribed to the chain's events.
+    Its `handle` is to be subscribed to the chain's events. Locks are taken in this order: the
+    switch, the chain's, that of the ticker, the searcher's own.
     """
 
     def __init__(
@@ -95,6 +102,8 @@ class Miner:
         options: TemplateOptions,
         threads: int = 1,
     ) -> None:
+        """Raises ConfigError for a number of threads that cannot be."""
+        _check_threads(threads)
         self._chain = chain
         self._pool = pool
         self._engine = engine
@@ -102,12 +111,13 @@ class Miner:
         self._options = options
         self._threads = threads
         self._switch = threading.Lock()
-        self._searcher: Searcher[_Candidate] | None = None
         self._extra_nonces = itertools.count(secrets.randbits(62))  # two nodes never search alike
         self._blocks_found = 0
+        self._wakeup = threading.Condition()  # guards what follows
+        self._searcher: Searcher[_Candidate] | None = None
         self._template_at = 0.0
-        self._wakeup = threading.Condition()
         self._better_fees = False
+        self._refused_on: HeaderNode | None = None
         self._closed = False
         self._ticker: threading.Thread | None = None
 
@@ -116,26 +126,40 @@ class Miner:
     def set_mining(self, on: bool, threads: int | None = None) -> None:
         """Start or stop, or go on with another number of threads.
 
-        Not to be called under the chain's lock: it waits for threads that may need it.
+        Not to be called under the chain's lock: it waits for threads that may need it. Raises
+        ConfigError for a number of threads that cannot be; then nothing changes.
         """
+        if threads is not None:
+            _check_threads(threads)
         with self._switch:
             if threads is not None:
                 self._threads = threads
-            if self._searcher is not None:
-                self._searcher.close()
-                self._searcher = None
-            if not on or self._closed:
-                return
-            if self._ticker is None:
-                self._ticker = threading.Thread(target=self._tick, name="miner-ticker", daemon=True)
-                self._ticker.start()
-            self._searcher = Searcher(
-                self._engine, self._source, self._found, threads=self._threads, name="miner"
-            )
-            self._searcher.start()
+            searcher = self._searcher
+            if searcher is not None:
+                if on and searcher.failure is None and searcher.threads == self._threads:
+                    return
+                with self._wakeup:
+                    self._searcher = None
+                searcher.close()
+            if on and not self._closed:
+                self._start()
+
+    def _start(self) -> None:
+        searcher = Searcher(
+            self._engine, self._source, self._found, threads=self._threads, name="miner"
+        )
+        with self._wakeup:
+            self._template_at = time.monotonic()
+            self._refused_on = None
+            self._searcher = searcher
+            self._wakeup.notify_all()
+        if self._ticker is None:
+            self._ticker = threading.Thread(target=self._tick, name="miner-ticker", daemon=True)
+            self._ticker.start()
+        searcher.start()
 
     def close(self) -> None:
-        """Stop for good."""
+        """Stop for good; what is said of `set_mining` and the chain's lock holds here, too."""
         with self._wakeup:
             self._closed = True
             self._wakeup.notify_all()
@@ -145,9 +169,10 @@ class Miner:
 
     def info(self) -> MiningInfo:
         """How it is going."""
-        with self._switch:
-            searcher = self._searcher
-        puzzle = HeaderPuzzle(bytes(80), target_from_bits(self._chain.tip.header.bits))
+        searcher = self._searcher
+        with self._chain.lock:  # a block just found and its count are seen together
+            bits, found = self._chain.tip.header.bits, self._blocks_found
+        puzzle = HeaderPuzzle(bytes(HEADER_SIZE), target_from_bits(bits))
         rate = 0.0 if searcher is None else searcher.rate()
         return MiningInfo(
             searcher is not None and searcher.failure is None,
@@ -156,49 +181,53 @@ class Miner:
             self._engine.kernel(puzzle),
             rate,
             puzzle.expected_tries / rate if rate else None,
-            self._blocks_found,
+            found,
         )
 
     # -- searching ----------------------------------------------------------------------------
 
     def handle(self, event: Event) -> None:
         """Start anew on a new tip, and soon on new transactions; called under the chain's lock."""
-        searcher = self._searcher
-        if searcher is None:
-            return
         if isinstance(event, TipChanged):
-            searcher.refresh()
+            searcher = self._searcher
+            if searcher is not None:
+                searcher.refresh()
         elif isinstance(event, TransactionAdded):
             with self._wakeup:
                 self._better_fees = True
                 self._wakeup.notify_all()
 
     def _tick(self) -> None:
+        """Have the template made anew whenever it is due."""
         with self._wakeup:
             while not self._closed:
-                self._wakeup.wait_for(
-                    lambda: self._closed or self._better_fees, self._seconds_to(REFRESH_INTERVAL)
-                )
-                wait = self._seconds_to(FEE_INTERVAL)
-                if self._better_fees and wait > 0:
-                    self._wakeup.wait_for(lambda: self._closed, wait)
                 searcher = self._searcher
-                if searcher is not None and not self._closed:
-                    self._better_fees = False
-                    self._template_at = time.monotonic()
-                    searcher.refresh()
+                if searcher is None:
+                    self._wakeup.wait()
+                    continue
+                age = FEE_INTERVAL if self._better_fees else REFRESH_INTERVAL
+                wait = self._template_at + age - time.monotonic()
+                if wait > 0:
+                    self._wakeup.wait(wait)
+                    continue
+                self._note_template()
+                self._refused_on = None
+                searcher.refresh()
 
-    def _seconds_to(self, interval: float) -> float:
-        return max(0.0, self._template_at + interval - time.monotonic())
+    def _note_template(self) -> None:
+        self._better_fees = False
+        self._template_at = time.monotonic()
 
     def _source(self) -> Work[_Candidate] | None:
         chain = self._chain
         with chain.lock:
-            self._better_fees = False
+            with self._wakeup:
+                if chain.tip is self._refused_on:
+                    return None  # until the next tick: the same block would be refused again
+                self._note_template()
             template = make_template(chain, self._pool, self._script(), self._options)
-        self._template_at = time.monotonic()
-        if template.time > chain.now() + chain.params.max_future:
-            return None  # the chain's clock is ahead of ours: wait for it
+            if template.time > chain.now() + chain.params.max_future:
+                return None  # the chain's clock is ahead of ours: wait for it
         extra_nonce = next(self._extra_nonces)
         header = template.header(extra_nonce).serialize()
         puzzle = HeaderPuzzle(header, target_from_bits(template.bits))
@@ -207,12 +236,25 @@ class Miner:
     def _found(self, work: Work[_Candidate], nonce: int) -> None:
         template, extra_nonce = work.context
         block = template.block(extra_nonce, nonce=nonce)
-        try:
-            self._chain.submit_block(block)
-        except MisocoinError as error:
-            log.error("the block just mined was refused: %s", error)
-        else:
-            self._blocks_found += 1
+        with self._chain.lock:
+            self._blocks_found += 1  # before anyone is told of the block
+            in_chain = False
+            try:
+                in_chain = self._chain.submit_block(block).in_chain
+                if not in_chain:
+                    log.info("block %s came too late for the chain", block.header.hash_hex)
+            except MisocoinError as error:
+                log.warning("the block just mined was refused: %s", error)
+                with self._wakeup:
+                    self._refused_on = self._chain.tip
+            finally:
+                if not in_chain:
+                    self._blocks_found -= 1
+
+
+def _check_threads(threads: int) -> None:
+    if not 1 <= threads <= MAX_THREADS:
+        raise ConfigError(f"{threads} threads cannot mine: 1 to {MAX_THREADS} can")
 
 
 def make_template(
@@ -232,7 +274,7 @@ def generate_blocks(
     options: TemplateOptions,
     stop: StopFlag | None = None,
 ) -> list[bytes]:
-    """Mine `count` blocks at once and return their hashes (wire order).
+    """Mine `count` blocks of the active chain at once and return their hashes (wire order).
 
     Ends early when `stop` is set. Raises ValidationError where a block is refused.
     """
@@ -246,6 +288,6 @@ def generate_blocks(
         nonce = engine.search(puzzle, 0, puzzle.space, stop).nonce
         if nonce is not None:
             block = template.block(extra_nonce, nonce=nonce)
-            chain.submit_block(block)
-            hashes.append(block.hash)
+            if chain.submit_block(block).in_chain:  # unless another was faster
+                hashes.append(block.hash)
     return hashes
