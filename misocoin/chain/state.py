@@ -39,6 +39,9 @@ COIN_BYTES = 400
 FLUSH_INTERVAL = 300.0
 """Seconds after which changed coins go to disk; what a crash costs is replaying as much."""
 
+TXINDEX_BATCH = 50_000
+"""Transactions that are noted together while the index is made."""
+
 
 class ChainOptions(NamedTuple):
     """What a chain state can be told beside its network."""
@@ -279,7 +282,7 @@ class ChainState:
             node = self._tip.ancestor(height)
             block = self.get_block(node)
             changes.transactions += [(tx.txid, node.hash) for tx in block.transactions]
-            if len(changes.transactions) > 50_000:
+            if len(changes.transactions) > TXINDEX_BATCH:
                 self._store.apply(Changes(transactions=changes.transactions))
                 changes.transactions = []
                 progress(height, self._tip.height)

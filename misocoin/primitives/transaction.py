@@ -186,12 +186,9 @@ def read_transaction(
     Raises ParseError on truncated or non-canonical bytes.
     """
     try:
-        tx, end = _read_transaction(data, start, allow_witness)
+        return _read_transaction(data, start, allow_witness)
     except (struct_error, IndexError) as error:
         raise ParseError("transaction: unexpected end") from error
-    if end > len(data):
-        raise ParseError("transaction: unexpected end")
-    return tx, end
 
 
 def read_count(data: bytes, at: int) -> tuple[int, int]:
@@ -209,8 +206,8 @@ def read_count(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _read_inputs(data: bytes, at: int, count: int) -> tuple[list[tuple[OutPoint, bytes, int]], int]:
-    # Slices past the end are short, not errors; the caller compares the final offset instead.
-    # The unpack below raises there, so a huge count cannot loop on.
+    # Slices past the end are short, not errors; but then the next unpack raises, here or of the
+    # lock time at the latest, so that neither a cut nor a huge count goes unnoticed.
     inputs = []
     start, sequence = _TXIN_START.unpack_from, _UINT32.unpack_from
     for _ in range(count):

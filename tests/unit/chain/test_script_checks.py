@@ -3,9 +3,12 @@ import pytest
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.consensus.coins import Coin
 from misocoin.crypto.batch import SignatureCache
+from misocoin.crypto.keys import PrivateKey
 from misocoin.errors import ValidationError
 from misocoin.primitives.transaction import TxOut
 from misocoin.script import flags as verify
+from misocoin.script.signing import KeyRing, sign_transaction
+from misocoin.script.templates import multisig_script
 from tests.builders import (
     ANYONE,
     KEY_SCRIPT,
@@ -93,6 +96,23 @@ def test_what_was_found_valid_is_remembered(checks):
     with pytest.raises(ValidationError, match="mandatory-script-verify-flag-failed"):
         checks.check_transaction(bad, _coins(bad), FLAGS)
     assert len(checks.cache) == 3
+
+
+@pytest.mark.parametrize("signer", [0, 1, 2])
+def test_a_multisig_holds_whichever_key_signed(checks, signer):
+    """Which key a signature is of shows only when the first guess fails."""
+    keys = [PrivateKey(bytes(31) + bytes((number,))) for number in (1, 2, 3)]
+    script = multisig_script(1, tuple(key.public_key for key in keys))
+    coin = Coin(1000, script, 1, False)
+    unsigned = spend(POINTS[:1], [5])
+    tx = sign_transaction(unsigned, [coin], KeyRing.build([keys[signer]]))
+    with checks.collect() as sink:
+        sink.add(tx, [coin], FLAGS)
+        sink.add(_payment(1, 20), _coins(_payment(1, 20)), FLAGS)
+    stranger = sign_transaction(unsigned, [coin._replace(value=1)], KeyRing.build(keys[:1]))
+    other = Coin(1000, multisig_script(1, (keys[1].public_key, keys[2].public_key)), 1, False)
+    with pytest.raises(ValidationError, match="false/empty top stack"), checks.collect() as sink:
+        sink.add(stranger, [other], FLAGS)
 
 
 def test_a_block_asks_the_cache_only_if_told_so(checks):

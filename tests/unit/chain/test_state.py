@@ -2,8 +2,10 @@ import threading
 
 import pytest
 
+from misocoin.chain import state
 from misocoin.chain.events import BlockConnected, BlockDisconnected, EventBus, TipChanged
-from misocoin.chain.state import ChainOptions
+from misocoin.chain.script_checks import ScriptChecks
+from misocoin.chain.state import ChainOptions, ChainState
 from misocoin.consensus.coins import Coin
 from misocoin.errors import NotFoundError, StoreError, ValidationError
 from misocoin.primitives.block import Block
@@ -12,6 +14,7 @@ from misocoin.store.records import BlockStatus, Changes
 from tests.builders import (
     ANYONE,
     KEY_SCRIPT,
+    LATE,
     coins_after,
     grow,
     make_block,
@@ -437,6 +440,21 @@ def test_the_index_is_made_when_it_is_first_asked_for(store, params):
     third.flush()
     fourth = open_chain(params, store, options=ChainOptions(txindex=True))
     assert fourth.find_transaction_block(missed.transactions[0].txid).hash == missed.hash
+
+
+def test_the_index_of_a_long_chain_is_made_in_pieces(store, params, monkeypatch):
+    monkeypatch.setattr(state, "TXINDEX_BATCH", 2)
+    chain = open_chain(params, store)
+    blocks = _extend(chain, 7, script=NO_COIN)
+    chain.flush()
+    chain = ChainState(
+        params, store, ScriptChecks(1), EventBus(), lambda: LATE, ChainOptions(txindex=True)
+    )
+    seen = []
+    chain.load(lambda height, of: seen.append((height, of)))
+    assert seen == [(3, 7), (6, 7)]
+    for block in blocks:
+        assert chain.find_transaction_block(block.transactions[0].txid).hash == block.hash
 
 
 def test_without_the_index_an_unspent_output_tells_the_block(chain, params):
