@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -16,6 +17,7 @@ from misocoin.chain.template import BlockTemplate, TemplateOptions, build_templa
 from misocoin.consensus.difficulty import target_from_bits
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import ConfigError, MisocoinError
+from misocoin.mining.background import BackgroundEngine
 from misocoin.params import Params
 from misocoin.pow.engine import Engine, StopFlag
 from misocoin.pow.puzzles import HeaderPuzzle
@@ -106,7 +108,7 @@ class Miner:
         _check_threads(threads)
         self._chain = chain
         self._pool = pool
-        self._engine = engine
+        self._engine = BackgroundEngine(engine)
         self._script = script
         self._options = options
         self._threads = threads
@@ -120,6 +122,8 @@ class Miner:
         self._refused_on: HeaderNode | None = None
         self._closed = False
         self._ticker: threading.Thread | None = None
+        # Searching threads have stepped back and must not hold the chain's lock: others would wait.
+        self._desk = ThreadPoolExecutor(1, thread_name_prefix="miner-desk")
 
     # -- switching ----------------------------------------------------------------------------
 
@@ -146,7 +150,11 @@ class Miner:
 
     def _start(self) -> None:
         searcher = Searcher(
-            self._engine, self._source, self._found, threads=self._threads, name="miner"
+            self._engine,
+            lambda: self._desk.submit(self._source).result(),
+            lambda work, nonce: self._desk.submit(self._found, work, nonce).result(),
+            threads=self._threads,
+            name="miner",
         )
         with self._wakeup:
             self._template_at = time.monotonic()
@@ -166,6 +174,7 @@ class Miner:
         self.set_mining(False)
         if self._ticker is not None:
             self._ticker.join()
+        self._desk.shutdown()
 
     def info(self) -> MiningInfo:
         """How it is going."""

@@ -2,184 +2,30 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import NamedTuple
 
 import pytest
 
-from misocoin.chain.events import BlockConnected, Event, EventBus, TipChanged, TransactionAdded
-from misocoin.chain.mempool_entry import MempoolEntry
-from misocoin.chain.state import BlockResult, ChainState
+from misocoin.chain.events import BlockConnected, TipChanged, TransactionAdded
 from misocoin.chain.template import TemplateOptions
-from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import ConfigError, StoreError, ValidationError
 from misocoin.mining import miner as miner_module
 from misocoin.mining.miner import MAX_THREADS, Miner, generate_blocks, make_template
-from misocoin.params import Params
-from misocoin.pow.engine import Engine, SearchResult, StopFlag
+from misocoin.pow.engine import SearchResult, StopFlag
 from misocoin.pow.portable import PortableEngine
-from misocoin.pow.puzzles import HeaderPuzzle, Puzzle
-from misocoin.primitives.block import Block, header_from_bytes
+from misocoin.pow.puzzles import Puzzle
+from misocoin.primitives.block import header_from_bytes
 from misocoin.primitives.transaction import OutPoint, Transaction
-from misocoin.store.store import Store
-from tests.builders import KEY_SCRIPT, LATE, make_block, open_chain, small_params
+from tests.builders import KEY_SCRIPT, LATE, make_block
 from tests.fakes.chain import FakeChain, spend
 from tests.fakes.pool import pool_on
-
-PATIENCE = 20.0
-"""Seconds after which something that should happen has not."""
-
-
-class Engaged(NamedTuple):
-    """A search that an engine was asked for."""
-
-    puzzle: Puzzle
-    stop: StopFlag
-
-
-class ManualEngine(Engine):
-    """Searches until it is told what to find, or to stop."""
-
-    name = "manual"
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._solve = False
-        self.searches: list[Engaged] = []
-
-    def kernel(self, puzzle: Puzzle) -> str:
-        return "by hand"
-
-    def _scan(self, puzzle: Puzzle, start: int, count: int, stop: StopFlag) -> SearchResult:
-        with self._changed:
-            if not self.searches or self.searches[-1].puzzle is not puzzle:
-                self.searches.append(Engaged(puzzle, stop))
-                self._changed.notify_all()
-            # The flag is a byte that nobody can wait for, so it is looked at now and then.
-            while not self._solve and not stop.is_set():
-                self._changed.wait(0.002)
-            if stop.is_set():
-                return SearchResult(None, 1)
-            self._solve = False
-        nonce = next(n for n in range(1 << 20) if puzzle.is_solution(n))
-        return SearchResult(nonce, nonce - start + 1)
-
-    def solve(self) -> None:
-        """Find the answer to the search in hand, or to the next."""
-        with self._changed:
-            self._solve = True
-            self._changed.notify_all()
-
-    def wait_for(self, count: int) -> Engaged:
-        """The search of that number, counted from 1."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(self.searches) >= count, PATIENCE)
-            return self.searches[count - 1]
-
-
-class Refusing:
-    """A chain that refuses what the miner brings, for the reasons handed in."""
-
-    def __init__(self, chain: ChainState, *reasons: Exception) -> None:
-        self._chain = chain
-        self.reasons = list(reasons)
-        self.submitted = threading.Semaphore(0)
-
-    @property
-    def params(self) -> Params:
-        return self._chain.params
-
-    @property
-    def lock(self) -> AbstractContextManager[object]:
-        return self._chain.lock
-
-    @property
-    def tip(self) -> HeaderNode:
-        return self._chain.tip
-
-    def now(self) -> int:
-        return self._chain.now()
-
-    def submit_block(self, block: Block) -> BlockResult:
-        try:
-            if self.reasons:
-                raise self.reasons.pop(0)
-            return self._chain.submit_block(block)
-        finally:
-            self.submitted.release()
-
-
-class Pool:
-    """A mempool of entries handed in."""
-
-    def __init__(self) -> None:
-        self.held: tuple[MempoolEntry, ...] = ()
-        self.asked = threading.Semaphore(0)
-
-    def entries(self) -> tuple[MempoolEntry, ...]:
-        self.asked.release()
-        return self.held
-
-
-class Bench:
-    """A miner on a chain in memory, with an engine run by hand."""
-
-    def __init__(
-        self,
-        *reasons: Exception,
-        threads: int = 1,
-        engine: Engine | None = None,
-        now: Callable[[], int] = lambda: LATE,
-    ) -> None:
-        self.events = EventBus()
-        self.seen: list[Event] = []
-        params = small_params(max_future=7_200)
-        self.store = Store(None, params.genesis.hash)
-        self.chain = open_chain(params, self.store, events=self.events, now=now)
-        self.port = Refusing(self.chain, *reasons)
-        self.pool = Pool()
-        self.engine = ManualEngine()
-        self.miner = Miner(
-            self.port,
-            self.pool,
-            engine or self.engine,
-            lambda: KEY_SCRIPT,
-            TemplateOptions(),
-            threads,
-        )
-        self.events.subscribe(self.seen.append)
-        self.events.subscribe(self.miner.handle)
-        self.tip_moved = threading.Semaphore(0)
-        self.events.subscribe(
-            lambda event: self.tip_moved.release() if isinstance(event, TipChanged) else None
-        )
-
-    def add_block(self) -> Block:
-        """A block of somebody else's."""
-        block = make_block(self.chain.tip, self.chain.params, time=LATE - 1_000)
-        self.chain.submit_block(block)
-        return block
-
-    def searched(self, count: int) -> HeaderPuzzle:
-        puzzle = self.engine.wait_for(count).puzzle
-        assert isinstance(puzzle, HeaderPuzzle)
-        return puzzle
-
-
-@contextmanager
-def bench(
-    *reasons: Exception,
-    threads: int = 1,
-    engine: Engine | None = None,
-    now: Callable[[], int] = lambda: LATE,
-) -> Iterator[Bench]:
-    made = Bench(*reasons, threads=threads, engine=engine, now=now)
-    try:
-        yield made
-    finally:
-        made.miner.close()
-        made.store.close()
+from tests.unit.mining.bench import (
+    PATIENCE,
+    Bench,
+    ManualEngine,
+    bench,
+    miner_threads,
+    searching_threads,
+)
 
 
 @pytest.fixture
@@ -190,10 +36,6 @@ def quick_fees(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def quick_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(miner_module, "REFRESH_INTERVAL", 0.02)
-
-
-def miner_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("miner")]
 
 
 # -- searching --------------------------------------------------------------------------------
@@ -415,10 +257,10 @@ def test_another_number_of_threads() -> None:
         b.miner.set_mining(True, threads=3)
         b.engine.wait_for(1)
         assert b.miner.info().threads == 3
-        assert len(miner_threads()) == 4  # and the ticker
+        assert len(searching_threads()) == 3
         b.miner.set_mining(True, threads=1)
         b.engine.wait_for(2)
-        assert len(miner_threads()) == 2
+        assert len(searching_threads()) == 1
         b.miner.set_mining(False, threads=2)
         assert (b.miner.info().threads, b.miner.info().is_mining) == (2, False)
         b.miner.set_mining(True)
@@ -451,9 +293,8 @@ def test_a_search_that_failed_can_be_started_again(caplog: pytest.LogCaptureFixt
     engine = Broken()
     with bench(engine=engine) as b:
         b.miner.set_mining(True)
-        for thread in miner_threads():
-            if thread.name != "miner-ticker":
-                thread.join(PATIENCE)
+        for thread in searching_threads():
+            thread.join(PATIENCE)
         assert not b.miner.info().is_mining
         assert "has ended" in caplog.text
         b.miner.set_mining(True)
