@@ -16,11 +16,11 @@ from misocoin.peers.events import PeerId
 from misocoin.peers.headers import HeaderSync
 from misocoin.peers.limits import MAX_HEADERS
 from misocoin.peers.messages import (
+    Announce,
     CompactBlock,
     GetBlocks,
     GetBlockTransactions,
     GetCompact,
-    Headers,
     Message,
     SendCompact,
 )
@@ -124,13 +124,13 @@ class BlockRelay:
         return self._last
 
     @staticmethod
-    def _news(peer: Peer, tip: HeaderNode) -> Headers:
+    def _news(peer: Peer, tip: HeaderNode) -> Announce:
         """The headers that lead from what a peer has to our tip, or just the tip's."""
         shown = peer.best or peer.told
         start = None if shown is None else fork_point(shown, tip)
         if start is None or tip.height - start.height > MAX_HEADERS:
-            return Headers((tip.header,))
-        return Headers(tuple([node.header for node in tip.back_to(start)][::-1]))
+            return Announce((tip.header,))
+        return Announce(tuple([node.header for node in tip.back_to(start)][::-1]))
 
     # -- others' news -------------------------------------------------------------------------
 
@@ -167,10 +167,10 @@ class BlockRelay:
         parent = core.chain.get(header.prev_hash)
         was_asked = header.hash in peer.blocks
         if parent is None or (known is not None and core.chain.has_body(known)):
-            self._headers.received(peer, (header,))
+            self._headers.announced(peer, (header,))
             return
         if parent is not core.chain.tip and not was_asked:
-            self._headers.received(peer, (header,))
+            self._headers.announced(peer, (header,))
             return
         if core.chain.is_failed(parent) or (known is not None and core.chain.is_failed(known)):
             core.punish(peer, 0 if was_asked else 20, "a block that is known to be invalid")
@@ -185,7 +185,7 @@ class BlockRelay:
             return
         if self._is_here(header.hash):
             if known is not None:
-                self._headers.received(peer, (header,))
+                self._headers.announced(peer, (header,))
             return
         self._begin(peer, compact)
 

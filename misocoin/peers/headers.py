@@ -82,21 +82,34 @@ class HeaderSync:
     # -- headers come -------------------------------------------------------------------------
 
     def received(self, peer: Peer, headers: tuple[BlockHeader, ...]) -> None:
-        """Take an answer or an announcement."""
-        core = self._core
-        was_asked = peer.headers_since is not None
+        """Take an answer; one that nobody waits for counts as an announcement."""
+        if peer.headers_since is None:
+            self.announced(peer, headers)
+            return
         peer.headers_since = None
-        peer.has_answered = peer.has_answered or was_asked
+        peer.has_answered = True
         if not headers:
             self._end(peer)
-            return
-        if any(b.prev_hash != a.hash for a, b in zip(headers, headers[1:], strict=False)):
-            core.punish(peer, 100, "headers that are not in a row")
-            return
-        is_full = len(headers) >= FULL_ANSWER
-        presync = peer.presync
-        if presync is not None and was_asked:
-            self._continue_presync(peer, presync, headers, is_full)
+        elif peer.presync is None:
+            self._take(peer, headers)
+        elif self._is_row(peer, headers):
+            self._continue_presync(peer, peer.presync, headers, len(headers) >= FULL_ANSWER)
+
+    def announced(self, peer: Peer, headers: tuple[BlockHeader, ...]) -> None:
+        """Take headers of new blocks."""
+        if headers:
+            self._take(peer, headers)
+
+    def _is_row(self, peer: Peer, headers: tuple[BlockHeader, ...]) -> bool:
+        pairs = zip(headers, headers[1:], strict=False)
+        if any(after.prev_hash != before.hash for before, after in pairs):
+            self._core.punish(peer, 100, "headers that are not in a row")
+            return False
+        return True
+
+    def _take(self, peer: Peer, headers: tuple[BlockHeader, ...]) -> None:
+        core = self._core
+        if not self._is_row(peer, headers):
             return
         parent = core.chain.get(headers[0].prev_hash)
         if parent is None:
@@ -106,12 +119,13 @@ class HeaderSync:
         if not all(is_proof_of_work(h.hash, h.bits, core.params) for h in headers):
             core.punish(peer, 100, "headers without proof of work")
             return
-        self._admit(peer, parent, headers, is_full)
+        self._admit(peer, parent, headers, len(headers) >= FULL_ANSWER)
 
     def _unconnected(self, peer: Peer, headers: tuple[BlockHeader, ...]) -> None:
+        """Ask for what lies between, once: many announcements may come in one go."""
         core = self._core
-        if core.chain.get(headers[0].hash) is not None:
-            return  # genesis itself
+        if core.chain.get(headers[0].hash) is not None or peer.headers_since is not None:
+            return  # genesis itself, or the answer is on its way
         peer.unconnected += 1
         if peer.unconnected > MOST_UNCONNECTED:
             core.punish(peer, 20, "headers that lead nowhere")

@@ -13,8 +13,8 @@ from misocoin.peers.dialling import Remote, is_hostile
 from misocoin.peers.events import Answered, Disconnected, Event, Failed, Garbage, Link, Received
 from misocoin.peers.limits import MAX_BODY, MAX_IDS, PeerLimits
 from misocoin.peers.messages import (
+    Announce,
     GetBlocks,
-    Headers,
     Message,
     Request,
     TransactionIds,
@@ -221,7 +221,7 @@ class Dialled:
             tip = self._remote.tip()
             if tip is not None and tip.hash != seen:
                 seen = tip.hash
-                self._report(Received(self.link.peer, Headers((tip,))))
+                self._report(Received(self.link.peer, Announce((tip,))))
             if time.monotonic() - pool_at > POOL_SECONDS:
                 pool_at = time.monotonic()
                 pool = self._remote.pool()

@@ -44,6 +44,7 @@ from misocoin.peers.headers import HeaderSync
 from misocoin.peers.limits import PeerLimits
 from misocoin.peers.messages import (
     Addresses,
+    Announce,
     BlockBody,
     BlockTransactions,
     CompactBlock,
@@ -282,6 +283,8 @@ class Machine:
         match message:
             case Headers(headers):
                 self.headers.received(peer, headers)
+            case Announce(headers):
+                self.headers.announced(peer, headers)
             case BlockBody(header, data):
                 self.download.received(peer, header, data)
             case CompactBlock():

@@ -38,7 +38,13 @@ _FRAME = Struct("<BI")
 
 
 class Headers(NamedTuple):
-    """Headers, parents before children: an answer, or the announcement of a block."""
+    """Headers, parents before children: the answer to GetHeaders."""
+
+    headers: tuple[BlockHeader, ...]
+
+
+class Announce(NamedTuple):
+    """Headers of new blocks, told unasked; parents before children."""
 
     headers: tuple[BlockHeader, ...]
 
@@ -159,6 +165,7 @@ Request = (
 Message = (
     Request
     | Headers
+    | Announce
     | BlockBody
     | NotFound
     | SendCompact
@@ -360,6 +367,7 @@ _READERS: tuple[tuple[type, Callable[[bytes], Message]], ...] = (
     (Transactions, lambda data: Transactions(_read_transactions(data, 0))),
     (GetAddresses, _read_nothing),
     (Addresses, _read_addresses),
+    (Announce, lambda data: Announce(_read_headers(data).headers)),
 )
 """Kinds of messages; a kind's number on the wire is its place here, from 1 on."""
 
@@ -368,7 +376,7 @@ _KINDS = {kind: number for number, (kind, _) in enumerate(_READERS, 1)}
 
 def _payload(message: Message) -> bytes:
     match message:
-        case Headers(headers):
+        case Headers(headers) | Announce(headers):
             return serialize_headers(headers)
         case (
             GetHeaders(hashes)

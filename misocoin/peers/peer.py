@@ -47,8 +47,8 @@ class Peer:
     """Announcements whose parents were unknown, one after the other."""
     blocks: set[bytes] = field(default_factory=set)
     """Blocks asked of it."""
-    late: BoundedSet[bytes] = field(default_factory=lambda: BoundedSet(256))
-    """Blocks once asked of it and no longer expected."""
+    late: BoundedSet[bytes] = field(default_factory=lambda: BoundedSet(4096))
+    """Blocks and transactions once asked of it and no longer expected."""
     stalls: int = 0
     wants_compact: bool = False
     """Whether it asked for compact blocks before they are validated."""

@@ -213,6 +213,7 @@ class TransactionRelay:
         if loser is not None:
             loser.wanted.pop(wtxid, None)
             loser.asked_ids -= 1
+            loser.late.add(wtxid)
         wanted.asked = None
         while wanted.others:
             peer = peers.get(wanted.others.pop(0))
@@ -235,7 +236,8 @@ class TransactionRelay:
             name = tx.wtxid if tx.wtxid in self._wanted else tx.txid
             wanted = self._wanted.get(name)
             if wanted is None or wanted.asked != peer.id:
-                unasked += not self._is_known(tx.wtxid)
+                is_late = tx.wtxid in peer.late or tx.txid in peer.late
+                unasked += not is_late and not self._is_known(tx.wtxid)
                 continue
             self._forget_wanted(name)
             if not self._is_known(tx.wtxid):

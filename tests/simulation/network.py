@@ -149,6 +149,11 @@ class Network:
             gone = Disconnected(wire.own_id(end), "line")
             self.at(self.delay() * 3, lambda end=end, gone=gone: end.event(gone))
 
+    def freeze(self, seconds: float) -> None:
+        """Nothing arrives for a while, then all of it at once: cables pulled and put back."""
+        for wire in self.wires:
+            wire.clear_at = [max(at, self.now + seconds) for at in wire.clear_at]
+
     def dial(self, dialler: End, address: Address, is_manual: bool) -> None:
         def arrive() -> None:
             listener = self.ends.get(address[:2])

@@ -11,6 +11,7 @@ from misocoin.peers.limits import MAX_HEADERS, PeerLimits
 from misocoin.peers.messages import (
     Address,
     Addresses,
+    Announce,
     BlockBody,
     BlockTransactions,
     CompactBlock,
@@ -195,7 +196,8 @@ def test_announcements_that_lead_nowhere(network: Network) -> None:
     liar.dial(victim.address)
     network.run_until(network.now + 2)
     for i in range(30):
-        liar.send(Headers((mine_header(i.to_bytes(32, "big"), bytes(32), 1_400_000_000),)))
+        liar.send(Announce((mine_header(i.to_bytes(32, "big"), bytes(32), 1_400_000_000),)))
+        network.run_until(network.now + 0.5)
     network.run_until(network.now + 10)
     assert victim.banned == ["headers that lead nowhere"]
     check_well(network, victim, friend)

@@ -1,10 +1,11 @@
 """Thousands of random schedules: every honest node ends on the chain with the most work."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from tests.simulation.network import Network, Node
+from tests.simulation.network import LIMITS, Network, Node
 
 GROUPS = 20
 SEEDS_PER_GROUP = 60
@@ -47,6 +48,8 @@ def run_honest(seed: int) -> None:
         late = Node(network, len(nodes))
         nodes.append(late)
         network.at(random.uniform(0, 12), lambda: late.connect(nodes[0]))
+    if random.random() < 0.4:
+        network.at(random.uniform(0, 10), lambda: network.freeze(random.uniform(0, 3)))
     network.run_until(14)
     network.loss = 0.0
     network.run_until(30)
@@ -61,3 +64,22 @@ def run_honest(seed: int) -> None:
 def test_honest_nodes_converge(group: int) -> None:
     for seed in range(group * SEEDS_PER_GROUP, (group + 1) * SEEDS_PER_GROUP):
         run_honest(seed)
+
+
+def test_a_burst_of_old_news_is_no_crime() -> None:
+    """What piled up while a cable was out comes in one go, and nobody is banned for it."""
+    network = Network(Random(3), 0.05)
+    nodes = [Node(network, i, limits=replace(LIMITS, headers_seconds=30)) for i in range(3)]
+    nodes[1].connect(nodes[0])
+    nodes[2].connect(nodes[0])
+    nodes[0].mine()
+    network.run_until(5)
+    network.freeze(8)
+    for _ in range(20):
+        nodes[2].mine()
+    for _ in range(25):
+        nodes[0].mine()
+    network.run_until(60)
+    check_converged(nodes)
+    assert all(node.banned == [] for node in nodes)
+    assert nodes[2].chain.tip.height == 26

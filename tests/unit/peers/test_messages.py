@@ -8,6 +8,7 @@ from misocoin.peers.hello import Hello, bytes_from_hello, hello_from_bytes, own_
 from misocoin.peers.messages import (
     Address,
     Addresses,
+    Announce,
     BlockBody,
     BlockTransactions,
     CompactBlock,
@@ -36,6 +37,7 @@ HASH = bytes(range(32))
 ALL: tuple[Message, ...] = (
     Headers((HEADER, HEADER)),
     Headers(()),
+    Announce((HEADER,)),
     GetHeaders((HASH, HASH)),
     GetBlocks((HASH,)),
     BlockBody(HEADER, GENESIS.serialize()),
