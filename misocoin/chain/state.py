@@ -90,7 +90,7 @@ class ChainState:
         self._coin_limit = max(1000, options.coin_cache_bytes // COIN_BYTES)
         self._last_flush = time.monotonic()
         genesis = self.tree.genesis
-        self._tip = genesis
+        self._tip = self._flushed = genesis
         self._best_header = genesis
         self._tip_changed = threading.Condition()
         self._status: dict[bytes, BlockStatus] = {
@@ -250,7 +250,7 @@ class ChainState:
                     or not self._candidates.is_linked(node)
                 ):
                     raise StoreError("the coins stand for a block that is not in the store")
-                self._tip = node
+                self._tip = self._flushed = node
             last = None if active is None else self.tree.get(active)
             if last is not None and self._candidates.is_linked(last):
                 self._candidates.prefer(last)  # of equal work, the one we were at before
@@ -292,8 +292,9 @@ class ChainState:
         """Write headers and coins that the disk does not have yet."""
         with self.lock:
             self._save(Changes())
-            if self._coins.is_dirty:
+            if self._coins.is_dirty or self._flushed is not self._tip:
                 self._coins.flush(self._tip.hash, keep=self._coin_limit // 2)
+                self._flushed = self._tip
             self._last_flush = time.monotonic()
 
     def _flush_if_due(self) -> None:

@@ -362,6 +362,15 @@ def test_without_a_flush_blocks_are_connected_again(store, params):
     assert stored_coins(again) == expected
 
 
+def test_a_flush_moves_on_where_no_coin_changed(store, params):
+    chain = open_chain(params, store)
+    chain.flush()
+    assert store.get_meta("coins_tip") is None
+    (block,) = _extend(chain, script=b"\x6a")
+    chain.flush()
+    assert store.get_meta("coins_tip") == block.hash
+
+
 def test_the_load_tells_how_far_it_is(store, params):
     chain = open_chain(params, store)
     _extend(chain, 3)

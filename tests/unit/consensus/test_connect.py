@@ -369,6 +369,8 @@ def test_heights_in_coinbases_make_ids_unique_on_the_branch_that_has_bip34s_bloc
 def test_where_bip34_holds_from_the_first_block_no_id_can_repeat():
     assert not must_check_repeats(_tip(3), PARAMS)
     assert not must_check_repeats(_node_at(1_983_702), PARAMS)
+    later = replace(PARAMS, activation=replace(PARAMS.activation, bip34=2))
+    assert must_check_repeats(_tip(1), later)
 
 
 # -- undo -------------------------------------------------------------------------------------

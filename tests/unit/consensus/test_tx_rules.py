@@ -198,6 +198,7 @@ def test_the_fee_is_what_comes_in_less_what_goes_out():
     tx = spend([P1, P2], [7, 1])
     assert check_inputs(tx, [_coin(5), _coin(4)], 10, regtest()) == 1
     assert check_inputs(tx, [_coin(5), _coin(3)], 10, regtest()) == 0
+    assert check_inputs(tx, [_coin(0), _coin(8)], 10, regtest()) == 0
 
 
 def test_a_missing_input_is_told_before_anything_else():
@@ -266,6 +267,7 @@ def test_legacy_sigops_count_in_all_scripts_and_multisig_as_20():
         [TxOut(1, CHECKSIGVERIFY + CHECKSIG), TxOut(1, TWO_OF_THREE), TxOut(1, P2SH)],
     )
     assert count_legacy_sigops(tx) == 1 + 2 + 20
+    assert count_legacy_sigops(spend([P1], [1], script_sig=TWO_OF_THREE)) == 20
     assert calculate_sigop_cost(tx, [_coin(1), _coin(1)], SEGWIT) == 4 * 23
 
 
