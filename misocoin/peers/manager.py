@@ -164,6 +164,7 @@ class PeerManager:
         with self._chain.lock:
             entries = self._pool.mempool.entries()
             self._machine.load([entry.tx for entry in entries])
+            self._tip_height = self._chain.tip.height
             self._unsubscribe = self._chain.events.subscribe(self._chain_event)
         for address in self._settings.nodes:
             self._queue.put(net.AddNode(address))
@@ -244,6 +245,8 @@ class PeerManager:
             self._tell_link(event.link)
         elif isinstance(event, net.Disconnected):
             self._drop(event.peer, event.why)
+        elif isinstance(event, net.TipMoved):
+            self._tip_height = event.tip.height
         actions = self._machine.handle(event, time.monotonic(), self._chain.now())
         frames: dict[int, bytes] = {}
         for action in actions:
@@ -479,7 +482,8 @@ class PeerManager:
 
     def _show_progress(self) -> None:
         """Show a sync of many blocks while it lasts."""
-        best, tip = self._chain.best_header.height, self._chain.tip.height
+        # The tip as last told: in the middle of a reorg the chain's own is far below.
+        best, tip = self._chain.best_header.height, self._tip_height
         missing = best - tip
         if not missing or not self._machine.peers or (self._shown is None and missing <= 10):
             self._hide_progress()

@@ -8,7 +8,8 @@ import pytest
 from tests.simulation.network import LIMITS, Network, Node
 
 GROUPS = 20
-SEEDS_PER_GROUP = 60
+SEEDS_PER_GROUP = 50
+LONG_SEEDS = 10_000
 
 
 def topology(nodes: list[Node], random: Random) -> None:
@@ -63,6 +64,12 @@ def run_honest(seed: int) -> None:
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_honest_nodes_converge(group: int) -> None:
     for seed in range(group * SEEDS_PER_GROUP, (group + 1) * SEEDS_PER_GROUP):
+        run_honest(seed)
+
+
+@pytest.mark.long
+def test_ten_thousand_schedules() -> None:
+    for seed in range(100_000, 100_000 + LONG_SEEDS):
         run_honest(seed)
 
 
