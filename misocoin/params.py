@@ -102,6 +102,12 @@ class Params:
     """Block hash -> names of the script rules that hold in it (of P2SH, WITNESS, TAPROOT)."""
     bip30_exceptions: frozenset[tuple[int, bytes]] = frozenset()
     """(height, hash) of the blocks that repeat an unspent coinbase's id."""
+    max_step_back: int | None = None
+    """Seconds that a block's time may be before its parent's; None: any, above the median.
+
+    On miso it must be under `half_life`: a fall of more would be clamped, so that a miner of most
+    blocks could climb in small steps and fall in one, and make the difficulty vanish (time warp).
+    """
     bip34_hash: bytes | None = None
     """The block at `activation.bip34`, below which no repeated ids can come any more (BIP30)."""
 
@@ -165,6 +171,7 @@ def miso() -> Params:
         initial_subsidy=15 * COIN,
         halving_interval=4_200_000,
         max_money=126_000_000 * COIN,
+        max_step_back=600,
     )
 
 

@@ -15,6 +15,7 @@ from misocoin.chain.template_selection import (
 from misocoin.codec import compact_size
 from misocoin.consensus.block_rules import (
     WITNESS_COMMITMENT_HEADER,
+    calculate_min_time,
     calculate_witness_commitment,
 )
 from misocoin.consensus.merkle import calculate_merkle_branch, merkle_root_from_branch
@@ -86,7 +87,7 @@ class BlockTemplate:
     time: int
     """The time it was made with; any from `min_time` on will do."""
     min_time: int
-    """One second after the median time past."""
+    """The earliest time that the rules let it carry."""
     transactions: tuple[TemplateTransaction, ...]
     """Without the coinbase."""
     fees: int
@@ -165,6 +166,7 @@ def build_template(
     room = MAX_COINBASE_SCRIPT_SIZE - len(prefix) - EXTRA_NONCE_SIZE - 2
     suffix = push_data(options.tag[:room]) if options.tag else b""
     subsidy = calculate_subsidy(height, params)
+    min_time = calculate_min_time(parent.median_time_past, parent.header.time, params)
 
     # The coinbase's size does not depend on what is chosen: value and commitment have fixed sizes.
     placeholder = WITNESS_COMMITMENT_HEADER + bytes(32) if segwit else b""
@@ -199,8 +201,8 @@ def build_template(
         version=BLOCK_VERSION,
         prev_hash=parent.hash,
         bits=next_bits(parent, params),
-        time=max(parent.median_time_past + 1, now),
-        min_time=parent.median_time_past + 1,
+        time=max(min_time, now),
+        min_time=min_time,
         transactions=_describe(chosen),
         fees=sum([entry.fee for entry in chosen]),
         subsidy=subsidy,

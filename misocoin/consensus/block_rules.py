@@ -44,12 +44,22 @@ class HeaderContext(NamedTuple):
     """What the difficulty rule demands of it."""
     median_time_past: int
     """Median time of the parent and the ten blocks before it."""
+    parent_time: int = 0
+    """The parent's own time."""
 
 
 def check_header(header: BlockHeader, params: Params) -> None:
     """Check the proof of work; raises ValidationError."""
     if not is_proof_of_work(header.hash, header.bits, params):
         raise ValidationError("high-hash", "proof of work failed")
+
+
+def calculate_min_time(median_time_past: int, parent_time: int, params: Params) -> int:
+    """The earliest time that a block may carry, seconds."""
+    least = median_time_past + 1
+    if params.max_step_back is None:
+        return least
+    return max(least, parent_time - params.max_step_back)
 
 
 def check_header_context(
@@ -66,6 +76,8 @@ def check_header_context(
         )
     if header.time <= context.median_time_past:
         raise ValidationError("time-too-old", "block's timestamp is too early")
+    if header.time < calculate_min_time(context.median_time_past, context.parent_time, params):
+        raise ValidationError("time-timewarp-attack", "block's timestamp is too early")
     if header.time > now + params.max_future:
         raise ValidationError("time-too-new", "block timestamp too far in the future")
     active = params.activation

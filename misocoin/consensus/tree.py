@@ -97,7 +97,12 @@ def next_bits(parent: HeaderNode, params: Params) -> int:
 
 def header_context(parent: HeaderNode, params: Params) -> HeaderContext:
     """What `check_header_context` needs for a child of `parent`."""
-    return HeaderContext(parent.height + 1, next_bits(parent, params), parent.median_time_past)
+    return HeaderContext(
+        parent.height + 1,
+        next_bits(parent, params),
+        parent.median_time_past,
+        parent.header.time,
+    )
 
 
 class HeaderTree:

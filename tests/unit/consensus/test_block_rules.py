@@ -14,7 +14,7 @@ from misocoin.consensus.block_rules import (
 from misocoin.consensus.tree import HeaderNode
 from misocoin.crypto.hashes import sha256d
 from misocoin.errors import RejectCode, ValidationError
-from misocoin.params import Activation, bitcoin, regtest
+from misocoin.params import Activation, bitcoin, miso, regtest
 from misocoin.primitives.block import Block, BlockHeader
 from misocoin.primitives.transaction import NULL_OUTPOINT, Transaction, TxIn, TxOut
 from tests.builders import (
@@ -99,6 +99,16 @@ def test_how_far_ahead_a_time_may_be_is_the_networks_choice():
     check_header_context(_header(time=5600), CONTEXT, 5000, params)
     assert _reason_of(check_header_context, _header(time=5601), CONTEXT, 5000, params) == (
         "time-too-new",
+        False,
+    )
+
+
+def test_on_miso_time_steps_back_by_ten_minutes_at_most():
+    context = CONTEXT._replace(bits=0x1E0FFFFF, parent_time=9000)
+    check_header_context(_header(time=8400, bits=0x1E0FFFFF), context, 9000, miso())
+    header = _header(time=8399, bits=0x1E0FFFFF)
+    assert _reason_of(check_header_context, header, context, 9000, miso()) == (
+        "time-timewarp-attack",
         False,
     )
 

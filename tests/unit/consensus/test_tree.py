@@ -123,7 +123,8 @@ def test_bitcoins_first_interval():
     assert node.height == 2015
     assert next_bits(node, params) == 0x1C3FFFC0
     context = header_context(node, params)
-    assert context == (2016, 0x1C3FFFC0, node.ancestor(2010).header.time)
+    last = node.header.time
+    assert context == (2016, 0x1C3FFFC0, node.ancestor(2010).header.time, last)
 
 
 def test_the_tree_takes_headers_in_their_place():
