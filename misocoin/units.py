@@ -5,7 +5,7 @@ Inside, an amount is an integer count of base units (1 MISO = 100,000,000 of the
 """
 
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import NewType
 
 from misocoin.errors import AmountError
@@ -26,6 +26,7 @@ DECIMALS = 8
 """Digits behind the point of an amount in coins."""
 
 _WHOLE_DIGITS = 12
+_FARTHEST_DIGIT = 30
 _AMOUNT = re.compile(rf"(-?)(\d{{1,{_WHOLE_DIGITS}}})(?:\.(\d+))?", re.ASCII)
 
 
@@ -60,8 +61,22 @@ def sats_from_json(value: object) -> Sats:
             raise AmountError("the amount is too large")
         return sats_from_text(str(value))
     if isinstance(value, float):
-        return sats_from_text(format(Decimal(repr(value)), "f"))
+        return sats_from_text(_plain_notation(repr(value)))
     raise AmountError(f"an amount is a number or a decimal text, not {type(value).__name__}")
+
+
+def _plain_notation(number: str) -> str:
+    """Write a JSON number without an exponent.
+
+    What is no amount by its size alone stays as it is: written out, `1e-999999999` is a gigabyte.
+    """
+    try:
+        value = Decimal(number)
+    except InvalidOperation:
+        return number
+    if not value:
+        return "0"
+    return format(value, "f") if abs(value.adjusted()) <= _FARTHEST_DIGIT else number
 
 
 def text_from_sats(sats: int) -> str:

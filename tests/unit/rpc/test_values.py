@@ -234,3 +234,15 @@ def test_a_form_is_drawn_with_a_remark_on_each_line() -> None:
         "  }",
         "}",
     ]
+
+
+@pytest.mark.parametrize("exponent", ["-900000000000000", "-99999999999999999999", "-31", "40"])
+def test_an_exponent_makes_no_giant_of_an_amount(exponent: str) -> None:
+    (value,) = json_from_bytes(f"[1.00000000000000001e{exponent}]".encode())
+    with pytest.raises(AmountError):
+        sats_from_json(value)
+
+
+def test_a_zero_with_an_exponent_is_zero() -> None:
+    (value,) = json_from_bytes(b"[0.00000000000000000e-900000000000000]")
+    assert sats_from_json(value) == 0
