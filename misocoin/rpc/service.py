@@ -7,6 +7,8 @@ error -28 with a word on what is going on, and clients ask again.
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from math import inf
+from time import monotonic
 
 from misocoin.http.errors import RpcError
 from misocoin.rpc.declare import Access, Method
@@ -31,6 +33,12 @@ Permit = Callable[[], AbstractContextManager[None]]
 MAX_BATCH_REPLY = 1 << 28
 """Bytes of all replies to a batch; calls beyond that are not made and answered with an error."""
 
+MAX_OPEN_REPLY = 1 << 25
+"""As MAX_BATCH_REPLY, for batches that come without credentials."""
+
+OPEN_BATCH_SECONDS = 5.0
+"""After so long no further call of such a batch is made: a stranger gets no hours for a line."""
+
 UNAUTHORIZED = Answer(401, b"")
 """Stands for a request that needs the cookie or the password."""
 
@@ -38,11 +46,17 @@ UNAUTHORIZED = Answer(401, b"")
 class RpcService:
     """Answers JSON-RPC requests. Any number of threads may ask at once."""
 
-    def __init__(self, early: Registry, max_batch_reply: int = MAX_BATCH_REPLY) -> None:
+    def __init__(
+        self,
+        early: Registry,
+        max_batch_reply: int = MAX_BATCH_REPLY,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         """`early` holds the methods that answer before the node is ready."""
         self._registry = early
         self._warmup: str | None = "Starting"
         self._max_batch_reply = max_batch_reply
+        self._clock = clock
 
     def set_warmup(self, message: str) -> None:
         """Say what the node is busy with before it is ready."""
@@ -64,7 +78,7 @@ class RpcService:
         if not is_trusted and any(map(self._needs_trust, request.calls)):
             return UNAUTHORIZED
         if request.is_batch:
-            return self._answer_batch(request, permit)
+            return self._answer_batch(request, permit, is_trusted)
         call = request.calls[0]
         reply, error = self._reply(call, permit)
         return answer_single(call, reply, error)
@@ -75,11 +89,16 @@ class RpcService:
         found = self._registry.methods.get(call.method)
         return found is not None and found.access is Access.AUTH
 
-    def _answer_batch(self, request: Request, permit: Permit) -> Answer:
+    def _answer_batch(self, request: Request, permit: Permit, is_trusted: bool) -> Answer:
         replies: list[bytes] = []
-        left = self._max_batch_reply
+        left = self._max_batch_reply if is_trusted else min(self._max_batch_reply, MAX_OPEN_REPLY)
+        end = inf if is_trusted else self._clock() + OPEN_BATCH_SECONDS
         for call in request.calls:
-            if left > 0:
+            if self._clock() >= end:
+                reply = reply_with_error(
+                    call, RpcError(RpcCode.MISC_ERROR, "this batch took too long")
+                )
+            elif left > 0:
                 reply, _ = self._reply(call, permit)
             else:
                 reply = reply_with_error(

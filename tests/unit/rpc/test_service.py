@@ -277,3 +277,23 @@ def test_any_json_is_answered(sent: Any) -> None:
 @given(st.binary(max_size=100))
 def test_any_bytes_are_answered(body: bytes) -> None:
     assert ask(body).status in {200, 204, 400, 404, 500}
+
+
+@pytest.mark.parametrize(("is_trusted", "made"), [(False, 2), (True, 4)])
+def test_a_strangers_batch_ends_after_some_seconds(is_trusted: bool, made: int) -> None:
+    hours = iter([0.0, 1.0, 4.9, 5.0, 6.0, 7.0, 8.0])
+    service = RpcService(Registry([]), clock=lambda: next(hours))
+    service.open(sample_registry())
+    call = {"method": "add", "params": [1], "id": 1}
+    replies = json.loads(service.handle(json.dumps([call] * 4).encode(), is_trusted).body)
+    assert len(replies) == 4
+    assert [each["error"] is None for each in replies] == [True] * made + [False] * (4 - made)
+
+
+def test_a_strangers_batch_has_a_smaller_bound() -> None:
+    call = {"method": "add", "params": [1], "id": "x" * (1 << 20)}
+    body = json.dumps([call] * 40).encode()
+    service = ready(1 << 28)
+    assert len(service.handle(body, True).body) > 40 << 20
+    replies = json.loads(service.handle(body, False).body)
+    assert replies[-1]["error"]["message"] == "the replies to this batch are too long"
