@@ -8,6 +8,7 @@ context manager inside which it may wait (`workers`).
 
 import errno
 import logging
+import re
 import socket
 import sys
 from collections import Counter
@@ -19,7 +20,7 @@ from time import monotonic
 from typing import Any
 
 from cheroot import wsgi
-from cheroot.server import HTTPConnection, HTTPRequest
+from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 
 from misocoin.http.errors import ListenError, Overloaded
 from misocoin.http.sockets import Limits, RequestReader, ResponseWriter
@@ -40,10 +41,37 @@ _BUSY = (
 _DRAIN_SECONDS = 2.0
 
 
+_LENGTH = re.compile(rb"\d{1,18}")
+
+
+class _Fields(dict[bytes, bytes]):
+    """Header fields; those on which a proxy in front and we must agree come once (RFC 9112)."""
+
+    def __setitem__(self, name: bytes, value: bytes) -> None:
+        if name in (b"Content-Length", b"Host") and name in self:
+            raise ValueError("a field that comes twice")
+        if name == b"Content-Length" and not _LENGTH.fullmatch(value):
+            raise ValueError("a length that is no number")
+        super().__setitem__(name, value)
+
+
+class _HeaderReader(HeaderReader):
+    """Refuses blanks between a field's name and its colon, as RFC 9112 demands."""
+
+    def _transform_key(self, key_name: bytes) -> bytes:
+        if key_name != key_name.strip():
+            raise ValueError("blanks around a field's name")
+        key: bytes = super()._transform_key(key_name)  # type: ignore[misc]
+        return key
+
+
 class _Request(HTTPRequest):
     """A request whose answer's head goes out in one packet with the body."""
 
+    header_reader = _HeaderReader()
+
     def read_request_headers(self) -> bool:
+        self.inheaders = _Fields()
         if not super().read_request_headers():  # type: ignore[no-untyped-call]
             return False
         if self.chunked_read:
