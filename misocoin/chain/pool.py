@@ -12,7 +12,8 @@ from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_entry import MempoolChange, MempoolEntry, RemovalReason
 from misocoin.chain.state import ChainState
 from misocoin.consensus.tx_rules import MAX_BLOCK_WEIGHT, WITNESS_SCALE_FACTOR
-from misocoin.policy.feerate import FeeRate
+from misocoin.errors import ValidationError
+from misocoin.policy.feerate import FeeRate, calculate_fee
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import Transaction
 
@@ -32,12 +33,17 @@ class TransactionPool:
             self._publish(self.mempool.load(self._chain.now()))
             return len(self.mempool)
 
-    def submit(self, tx: Transaction) -> MempoolEntry:
+    def submit(self, tx: Transaction, max_feerate: FeeRate | None = None) -> MempoolEntry:
         """Take a transaction in; when this returns it is on disk.
 
-        Raises ValidationError with Core's reject string, or MissingInputsError.
+        Raises ValidationError with Core's reject string (`max-fee-exceeded` where it pays more
+        than `max_feerate`), or MissingInputsError.
         """
         with self._chain.lock:
+            if max_feerate is not None:
+                entry = self.mempool.check(tx, self._chain.now())
+                if entry.fee > calculate_fee(max_feerate, entry.vsize):
+                    raise ValidationError("max-fee-exceeded", f"it pays {entry.fee} base units")
             change = self.mempool.accept(tx, self._chain.now())
             self._publish(change)
             return change.added[-1]

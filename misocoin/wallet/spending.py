@@ -17,6 +17,9 @@ from misocoin.wallet.selection import Candidate, Costs, Selection, select_coins
 DUST_RATE = FeeRate(3_000)
 """Base units per 1,000 vbytes at which change would be dust."""
 
+MAX_FEE = 10_000_000
+"""Base units that a payment may cost at most, as Core's -maxtxfee: more is a slip of the hand."""
+
 SEQUENCE_REPLACEABLE = 0xFFFFFFFD
 """Signals that the fee may be raised later (BIP125) and keeps the lock time in force."""
 
@@ -47,7 +50,8 @@ def build_payment(
 
     `input_weight` answers the weight of an input that spends a script, signature included. The
     lock time is the tip's height, so that a miner gains nothing by taking the payment back to an
-    earlier block. Raises InsufficientFunds, or WalletError where it would be too large.
+    earlier block. Raises InsufficientFunds, or WalletError where it would be too large or cost
+    more than MAX_FEE.
     """
     costs = _costs(outputs, input_weight(change_script), change_script, rate, tip_height)
     candidates = [
@@ -55,6 +59,11 @@ def build_payment(
     ]
     target = sum([output.value for output in outputs])
     selection = select_coins(candidates, target, costs)
+    if selection.fee > MAX_FEE:
+        raise WalletError(
+            f"the fee of {text_from_sats(selection.fee)} is over {text_from_sats(MAX_FEE)}: "
+            "is the fee rate meant?"
+        )
     tx = _assemble(outputs, selection, change_script, tip_height)
     chosen = {coin.point for coin in selection.coins}
     spent = {c.point: TxOut(c.value, c.script_pubkey) for c in coins if c.point in chosen}

@@ -9,6 +9,7 @@ from misocoin.crypto.keys import PrivateKey
 from misocoin.crypto.wif import key_from_wif
 from misocoin.errors import AmountError, NotFoundError
 from misocoin.http.errors import RpcError
+from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import (
     SEQUENCE_FINAL,
     OutPoint,
@@ -22,13 +23,16 @@ from misocoin.rpc.declare import Category, method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import TX_FIELDS, hash_hex, tx_json
 from misocoin.rpc.json import Json
-from misocoin.rpc.params import ARRAY, ARRAY_OR_OBJECT, HASH, HEX, INTEGER, STRING
+from misocoin.rpc.params import AMOUNT, ARRAY, ARRAY_OR_OBJECT, HASH, HEX, INTEGER, STRING
 from misocoin.rpc.schema import hexadecimal, number, obj, optional, timestamp
 from misocoin.script.address import script_from_address
 from misocoin.script.sighash import TxDigests
 from misocoin.script.signing import KeyRing, sign_input
 from misocoin.script.templates import nulldata_script
-from misocoin.units import sats_from_json
+from misocoin.units import Sats, sats_from_json
+
+DEFAULT_MAX_FEERATE = Sats(10_000_000)
+"""Base units per 1,000 virtual bytes, as in Core: who forgets the change pays it as a fee."""
 
 FindOwn = Callable[[bytes], tuple[Transaction, bytes | None] | None]
 """From a txid to the wallet's transaction and the hash of its block, if it is the wallet's."""
@@ -170,13 +174,20 @@ class TransactionMethods:
         return whole.serialize().hex()
 
     @method(Category.TRANSACTIONS, result=hexadecimal("the transaction's id"))
-    def send_raw_tx(self, tx: Annotated[bytes, HEX, "the signed transaction's bytes"]) -> Json:
+    def send_raw_tx(
+        self,
+        tx: Annotated[bytes, HEX, "the signed transaction's bytes"],
+        max_fee_rate: Annotated[
+            Sats, AMOUNT, "coins per 1,000 virtual bytes that it may pay at most; 0 for any"
+        ] = DEFAULT_MAX_FEERATE,
+    ) -> Json:
         """Hand in a transaction.
 
         When this returns it is in the mempool and on disk. Breaking a rule is error -25 or -26
         with Bitcoin Core's reject string.
         """
-        entry = self._pool.submit(transaction_from_bytes(tx))
+        limit = FeeRate(max_fee_rate) if max_fee_rate else None
+        entry = self._pool.submit(transaction_from_bytes(tx), limit)
         return hash_hex(entry.txid)
 
 

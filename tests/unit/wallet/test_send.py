@@ -12,6 +12,7 @@ from misocoin.errors import (
 from misocoin.policy.feerate import FeeRate
 from misocoin.policy.settings import MempoolLimits
 from misocoin.primitives.transaction import Transaction, TxOut
+from misocoin.script.signing import sign_transaction
 from misocoin.wallet.spending import build_payment
 from tests.unit.wallet.rig import COIN, MATURITY, NOBODY, OTHER, RATE, SUBSIDY, Rig
 
@@ -106,6 +107,14 @@ def test_a_refused_payment_is_forgotten() -> None:
         rig.wallet.send(OTHER, COIN, RATE, refuse)
     assert state(rig) == before
     rig.send(COIN)
+
+
+def test_a_payment_does_not_burn_its_money() -> None:
+    rig = rich()
+    before = state(rig)
+    with pytest.raises(WalletError, match="fee of"):
+        rig.send(COIN, rate=FeeRate(5 * COIN))
+    assert state(rig) == before
 
 
 def test_a_rate_below_the_mempools_is_its_refusal() -> None:
@@ -230,3 +239,26 @@ def test_too_many_coins_for_one_payment() -> None:
     assert tx.weight <= 400_000
     rig.mine(script=NOBODY)
     assert wallet.find(tx.txid).height == rig.chain.height
+
+
+def test_a_raw_transaction_that_forgot_its_change_is_refused() -> None:
+    rig = rich()
+    forgetful = build_payment(
+        [TxOut(COIN, NOBODY)],
+        rig.wallet.coins()[:1],
+        rig.wallet.keys,
+        lambda _script: 272,
+        NOBODY,
+        FeeRate(1_000),
+        rig.chain.tip.height,
+    ).tx
+    kept = [txout for txout in forgetful.vout if txout.value == COIN]
+    tx = sign_transaction(
+        Transaction.build(2, forgetful.vin, kept),
+        [TxOut(c.value, c.script_pubkey) for c in rig.wallet.coins()[:1]],
+        rig.wallet.keys,
+    )
+    with pytest.raises(ValidationError, match="max-fee-exceeded"):
+        rig.pool.submit(tx, FeeRate(10_000_000))
+    assert tx.txid not in rig.pool.mempool
+    rig.pool.submit(tx)
