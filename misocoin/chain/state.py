@@ -23,6 +23,7 @@ from misocoin.consensus.connect import (
     undo_from_bytes,
     undone_coins,
 )
+from misocoin.consensus.difficulty import work_from_bits
 from misocoin.consensus.tree import HeaderNode, HeaderTree, fork_point
 from misocoin.errors import NotFoundError, ParseError, StoreError, ValidationError
 from misocoin.params import Params
@@ -35,6 +36,9 @@ log = logging.getLogger(__name__)
 
 COIN_BYTES = 400
 """Memory that a cached coin takes, measured with its key and the tables around it."""
+
+NEAR_BLOCKS = 144
+"""How many blocks' worth of work behind the tip's a strangers' block may be, as in Core."""
 
 FLUSH_INTERVAL = 300.0
 """Seconds after which changed coins go to disk; what a crash costs is replaying as much."""
@@ -302,7 +306,11 @@ class ChainState:
             len(self._coins) > self._coin_limit
             or time.monotonic() - self._last_flush > FLUSH_INTERVAL
         ):
-            self.flush()
+            try:
+                self.flush()
+            except StoreError as error:
+                # The block is committed and stands; what is in memory stays there for another try.
+                log.error("%s; the coins will be written with the next block", error)  # noqa: TRY400
 
     def _save(self, changes: Changes) -> None:
         changes.headers = self._unsaved + changes.headers
@@ -336,6 +344,23 @@ class ChainState:
     def _note_header(self, node: HeaderNode) -> None:
         if node.chain_work > self._best_header.chain_work and not self._is_failed(node):
             self._best_header = node
+
+    def check_offer(self, header: BlockHeader) -> None:
+        """Check that a stranger's block is worth reading: proof of work, a parent, enough work.
+
+        Otherwise anyone could fill the disk with blocks mined at the easiest target. Raises
+        ValidationError.
+        """
+        check_header(header, self.params)
+        if self.knows(header.hash):
+            return
+        parent = self.tree.get(header.prev_hash)
+        if parent is None:
+            raise ValidationError("prev-blk-not-found", header.prev_hash[::-1].hex())
+        tip = self._tip
+        least = tip.chain_work - NEAR_BLOCKS * work_from_bits(tip.header.bits)
+        if parent.chain_work + work_from_bits(header.bits) < least:
+            raise ValidationError("too-little-chainwork", "far behind the tip")
 
     # -- blocks -------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from misocoin.chain.verify import Verification
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import NotFoundError
 from misocoin.http.errors import RpcError
-from misocoin.primitives.block import block_from_bytes
+from misocoin.primitives.block import block_from_bytes, header_from_bytes
 from misocoin.rpc.declare import Access, Category, method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import (
@@ -148,6 +148,7 @@ class ChainMethods:
 
         Breaking a rule is error -26 with Bitcoin Core's reject string.
         """
+        self._chain.check_offer(header_from_bytes(block))
         parsed = block_from_bytes(block)
         result = self._chain.submit_block(parsed, block)
         return {

@@ -607,3 +607,23 @@ def test_a_bad_block_in_the_middle_is_told_to_who_completed_the_branch(chain, pa
     assert _refused(chain, bad) == "bad-cb-amount"
     assert chain.status(chain.find(last.hash)) & BlockStatus.FAILED
     assert chain.height == 1
+
+
+def test_a_full_disk_at_the_flush_leaves_a_chain_that_goes_on(chain, params, monkeypatch):
+    _extend(chain, 2)
+    fork = chain.tip
+
+    def refuse(*_args):
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chain._store, "flush_coins", refuse)
+        patch.setattr("misocoin.chain.state.FLUSH_INTERVAL", -1.0)
+        heard = _record(chain.events)
+        _extend(chain)
+        assert [type(event) for event in heard] == [BlockConnected, TipChanged]
+    rivals = grow(fork, params, 2, tag=b"rival")
+    for block in rivals:
+        chain.submit_block(block)
+    assert chain.tip.hash == rivals[-1].hash
+    assert len(stored_coins(chain)) == chain.height
