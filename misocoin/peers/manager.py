@@ -4,7 +4,6 @@ One thread feeds the machine and carries out what it wants. Links, the checker, 
 and the HTTP server only put events into its queue, so nothing here needs a lock of its own.
 """
 
-import json
 import logging
 import threading
 import time
@@ -33,6 +32,8 @@ from misocoin.peers.checker import Checker
 from misocoin.peers.dialling import RefusedError, Remote, WrongChainError, is_hostile
 from misocoin.peers.discovery import Discovery
 from misocoin.peers.hello import Hello, own_address
+from misocoin.peers.info import PeerInfo, agent_of, info_of, link_name
+from misocoin.peers.keeping import load_known, save_known
 from misocoin.peers.limits import PeerLimits
 from misocoin.peers.links import Connection, Dialled, Mailbox
 from misocoin.peers.machine import Machine
@@ -43,7 +44,6 @@ from misocoin.peers.messages import (
     Request,
     serialize_message,
 )
-from misocoin.peers.peer import Peer
 from misocoin.peers.ports import ChainReader, ProgressPort, Silence
 from misocoin.peers.serving import Responder
 from misocoin.primitives.block import Block
@@ -80,24 +80,6 @@ class PeerSettings:
     discovers: bool = False
     """Whether nodes are sought on the local network, and this one shows itself there."""
     limits: PeerLimits = PeerLimits()
-
-
-@dataclass(frozen=True, slots=True)
-class PeerInfo:
-    """A link, for people."""
-
-    id: int
-    address: str
-    is_outbound: bool
-    is_manual: bool
-    agent: str
-    height: int | None
-    """Of the best block it has shown."""
-    score: int
-    seconds: int
-    """How long the link stands."""
-    blocks_in_flight: int
-    is_rest_only: bool
 
 
 class PeerManager:
@@ -294,14 +276,14 @@ class PeerManager:
                 token: box for token, box in self._mailboxes.items() if box is not connection
             }
         connection.close()
-        name = _name(connection.link)
+        name = link_name(connection.link)
         if is_banned:
             log.warning("banned %s: %s", name, why)
         else:
             log.info("lost %s: %s", name, why)
 
     def _tell_link(self, link: net.Link) -> None:
-        log.info("linked with %s (%s)", _name(link), _agent(link))
+        log.info("linked with %s (%s)", link_name(link), agent_of(link))
 
     def _tick(self) -> None:
         for mailbox in list(self._mailboxes.values()):
@@ -446,7 +428,9 @@ class PeerManager:
     def peers(self) -> tuple[PeerInfo, ...]:
         """All links."""
         return self._invoke(
-            lambda: tuple([_info(peer, time.monotonic()) for peer in self._machine.peers.values()])
+            lambda: tuple(
+                [info_of(peer, time.monotonic()) for peer in self._machine.peers.values()]
+            )
         )
 
     def named_nodes(self) -> tuple[Address, ...]:
@@ -512,60 +496,11 @@ class PeerManager:
             )
 
     def _load(self) -> None:
-        file = self._settings.file
-        if file is None:
-            return
-        try:
-            kept = json.loads(file.read_bytes())
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError) as error:
-            log.warning("known peers are lost: %s: %s", file, error)
-            return
-        if isinstance(kept, dict):
-            now = self._chain.now()
-            addresses, bans = kept.get("addresses"), kept.get("bans")
-            self._machine.gossip.book.load(addresses if isinstance(addresses, list) else [], now)
-            self._machine.bans.load(bans if isinstance(bans, list) else [], now)
+        if self._settings.file is not None:
+            machine = self._machine
+            load_known(self._settings.file, machine.gossip.book, machine.bans, self._chain.now())
 
     def _save(self) -> None:
-        file = self._settings.file
-        if file is None:
-            return
-        kept = {
-            "addresses": self._machine.gossip.book.to_json(),
-            "bans": self._machine.bans.items(self._chain.now()),
-        }
-        aside = file.with_suffix(".new")
-        try:
-            aside.write_text(json.dumps(kept))
-            aside.replace(file)
-        except OSError as error:
-            log.warning("known peers cannot be kept: %s", error)
-
-
-def _name(link: net.Link) -> str:
-    if link.is_outbound and link.address is not None:
-        return link.address.text
-    where = f"{link.host}" if link.address is None else link.address.text
-    return f"{where} (dialled us)"
-
-
-def _agent(link: net.Link) -> str:
-    return "Core's REST" if link.hello is None else link.hello.agent or "unnamed"
-
-
-def _info(peer: Peer, now: float) -> PeerInfo:
-    link = peer.link
-    return PeerInfo(
-        id=int(link.peer),
-        address=link.host if link.address is None else link.address.text,
-        is_outbound=link.is_outbound,
-        is_manual=link.is_manual,
-        agent=_agent(link),
-        height=None if peer.best is None else peer.best.height,
-        score=peer.score,
-        seconds=int(now - peer.since),
-        blocks_in_flight=len(peer.blocks),
-        is_rest_only=link.hello is None,
-    )
+        if self._settings.file is not None:
+            machine = self._machine
+            save_known(self._settings.file, machine.gossip.book, machine.bans, self._chain.now())

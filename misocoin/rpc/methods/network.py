@@ -5,7 +5,7 @@ from typing import Annotated, Protocol
 
 from misocoin.errors import ParseError
 from misocoin.http.errors import RpcError
-from misocoin.peers.manager import PeerInfo
+from misocoin.peers.info import PeerInfo
 from misocoin.peers.messages import Address, address_from_text
 from misocoin.rpc.declare import Access, Category, method
 from misocoin.rpc.errors import RpcCode
