@@ -16,6 +16,7 @@ tried.
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from operator import attrgetter
 from typing import NamedTuple, NoReturn
 
 from misocoin.errors import InsufficientFunds, WalletError
@@ -90,7 +91,7 @@ class Selection(NamedTuple):
 
 
 class _Coin(NamedTuple):
-    """A candidate, compared by what it adds."""
+    """A candidate and what it adds."""
 
     effective: int
     """In `SCALE`, without the fee's rounding."""
@@ -155,7 +156,7 @@ def select_coins(candidates: Iterable[Candidate], target: int, costs: Costs) -> 
         for _, value, weight in (candidate,)
         if SCALE * value > rate * weight
     ]
-    coins.sort(reverse=True)
+    coins.sort(key=attrgetter("effective"), reverse=True)
     cost_of_change = costs.fee(costs.change_weight) + costs.fee(costs.change_spend_weight)
     choices = (
         _search_without_change(coins, target, costs, cost_of_change),

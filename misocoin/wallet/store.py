@@ -181,8 +181,7 @@ class WalletStore:
                 (
                     "INSERT INTO wallet_transactions (txid, data, height, block_hash, time) "
                     "VALUES (?, ?, ?, ?, ?) ON CONFLICT (txid) DO UPDATE SET data = excluded.data, "
-                    "height = excluded.height, block_hash = excluded.block_hash, "
-                    "time = excluded.time",
+                    "height = excluded.height, block_hash = excluded.block_hash",
                     rows.transactions,
                 ),
                 ("INSERT OR REPLACE INTO wallet_outputs VALUES (?, ?, ?)", rows.outputs),

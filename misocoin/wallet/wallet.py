@@ -181,8 +181,9 @@ class Wallet:
     def _stored_effects(self, rows: WalletRows) -> dict[bytes, Effects]:
         outputs: dict[bytes, list[OwnOutput]] = {}
         spends: dict[bytes, list[OutPoint]] = {}
+        scripts = self._keychain.scripts
         for output in rows.outputs:
-            if self.is_mine(output.script_pubkey):  # others are of keys that were here before
+            if output.script_pubkey in scripts:  # others are of keys that were here before
                 outputs.setdefault(output.point[:32], []).append(output)
         for txid, point in rows.spends:
             spends.setdefault(txid, []).append(point)

@@ -31,6 +31,7 @@ from tests.unit.mining.bench import (
 @pytest.fixture
 def quick_fees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(miner_module, "FEE_INTERVAL", 0.02)
+    monkeypatch.setattr(miner_module, "REFRESH_INTERVAL", 3_600.0)
 
 
 @pytest.fixture
@@ -117,6 +118,7 @@ def test_better_fees_make_a_new_template() -> None:
 def test_fees_wait_until_the_template_is_a_second_old(monkeypatch: pytest.MonkeyPatch) -> None:
     assert miner_module.FEE_INTERVAL == 1.0
     monkeypatch.setattr(miner_module, "FEE_INTERVAL", 0.3)
+    monkeypatch.setattr(miner_module, "REFRESH_INTERVAL", 3_600.0)
     with bench() as b:
         b.miner.set_mining(True)
         b.searched(1)
@@ -187,9 +189,10 @@ def test_a_refused_block_is_not_mined_over_and_over() -> None:
     with bench(*refused, engine=PortableEngine()) as b:
         b.miner.set_mining(True)
         assert b.port.submitted.acquire(timeout=PATIENCE)
+        assert not b.port.submitted.acquire(timeout=0.2)
         b.add_block()
         assert b.port.submitted.acquire(timeout=PATIENCE)
-        b.miner.set_mining(False)
+        assert not b.port.submitted.acquire(timeout=0.2)
         assert len(b.port.reasons) == 48
 
 
@@ -302,7 +305,7 @@ def test_a_search_that_failed_can_be_started_again(caplog: pytest.LogCaptureFixt
         assert b.miner.info().is_mining
 
 
-@pytest.mark.usefixtures("quick_refresh", "quick_fees")
+@pytest.mark.usefixtures("quick_fees", "quick_refresh")
 def test_the_ticker_sleeps_while_nothing_is_mined(monkeypatch: pytest.MonkeyPatch) -> None:
     with bench() as b:
         b.miner.set_mining(True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from misocoin.chain.events import BlockConnected, TransactionAdded
+from misocoin.chain.events import BlockConnected, BlockDisconnected, TransactionAdded
 from misocoin.crypto.hashes import hash160
 from misocoin.crypto.keys import PrivateKey
 from misocoin.errors import KeyFormatError, StoreError, ValidationError, WalletError
@@ -240,6 +240,18 @@ def test_a_branch_that_fails_half_way_leaves_everything_as_it_was() -> None:
     assert snapshot(rig.wallet) == before
     rig.mine(script=NOBODY)
     assert rig.wallet.find(tx.txid).height == rig.chain.height
+
+
+def test_a_mined_payment_whose_coin_is_gone_is_dropped() -> None:
+    rig = Rig().start()
+    rig.mine()
+    rig.mine(MATURITY, script=NOBODY)
+    tx = rig.send(10 * COIN)
+    rig.mine(script=NOBODY)
+    assert rig.wallet.find(tx.txid).state is TxState.CONFIRMED
+    rig.fork(MATURITY + 2, MATURITY + 3)
+    assert tx.txid not in rig.pool.mempool
+    assert rig.wallet.find(tx.txid).state is TxState.DROPPED
 
 
 # -- restarts ----------------------------------------------------------------------------------
@@ -511,6 +523,43 @@ def test_a_crash_before_it_was_written_costs_nothing(tmp_path: Path) -> None:
     rig.wallet_store.is_full = True
     rig.mine(3)
     restarted_equal(rig)
+
+
+class Noting(WalletStore):
+    """A store that notes how many transactions each save wrote."""
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__(path)
+        self.written: list[int] = []
+
+    def save(self, rows: WalletRows) -> None:
+        self.written.append(len(rows.transactions))
+        super().save(rows)
+
+
+def test_only_what_has_changed_is_written(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start(store=Noting)
+    store = rig.wallet_store
+    assert isinstance(store, Noting)
+    rig.mine(3)
+    rig.mine(MATURITY, script=NOBODY)
+    rig.send(COIN)
+    rig.mine(script=NOBODY)
+    assert store.written == [0, 1, 1, 1, 1, 1]
+    rig.fork(1, 2)
+    assert store.written[6:] == [1, 1]  # out of its block, into the mempool
+    again = rig.beside(tmp_path).start(store=Noting)
+    assert isinstance(again.wallet_store, Noting)
+    assert again.wallet_store.written == [0, 1]  # nothing was missed; the mempool comes back
+
+
+def test_a_crash_in_the_middle_of_a_reorg_that_is_given_up(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    rig.mine(2)
+    before = snapshot(rig.wallet)
+    # The wallet hears that the tip is gone; after the crash the chain stands there again.
+    rig.wallet.handle(BlockDisconnected(rig.chain.tip, rig.chain.get_block(rig.chain.tip)))
+    assert snapshot(rig.restart().wallet) == before
 
 
 def test_damaged_history_says_what_to_do(tmp_path: Path) -> None:
