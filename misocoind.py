@@ -2,8 +2,12 @@
 """The daemon from a checkout; see `misocoin/cli/daemon.py`, or `./misocoind.py -help`."""
 
 import os
+import signal
 import sys
 from pathlib import Path
+
+# Ctrl-C ends it quietly until the daemon itself listens to signals.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 python = Path(__file__).resolve().parent / ".venv" / "bin" / "python"
 if sys.prefix == sys.base_prefix and python.exists():

@@ -12,7 +12,7 @@ from misocoin.chain.events import (
     TransactionAdded,
     TransactionRemoved,
 )
-from misocoin.consensus.difficulty import calculate_difficulty
+from misocoin.consensus.difficulty import calculate_network_difficulty
 from misocoin.consensus.tree import HeaderNode
 from misocoin.params import Params
 from misocoin.primitives.block import Block
@@ -29,7 +29,7 @@ class Narrator:
 
     def __init__(self, is_mine: Callable[[bytes], bool], params: Params) -> None:
         self._is_mine = is_mine
-        self._limit_bits = params.genesis.header.bits
+        self._params = params
         self._silent = 0
         # Blocks are told of when the tip has moved: a branch that fails half-way never was one.
         self._connected: list[tuple[HeaderNode, str]] = []
@@ -93,11 +93,11 @@ class Narrator:
 
     def _describe(self, node: HeaderNode, block: Block) -> str:
         mine = any(self._is_mine(txout.script_pubkey) for txout in block.transactions[0].vout)
-        difficulty = calculate_difficulty(node.header.bits, self._limit_bits)
+        difficulty = calculate_network_difficulty(node.header.bits, self._params)
         return (
             f"block {node.height} {'mined' if mine else 'received'} {node.header.hash_hex} "
             f"({_counted(len(block.transactions), 'transaction')}, {block.size} bytes, "
-            f"difficulty {difficulty:.3f})"
+            f"difficulty {difficulty:#.4g})"
         )
 
 

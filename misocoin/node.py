@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -26,7 +26,7 @@ from misocoin.config import Config
 from misocoin.crypto.batch import SignatureCache
 from misocoin.crypto.keys import PrivateKey
 from misocoin.crypto.wif import key_from_wif
-from misocoin.errors import ValidationError
+from misocoin.errors import ConfigError, ValidationError
 from misocoin.http.server import is_loopback, numeric_host
 from misocoin.mining.miner import Miner, generate_blocks
 from misocoin.narrator import Narrator
@@ -134,8 +134,14 @@ class Node:
     def _listen(self) -> None:
         """Take the data folder and the port; from now on callers hear that the node starts."""
         config = self.config
+        for path in config.loadblock:
+            if not path.is_file():
+                raise ConfigError(f"-loadblock={path}: no such file")
         if config.data_folder is not None:
             self._open.callback(DataFolder(config.data_folder).close)
+        else:
+            # Only the cookie lay there; its folder goes with it, if it was made for that.
+            self._open.callback(_remove_if_empty, config.cookie_file.parent)
         self._control = ControlMethods(self.request_stop, self.started_at)
         credentials = None
         if config.rpcuser is not None and config.rpcpassword is not None:
@@ -248,7 +254,8 @@ class Node:
 
     def _find_own(self, txid: bytes) -> tuple[Transaction, bytes | None] | None:
         entry = self.wallet.find(txid)
-        return None if entry is None else (entry.tx, entry.block_hash)
+        # What was dropped is nobody's business but the owner's, and anybody may ask.
+        return None if entry is None or entry.block_hash is None else (entry.tx, entry.block_hash)
 
     def _generate(self, count: int, script: bytes) -> list[bytes]:
         options = self.template_options
@@ -292,6 +299,8 @@ class Node:
             with self.chain.lock:
                 self.chain.flush()
         shown.close()
+        if not result.blocks + result.rejected + result.orphans:
+            log.warning("%s holds no block of chain %s", path, self.params.name)
         tip = self.chain.tip
         log.info(
             "imported %d blocks with %d transactions in %.1f s (%d refused, %d without parent); "
@@ -314,6 +323,11 @@ class Node:
 def tune_garbage_collector() -> None:
     """Have Python look for cycles less often: blocks are many objects and hold none."""
     gc.set_threshold(GC_THRESHOLD, 20, 50)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _inside(folder: Path | None, name: str) -> Path | None:

@@ -38,6 +38,8 @@ def sats_from_text(text: str) -> Sats:
     """
     match = _AMOUNT.fullmatch(text.strip())
     if match is None:
+        if text.isascii() and text.strip().isdecimal():
+            raise AmountError("the amount is too large")
         raise AmountError(f"{text[:40]!r} is not an amount: write a decimal number such as 1.5")
     sign, whole, fraction = match.group(1), match.group(2), match.group(3) or ""
     if len(fraction.rstrip("0")) > DECIMALS:

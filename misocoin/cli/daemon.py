@@ -2,9 +2,10 @@
 
     misocoind [options]
 
-It runs in the foreground until Ctrl-C, SIGTERM or the method `stop`, and then writes what it holds
-in memory to disk. Exit code 0 after a clean stop, 1 where it could not start (as bitcoind), 130
-after a second Ctrl-C, which does not wait for the first; nothing acknowledged is lost even then.
+It runs in the foreground until Ctrl-C, SIGTERM, SIGHUP or the method `stop`, and then writes what
+it holds in memory to disk. Exit code 0 after a clean stop, 1 where it could not start (as
+bitcoind), 130 after a second Ctrl-C, which does not wait for the first; nothing acknowledged is
+lost even then.
 """
 
 import logging
@@ -22,6 +23,7 @@ from misocoin.errors import MisocoinError
 from misocoin.node import Node
 from misocoin.option_table import Program, options_of
 from misocoin.options import help_text
+from misocoin.pow.engines import missing_native_notice
 from misocoin.version import VERSION
 
 log = logging.getLogger(__name__)
@@ -71,8 +73,8 @@ def _stop_on_signals(node: Node) -> None:
         # lock that this needs; another thread can wait for it.
         threading.Thread(target=node.request_stop, name="stop", daemon=True).start()
 
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # HUP: its terminal was closed
+        signal.signal(number, handle)
 
 
 def _welcome(node: Node) -> None:
@@ -83,6 +85,9 @@ def _welcome(node: Node) -> None:
     log.info("address %s", node.wallet.address)
     log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
     log.info("data in %s", config.data_folder or "memory only")
+    notice = missing_native_notice()
+    if notice is not None:
+        log.warning("%s", notice)
     if config.mine:
         threads = f"{config.threads} thread" + ("s" if config.threads > 1 else "")
         log.info("mining with %s", threads)

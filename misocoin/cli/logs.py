@@ -42,6 +42,8 @@ class JsonFormatter(logging.Formatter):
 
 def set_up_logging(level: str, is_json: bool, stream: TextIO | None = None) -> None:
     """Send the package's messages to standard output, from `level` up."""
+    # A log that cannot be written, such as a closed pipe, is no reason for tracebacks.
+    logging.raiseExceptions = False
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(JsonFormatter() if is_json else LineFormatter())
     logger = logging.getLogger("misocoin")

@@ -47,6 +47,12 @@ def calculate_difficulty(bits: int, limit_bits: int = 0x1D00FFFF) -> float:
     return target_from_bits(limit_bits) / target_from_bits(bits)
 
 
+def calculate_network_difficulty(bits: int, params: Params) -> float:
+    """Difficulty as the network counts it: miso from its own limit, the others as Bitcoin."""
+    own = params.retarget is Retarget.EVERY_BLOCK
+    return calculate_difficulty(bits, bits_from_target(params.pow_limit) if own else 0x1D00FFFF)
+
+
 def is_proof_of_work(block_hash: bytes, bits: int, params: Params) -> bool:
     """Whether `block_hash` (wire order) meets `bits`, and `bits` the network's limit."""
     try:

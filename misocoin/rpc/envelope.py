@@ -120,7 +120,7 @@ def _call_from_json(value: Json) -> Call | BadCall:
 def reply_with_result(call: Call, result: Json) -> bytes:
     """Write the reply to a call that succeeded; raises TypeError for what is not JSON."""
     if call.is_v2:
-        return bytes_from_json({"jsonrpc": "2.0", "result": result, "id": call.id})
+        return bytes_from_json({"jsonrpc": "2.0", "result": result, "id": _known(call.id)})
     return bytes_from_json({"result": result, "error": None, "id": _known(call.id)})
 
 

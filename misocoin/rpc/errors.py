@@ -83,6 +83,8 @@ def rpc_error_from_exception(error: Exception) -> RpcError:
     """
     if isinstance(error, RpcError):
         return error
+    if isinstance(error, StoreError):
+        log.error("%s", error)  # the owner should know, not the caller alone
     if isinstance(error, ValidationError) and error.reason in _ALREADY_IN_CHAIN:
         return RpcError(RpcCode.VERIFY_ALREADY_IN_CHAIN, str(error))
     for kind, code in _CODES:

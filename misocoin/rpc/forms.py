@@ -5,7 +5,7 @@ Hashes are shown in display order, amounts as coins.
 
 from typing import Any
 
-from misocoin.consensus.difficulty import calculate_difficulty, target_from_bits
+from misocoin.consensus.difficulty import calculate_network_difficulty, target_from_bits
 from misocoin.consensus.tree import HeaderNode
 from misocoin.params import Params
 from misocoin.primitives.block import Block
@@ -24,9 +24,6 @@ from misocoin.rpc.schema import (
 from misocoin.script.address import address_from_script
 from misocoin.script.asm import asm_from_script
 from misocoin.script.templates import template_from_script
-
-BITCOIN_LIMIT_BITS = 0x1D00FFFF
-"""The target that has difficulty 1 in Bitcoin, on all its networks."""
 
 SCRIPT_PUBKEY = obj(
     "the output's script",
@@ -90,12 +87,6 @@ HEADER_FIELDS = {
 def hash_hex(value: bytes) -> str:
     """A hash as people see it: display order, hex."""
     return value[::-1].hex()
-
-
-def difficulty_of(bits: int, params: Params) -> float:
-    """Difficulty as the network counts it: miso by its own limit, the others by Bitcoin's."""
-    own = params.name == "miso"
-    return calculate_difficulty(bits, params.genesis.header.bits if own else BITCOIN_LIMIT_BITS)
 
 
 def script_json(script: bytes, params: Params) -> dict[str, Json]:
@@ -168,7 +159,7 @@ def header_json(
         "nonce": header.nonce,
         "bits": f"{header.bits:08x}",
         "target": f"{target_from_bits(header.bits):064x}",
-        "difficulty": difficulty_of(header.bits, params),
+        "difficulty": calculate_network_difficulty(header.bits, params),
         "chainwork": f"{node.chain_work:064x}",
         "nTx": tx_count,
     }

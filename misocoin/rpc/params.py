@@ -95,7 +95,11 @@ def _hash(value: str, name: str) -> bytes:
 
 
 def _height_or_hash(value: Json, name: str) -> int | bytes:
-    return _hash(value, name) if isinstance(value, str) else _integer(value, name)
+    if not isinstance(value, str):
+        return _integer(value, name)
+    if len(value) != 64:
+        raise invalid(f"{name} must be a height or a hash of 64 hex digits (not '{value[:80]}')")
+    return _hash(value, name)
 
 
 class _HeightOrHash(Kind[int | bytes]):

@@ -16,13 +16,13 @@ from misocoin.chain.mempool_entry import MempoolEntry
 from misocoin.chain.state import ChainState
 from misocoin.codec import Reader, compact_size
 from misocoin.consensus.coins import Coin
+from misocoin.consensus.difficulty import calculate_network_difficulty
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import NotFoundError, ParseError
 from misocoin.primitives.block import serialize_headers
 from misocoin.primitives.transaction import OutPoint, Transaction, TxOut, outpoint
 from misocoin.rpc.forms import (
     block_json,
-    difficulty_of,
     hash_hex,
     header_json,
     script_json,
@@ -94,7 +94,7 @@ class RestRoutes:
                 "headers": best.height,
                 "bestblockhash": tip.header.hash_hex,
                 "bits": f"{tip.header.bits:08x}",
-                "difficulty": difficulty_of(tip.header.bits, chain.params),
+                "difficulty": calculate_network_difficulty(tip.header.bits, chain.params),
                 "time": tip.header.time,
                 "mediantime": tip.median_time_past,
                 "verificationprogress": tip.height / best.height if best.height else 1.0,

@@ -36,6 +36,7 @@ class Store:
 
     def __init__(self, path: Path | None, genesis_hash: bytes) -> None:
         self._memory = path is None
+        self._place = "the database" if path is None else str(path)
         self._lock = threading.RLock()
         if path is None:
             self._engine = create_engine(
@@ -67,7 +68,7 @@ class Store:
             if found is None:
                 self.set_meta(key, value)
             elif found != value:
-                raise StoreError(f"the data folder {what}")
+                raise StoreError(f"{self._place} {what}")
 
     def close(self) -> None:
         """Close all connections."""

@@ -20,6 +20,9 @@ DUST_RATE = FeeRate(3_000)
 MAX_FEE = 10_000_000
 """Base units that a payment may cost at most, as Core's -maxtxfee: more is a slip of the hand."""
 
+MAX_FEERATE = FeeRate(100_000_000)
+"""Base units per 1,000 virtual bytes that a payment may offer at most."""
+
 SEQUENCE_REPLACEABLE = 0xFFFFFFFD
 """Signals that the fee may be raised later (BIP125) and keeps the lock time in force."""
 
@@ -57,6 +60,11 @@ def build_payment(
     candidates = [
         Candidate(point, value, input_weight(script)) for point, value, script, *_ in coins
     ]
+    if rate > MAX_FEERATE:
+        raise WalletError(
+            f"a fee rate of {text_from_sats(rate)} is over {text_from_sats(MAX_FEERATE)} per "
+            "1,000 virtual bytes: is it meant?"
+        )
     target = sum([output.value for output in outputs])
     selection = select_coins(candidates, target, costs)
     if selection.fee > MAX_FEE:

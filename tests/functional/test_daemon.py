@@ -137,12 +137,12 @@ def test_the_file_and_the_environment_are_heard(make_daemon: MakeDaemon) -> None
     client.close()
 
 
-def test_memory_leaves_nothing_but_the_cookie_behind(make_daemon: MakeDaemon) -> None:
+def test_memory_leaves_nothing_behind(make_daemon: MakeDaemon) -> None:
     daemon = make_daemon("-datadir=:memory:", names_folder=False).start()
     assert [path.name for path in daemon.folder.iterdir()] == [".cookie"]
     daemon.rpc.generate(1)
     daemon.stop()
-    assert list(daemon.folder.iterdir()) == []
+    assert not daemon.folder.exists()
 
 
 def test_wallet_and_control_need_the_cookie(daemon: Daemon) -> None:
@@ -196,3 +196,21 @@ def test_mining_goes_on_in_the_background(make_daemon: MakeDaemon) -> None:
     wait_until(lambda: daemon.rpc.get_info()["height"] >= 3, "three blocks are mined")
     daemon.rpc.set_mining(False)
     assert daemon.rpc.get_mining_info()["mining"] is False
+
+
+def test_a_closed_terminal_stops_it_cleanly(daemon: Daemon) -> None:
+    os.kill(daemon.pid, signal.SIGHUP)
+    assert daemon.wait() == 0
+    assert "stopped" in daemon.log.text
+
+
+def test_a_missing_block_file_is_one_clear_line(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon("-loadblock=/nonexistent.blk")
+    daemon.launch()
+    assert daemon.wait() == 1
+    assert daemon.log.text == "misocoind: -loadblock=/nonexistent.blk: no such file"
+
+
+def test_nobody_can_have_blocks_generated_without_end(daemon: Daemon) -> None:
+    with pytest.raises(RpcError, match="count must be 0 to 10000"):
+        daemon.rpc.generate(1_000_000_000)

@@ -55,7 +55,7 @@ def chain(narrator: Narrator) -> ChainState:
 def block_line(node: HeaderNode, block: Block, origin: str = "received") -> str:
     return (
         f"block {node.height} {origin} {node.header.hash_hex} "
-        f"(1 transaction, {len(block.serialize())} bytes, difficulty 1.000)"
+        f"(1 transaction, {len(block.serialize())} bytes, difficulty 4.657e-10)"
     )
 
 

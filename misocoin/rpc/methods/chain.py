@@ -7,6 +7,7 @@ from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_entry import MempoolEntry
 from misocoin.chain.state import ChainState
 from misocoin.chain.verify import Verification
+from misocoin.consensus.difficulty import calculate_network_difficulty
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import NotFoundError
 from misocoin.http.errors import RpcError
@@ -16,7 +17,6 @@ from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import (
     HEADER_FIELDS,
     block_json,
-    difficulty_of,
     hash_hex,
     header_json,
 )
@@ -74,7 +74,7 @@ class ChainMethods:
             "headers": chain.best_header.height,
             "best_block": tip.header.hash_hex,
             "time": tip.header.time,
-            "difficulty": difficulty_of(tip.header.bits, chain.params),
+            "difficulty": calculate_network_difficulty(tip.header.bits, chain.params),
             "chain_work": f"{tip.chain_work:064x}",
             "mempool_transactions": pool.transactions,
             "min_fee_rate": amount(pool.min_feerate),

@@ -4,17 +4,21 @@ from collections.abc import Callable
 from typing import Annotated
 
 from misocoin.chain.state import ChainState
+from misocoin.consensus.difficulty import calculate_network_difficulty
 from misocoin.http.errors import RpcError
 from misocoin.mining.miner import Miner
 from misocoin.rpc.declare import Access, Category, method
 from misocoin.rpc.errors import RpcCode
-from misocoin.rpc.forms import difficulty_of, hash_hex
+from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json
 from misocoin.rpc.params import BOOLEAN, INTEGER, STRING
 from misocoin.rpc.schema import array, boolean, hexadecimal, nullable, number, obj, text
 from misocoin.script.address import script_from_address
 
 MAX_THREADS = 1024
+
+MAX_GENERATED = 10_000
+"""Blocks of one call: nobody can take it back."""
 
 MINING_INFO = obj(
     "the background miner",
@@ -58,7 +62,7 @@ class MiningMethods:
             "hashes_per_second": round(info.hashes_per_second),
             "expected_seconds": info.expected_seconds,
             "blocks_found": info.blocks_found,
-            "difficulty": difficulty_of(tip.header.bits, self._chain.params),
+            "difficulty": calculate_network_difficulty(tip.header.bits, self._chain.params),
             "height": tip.height + 1,
         }
 
@@ -98,8 +102,8 @@ class MiningMethods:
                 RpcCode.MISC_ERROR,
                 "generate is for chain regtest, where blocks cost nothing; see set_mining",
             )
-        if count < 0:
-            raise RpcError(RpcCode.INVALID_PARAMETER, "count must not be negative")
+        if not 0 <= count <= MAX_GENERATED:
+            raise RpcError(RpcCode.INVALID_PARAMETER, f"count must be 0 to {MAX_GENERATED}")
         script = (
             self._own_script()
             if address is None

@@ -128,7 +128,7 @@ class TransactionMethods:
         if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index <= 0xFFFFFFFF:
             raise _invalid("vout must be a number of an output, from 0 on")
         sequence = vin.get("sequence", default_sequence)
-        if not isinstance(sequence, int) or not 0 <= sequence <= 0xFFFFFFFF:
+        if type(sequence) is not int or not 0 <= sequence <= 0xFFFFFFFF:
             raise _invalid("sequence is out of range")
         return TxIn(outpoint(txid, index), sequence=sequence)
 

@@ -122,7 +122,7 @@ def test_a_typed_block_is_a_height_or_a_hash() -> None:
     assert call("show", [HASH_OF_DIGITS], is_text=True).startswith("bytes")
     assert error_of("show", ["five"], is_text=True) == (
         -8,
-        "block must be of length 64 (not 4, for 'five')",
+        "block must be a height or a hash of 64 hex digits (not 'five')",
     )
 
 

@@ -297,3 +297,13 @@ def test_a_strangers_batch_has_a_smaller_bound() -> None:
     assert len(service.handle(body, True).body) > 40 << 20
     replies = json.loads(service.handle(body, False).body)
     assert replies[-1]["error"]["message"] == "the replies to this batch are too long"
+
+
+def test_a_notification_writes_no_reply(caplog: pytest.LogCaptureFixture) -> None:
+    for body in (
+        b'{"jsonrpc":"2.0","method":"add","params":[1]}',
+        b'[{"jsonrpc":"2.0","method":"add","params":[1]}]',
+    ):
+        answer = ask(body)
+        assert (answer.status, answer.body) == (204, b"")
+    assert not caplog.records

@@ -234,7 +234,7 @@ def _refused(path, genesis=GENESIS):
 
 def test_another_chains_store(path):
     Store(path, GENESIS).close()
-    assert _refused(path, b"other" * 6 + b"!!") == "the data folder belongs to another chain"
+    assert _refused(path, b"other" * 6 + b"!!") == f"{path} belongs to another chain"
     Store(path, GENESIS).close()
 
 
@@ -243,7 +243,7 @@ def test_another_versions_store(path):
     assert store.get_meta("schema") == b"\x01\x00\x00\x00"
     store.set_meta("schema", b"\x02\x00\x00\x00")
     store.close()
-    assert _refused(path) == "the data folder was made by another version of this program"
+    assert _refused(path) == f"{path} was made by another version of this program"
 
 
 def test_a_file_that_is_no_database(path):

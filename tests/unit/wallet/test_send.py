@@ -113,7 +113,9 @@ def test_a_payment_does_not_burn_its_money() -> None:
     rig = rich()
     before = state(rig)
     with pytest.raises(WalletError, match="fee of"):
-        rig.send(COIN, rate=FeeRate(5 * COIN))
+        rig.send(COIN, rate=FeeRate(COIN))
+    with pytest.raises(WalletError, match="fee rate of"):
+        rig.send(COIN, rate=FeeRate(COIN + 1))
     assert state(rig) == before
 
 
