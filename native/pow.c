@@ -24,7 +24,7 @@ static bool has_sha_ni(void)
     unsigned int a, b = 0, c, d;
 
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1) != 0 &&
-           __builtin_cpu_supports("ssse3") != 0 && __builtin_cpu_supports("sse4.1") != 0;
+           __builtin_cpu_supports("avx") != 0;
 }
 #endif
 

@@ -15,7 +15,7 @@
 #define MISOCOIN_POW_X86 1
 #endif
 
-#define MOST_LANES 16 /* of any kernel: tables are padded by as many entries */
+#define MOST_LANES 32 /* of any kernel: tables are padded by as many entries */
 
 /* -- block headers: the double SHA-256 of 80 bytes ----------------------------------------- */
 

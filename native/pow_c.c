@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define TARGET
-#define UNROLLED
 #define OP static inline
 
 #define LANES32 1

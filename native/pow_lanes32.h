@@ -23,22 +23,29 @@ S32 v32 sha256_mix1(v32 x) { return v_xor3(v_ror(x, 17), v_ror(x, 19), v_shr(x, 
 #define HALF_ROUND(d, e, f, g, h, word)                                                            \
     d = v_add(v_add(v_add(d, h), v_add(word, v_ch(e, f, g))), sha256_sum1(e))
 
-/* Four rounds bring the names half the way round, eight all the way. */
-#define FOUR_ROUNDS(a, b, c, d, e, f, g, h, w)                                                     \
+/* Rounds t to t + 3 with the words that the macro `word` gives for each; they bring the names half
+ * the way round, eight rounds all the way. */
+#define FOUR_ROUNDS(a, b, c, d, e, f, g, h, word, t)                                               \
     do {                                                                                           \
-        ROUND(a, b, c, d, e, f, g, h, (w)[0]);                                                     \
-        ROUND(h, a, b, c, d, e, f, g, (w)[1]);                                                     \
-        ROUND(g, h, a, b, c, d, e, f, (w)[2]);                                                     \
-        ROUND(f, g, h, a, b, c, d, e, (w)[3]);                                                     \
+        ROUND(a, b, c, d, e, f, g, h, word(t));                                                    \
+        ROUND(h, a, b, c, d, e, f, g, word((t) + 1));                                              \
+        ROUND(g, h, a, b, c, d, e, f, word((t) + 2));                                              \
+        ROUND(f, g, h, a, b, c, d, e, word((t) + 3));                                              \
     } while (0)
 
-#define EIGHT_ROUNDS(s, w)                                                                         \
+#define EIGHT_ROUNDS(s, word, t)                                                                   \
     do {                                                                                           \
-        FOUR_ROUNDS(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], w);                            \
-        FOUR_ROUNDS(s[4], s[5], s[6], s[7], s[0], s[1], s[2], s[3], (w) + 4);                      \
+        FOUR_ROUNDS(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], word, t);                      \
+        FOUR_ROUNDS(s[4], s[5], s[6], s[7], s[0], s[1], s[2], s[3], word, (t) + 4);                \
     } while (0)
 
+/* Round constant, and the forms a word comes in: with its constant added already, without it, none
+ * but the constant, or not yet made. */
 #define K(t) v_set(misocoin_sha256_k[t])
+#define READY_WORD(t) kw[t]
+#define PLAIN_WORD(t) v_add(w[t], K(t))
+#define ZERO_WORD(t) K(t)
+#define NEW_WORD(t) v_add(w[t] = sha256_word(w, t), K(t))
 
 /* Word t of a schedule, from the four it is made of. */
 S32 v32 sha256_word(const v32 *w, int t)
@@ -61,17 +68,16 @@ S32 void header_schedule(const header_job *job, v32 nonce_word, v32 kw[64])
     w[20] = v_add(sha256_mix1(w[18]), v_set(0x80000000u));
     w[21] = sha256_mix1(w[19]);
     w[22] = v_add(sha256_mix1(w[20]), v_set(640));
-    UNROLLED
     for (int t = 23; t < 30; t++)
         w[t] = v_add(sha256_mix1(w[t - 2]), w[t - 7]);
     w[30] = v_add(v_add(sha256_mix1(w[28]), w[23]), v_set(0x00A00055u)); /* mix0(640) */
     w[31] = v_add(v_add(sha256_mix1(w[29]), w[24]), v_add(sha256_mix0(w[16]), v_set(640)));
-    UNROLLED
-    for (int t = 32; t < 64; t++)
-        w[t] = sha256_word(w, t);
-    UNROLLED
-    for (int t = 16; t < 64; t++)
+    for (int t = 16; t < 32; t++)
         kw[t] = v_add(w[t], K(t));
+    for (int t = 32; t < 64; t++) {
+        w[t] = sha256_word(w, t);
+        kw[t] = v_add(w[t], K(t));
+    }
 }
 
 /* The first hash from round 4 on, as message words of the second. */
@@ -84,10 +90,9 @@ S32 void header_first_hash(const header_version *version, v32 nonce_word, const 
         s[i ^ 4] = v_set(version->started[i]); /* after four rounds the names are half-way round */
     s[4] = v_add(s[4], nonce_word);
     s[0] = v_add(s[0], nonce_word);
-    FOUR_ROUNDS(s[4], s[5], s[6], s[7], s[0], s[1], s[2], s[3], kw + 4);
-    UNROLLED
+    FOUR_ROUNDS(s[4], s[5], s[6], s[7], s[0], s[1], s[2], s[3], READY_WORD, 4);
     for (int t = 8; t < 64; t += 8)
-        EIGHT_ROUNDS(s, kw + t);
+        EIGHT_ROUNDS(s, READY_WORD, t);
     for (int i = 0; i < 8; i++)
         digest[i] = v_add(s[i], v_set(version->midstate[i]));
 }
@@ -96,22 +101,26 @@ S32 void header_first_hash(const header_version *version, v32 nonce_word, const 
  * 60, so three rounds are not run at all and four by half. */
 S32 v32 header_second_hash(v32 w[64])
 {
-    v32 s[8], kw[8];
+    v32 s[8];
 
     /* Round 0 from the initial state is constant but for w[0]; a and e are s[7] and s[3] then. */
     s[7] = v_add(w[0], v_set(0xFC08884Du)), s[3] = v_add(w[0], v_set(0x98C7E2A2u));
-    s[0] = v_set(0x6A09E667u), s[1] = v_set(0xBB67AE85u), s[2] = v_set(0x3C6EF372u);
-    s[4] = v_set(0x510E527Fu), s[5] = v_set(0x9B05688Cu), s[6] = v_set(0x1F83D9ABu);
-    ROUND(s[7], s[0], s[1], s[2], s[3], s[4], s[5], s[6], v_add(w[1], K(1)));
-    ROUND(s[6], s[7], s[0], s[1], s[2], s[3], s[4], s[5], v_add(w[2], K(2)));
-    ROUND(s[5], s[6], s[7], s[0], s[1], s[2], s[3], s[4], v_add(w[3], K(3)));
-    for (int i = 0; i < 4; i++)
-        kw[i] = v_add(w[4 + i], K(4 + i));
-    FOUR_ROUNDS(s[4], s[5], s[6], s[7], s[0], s[1], s[2], s[3], kw);
-    for (int i = 0; i < 8; i++)
-        kw[i] = K(8 + i);
-    kw[0] = v_set(0xD807AA98u + 0x80000000u), kw[7] = v_set(0xC19BF174u + 256);
-    EIGHT_ROUNDS(s, kw);
+    for (int i = 0; i < 3; i++) {
+        s[i] = v_set(misocoin_sha256_initial[i]);
+        s[4 + i] = v_set(misocoin_sha256_initial[4 + i]);
+    }
+    ROUND(s[7], s[0], s[1], s[2], s[3], s[4], s[5], s[6], PLAIN_WORD(1));
+    ROUND(s[6], s[7], s[0], s[1], s[2], s[3], s[4], s[5], PLAIN_WORD(2));
+    ROUND(s[5], s[6], s[7], s[0], s[1], s[2], s[3], s[4], PLAIN_WORD(3));
+    FOUR_ROUNDS(s[4], s[5], s[6], s[7], s[0], s[1], s[2], s[3], PLAIN_WORD, 4);
+    ROUND(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], v_set(0xD807AA98u + 0x80000000u));
+    ROUND(s[7], s[0], s[1], s[2], s[3], s[4], s[5], s[6], ZERO_WORD(9));
+    ROUND(s[6], s[7], s[0], s[1], s[2], s[3], s[4], s[5], ZERO_WORD(10));
+    ROUND(s[5], s[6], s[7], s[0], s[1], s[2], s[3], s[4], ZERO_WORD(11));
+    ROUND(s[4], s[5], s[6], s[7], s[0], s[1], s[2], s[3], ZERO_WORD(12));
+    ROUND(s[3], s[4], s[5], s[6], s[7], s[0], s[1], s[2], ZERO_WORD(13));
+    ROUND(s[2], s[3], s[4], s[5], s[6], s[7], s[0], s[1], ZERO_WORD(14));
+    ROUND(s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[0], v_set(0xC19BF174u + 256));
 
     /* Words 8 to 15 are 0x80000000, zeros and 256: the next ones lack these terms. */
     w[16] = v_add(w[0], sha256_mix0(w[1]));
@@ -120,37 +129,21 @@ S32 v32 header_second_hash(v32 w[64])
         w[t] = v_add(v_add(sha256_mix1(w[t - 2]), sha256_mix0(w[t - 15])), w[t - 16]);
     w[22] = v_add(v_add(sha256_mix1(w[20]), v_set(256)), v_add(sha256_mix0(w[7]), w[6]));
     w[23] = v_add(v_add(sha256_mix1(w[21]), w[16]), v_add(v_set(0x11002000u), w[7]));
-    for (int i = 0; i < 8; i++)
-        kw[i] = v_add(w[16 + i], K(16 + i));
-    EIGHT_ROUNDS(s, kw);
+    EIGHT_ROUNDS(s, PLAIN_WORD, 16);
     w[24] = v_add(v_add(sha256_mix1(w[22]), w[17]), v_set(0x80000000u));
     for (int t = 25; t < 30; t++)
         w[t] = v_add(sha256_mix1(w[t - 2]), w[t - 7]);
     w[30] = v_add(v_add(sha256_mix1(w[28]), w[23]), v_set(0x00400022u)); /* mix0(256) */
     w[31] = v_add(v_add(sha256_mix1(w[29]), w[24]), v_add(sha256_mix0(w[16]), v_set(256)));
-    for (int i = 0; i < 8; i++)
-        kw[i] = v_add(w[24 + i], K(24 + i));
-    EIGHT_ROUNDS(s, kw);
-    UNROLLED
-    for (int t = 32; t < 56; t += 8) {
-        UNROLLED
-        for (int i = 0; i < 8; i++) {
-            w[t + i] = sha256_word(w, t + i);
-            kw[i] = v_add(w[t + i], K(t + i));
-        }
-        EIGHT_ROUNDS(s, kw);
-    }
-    UNROLLED
-    for (int i = 0; i < 5; i++) {
-        w[56 + i] = sha256_word(w, 56 + i);
-        kw[i] = v_add(w[56 + i], K(56 + i));
-    }
-    ROUND(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], kw[0]);
-    HALF_ROUND(s[2], s[3], s[4], s[5], s[6], kw[1]);
-    HALF_ROUND(s[1], s[2], s[3], s[4], s[5], kw[2]);
-    HALF_ROUND(s[0], s[1], s[2], s[3], s[4], kw[3]);
-    HALF_ROUND(s[7], s[0], s[1], s[2], s[3], kw[4]);
-    return v_add(s[7], v_set(0x5BE0CD19u));
+    EIGHT_ROUNDS(s, PLAIN_WORD, 24);
+    for (int t = 32; t < 56; t += 8)
+        EIGHT_ROUNDS(s, NEW_WORD, t);
+    ROUND(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], NEW_WORD(56));
+    HALF_ROUND(s[2], s[3], s[4], s[5], s[6], NEW_WORD(57));
+    HALF_ROUND(s[1], s[2], s[3], s[4], s[5], NEW_WORD(58));
+    HALF_ROUND(s[0], s[1], s[2], s[3], s[4], NEW_WORD(59));
+    HALF_ROUND(s[7], s[0], s[1], s[2], s[3], NEW_WORD(60));
+    return v_add(s[7], v_set(misocoin_sha256_initial[7]));
 }
 
 static TARGET uint64_t header_search(const header_job *job, uint64_t first, uint64_t count)
@@ -216,15 +209,10 @@ static TARGET uint64_t sha256_search(const hashcash_stretch *stretch, uint64_t f
         }
         for (size_t block = 0; block < stretch->block_count; block++) {
             stretch_words(stretch, block, first + at, w);
-            UNROLLED
-            for (int t = 16; t < 64; t++)
-                w[t] = sha256_word(w, t);
-            for (int t = block == 0 ? skipped : 0; t < 64; t += 8) {
-                v32 kw[8];
-                for (int i = 0; i < 8; i++)
-                    kw[i] = v_add(w[t + i], K(t + i));
-                EIGHT_ROUNDS(s, kw);
-            }
+            for (int t = block == 0 ? skipped : 0; t < 16; t += 8)
+                EIGHT_ROUNDS(s, PLAIN_WORD, t);
+            for (int t = 16; t < 64; t += 8)
+                EIGHT_ROUNDS(s, NEW_WORD, t);
             for (int i = 0; i < 8; i++)
                 s[i] = state[i] = v_add(state[i], s[i]);
         }
@@ -267,7 +255,6 @@ static TARGET uint64_t sha1_search(const hashcash_stretch *stretch, uint64_t fir
         }
         for (size_t block = 0; block < stretch->block_count; block++) {
             stretch_words(stretch, block, first + at, w);
-            UNROLLED
             for (int t = 16; t < 80; t++)
                 w[t] = v_ror(v_xor(v_xor3(w[t - 3], w[t - 8], w[t - 14]), w[t - 16]), 31);
             for (int t = block == 0 ? skipped : 0; t < 20; t += 5)

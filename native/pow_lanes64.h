@@ -48,13 +48,10 @@ S64 v64 sha512_word(const v64 *w, int t)
 /* Rounds 32 to 79, the ring holding words 16 to 31. */
 S64 void sha512_finish(v64 s[8], v64 w[16])
 {
-    UNROLLED
     for (int t = 32; t < 80; t += 16) {
-        UNROLLED
         for (int i = 0; i < 8; i++)
             w[i] = sha512_word(w, i);
         Q_EIGHT_ROUNDS(s, w, t);
-        UNROLLED
         for (int i = 8; i < 16; i++)
             w[i] = sha512_word(w, i);
         Q_EIGHT_ROUNDS(s, w + 8, t + 8);
