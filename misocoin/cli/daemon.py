@@ -83,7 +83,6 @@ def _welcome(node: Node) -> None:
     tip = node.chain.tip
     log.info("Misocoin %s on %s, at height %d", VERSION, config.chain, tip.height)
     log.info("address %s", node.wallet.address)
-    log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
     log.info("data in %s", config.data_folder or "memory only")
     notice = missing_native_notice()
     if notice is not None:
@@ -91,3 +90,5 @@ def _welcome(node: Node) -> None:
     if config.mine:
         threads = f"{config.threads} thread" + ("s" if config.threads > 1 else "")
         log.info("mining with %s", threads)
+    # Last: whoever waits for this line finds all of it told.
+    log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
