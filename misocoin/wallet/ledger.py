@@ -272,7 +272,7 @@ class Ledger:
             return
         self._confirmed_value -= coin.value
         if coin.is_coinbase:
-            left = self._mined_value.pop(coin.height) - coin.value
+            left = self._mined_value.pop(coin.height, 0) - coin.value
             if left:
                 self._mined_value[coin.height] = left
 

@@ -67,6 +67,16 @@ def test_a_coinbase_matures_after_its_hundredth_block(ledger: Ledger) -> None:
         assert is_mature(coin, tip, MATURITY) is (balance.immature == 0)
 
 
+def test_a_coinbase_with_outputs_of_nothing_comes_and_goes(ledger: Ledger) -> None:
+    mined = make_coinbase(7, [TxOut(0, OWN), TxOut(50, OWN), TxOut(0, OWN)])
+    for _ in range(2):
+        ledger.note(mined, TxState.CONFIRMED, 1, 7, bytes(32))
+        assert len(list(ledger.coins())) == 3
+        assert ledger.balance(7, MATURITY) == Balance(0, 0, 50)
+        ledger.set_state(mined.txid, TxState.DROPPED)
+        assert ledger.balance(7, MATURITY) == Balance(0, 0, 0)
+
+
 def test_payments_of_others_are_pending_until_mined(ledger: Ledger) -> None:
     paid = tx_of([make_outpoint(1)], TxOut(7, OWN))
     ledger.note(paid, TxState.POOLED, 1)
