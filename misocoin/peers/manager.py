@@ -124,6 +124,7 @@ class PeerManager:
         self._mailboxes: dict[str, Mailbox] = {}
         self._next_id = 1
         self._connected_blocks: list[Block] = []
+        self._failures: dict[str, str] = {}  # by address that a user named: why, as last told
         self._stopping = threading.Event()
         self._shown: tuple[ProgressPort, ExitStack, int, float] | None = None
         self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
@@ -347,8 +348,8 @@ class PeerManager:
             refused = self._invoke(lambda: self._admit_dialled(link, remote))
         except MisocoinError as error:
             why = str(error)
-            log.debug("no link with %s: %s", address.text, why)
             if not self._stopping.is_set():
+                self._tell_failure(address, why, is_manual)
                 self.report(
                     net.DialFailed(
                         address,
@@ -362,6 +363,14 @@ class PeerManager:
         if refused is not None:
             remote.leave()
             self.report(net.DialFailed(address, refused, is_double="already" in refused))
+
+    def _tell_failure(self, address: Address, why: str, is_manual: bool) -> None:
+        """Log why there is no link; who named the address reads each reason once."""
+        is_news = is_manual and "already" not in why and self._failures.get(address.text) != why
+        if is_news:
+            self._failures[address.text] = why
+        level = logging.WARNING if is_news else logging.DEBUG
+        log.log(level, "no link with %s: %s", address.text, why)
 
     def _admit_dialled(self, link: net.Link, remote: Remote) -> str | None:
         refused = self._machine.refusal(link)

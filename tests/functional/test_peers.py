@@ -165,3 +165,10 @@ def test_commands_explain_themselves(pair: tuple[Daemon, Daemon]) -> None:
         one.rpc.remove_node("192.0.2.1:4000")
     with pytest.raises(RpcError, match="seconds must be"):
         one.rpc.ban("192.0.2.1", -1)
+
+
+def test_a_named_node_that_cannot_be_linked_is_told_once(make_daemon: MakeDaemon) -> None:
+    other = make_daemon(chain="miso").start("-mine=0")
+    daemon = make_daemon(f"-nodes=localhost:{other.port},localhost:1").start()
+    daemon.log.wait_for(rf"warning: no link with 127.0.0.1:{other.port}: another chain")
+    daemon.log.wait_for(r"warning: no link with 127.0.0.1:1: ")
