@@ -8,12 +8,12 @@ from misocoin.pow.engine import Engine
 from misocoin.pow.native import NativeEngine, native_kernels
 from misocoin.pow.portable import PortableEngine
 
-ENGINE_NAMES: Final = ("auto", "portable", "c", "avx2", "avx512", "sha-ni")
+ENGINE_NAMES: Final = ("auto", "portable", "c", "avx2", "avx512", "sha-ni", "opencl")
 """What `-engine=` understands; which of them this machine can run, `engines` says."""
 
 
 def engines() -> tuple[Engine, ...]:
-    """Return every engine of this processor, the portable one first."""
+    """Return every engine of this processor, the portable one first; OpenCL's is not among them."""
     return (PortableEngine(), *(NativeEngine(name) for name in native_kernels()))
 
 
@@ -27,6 +27,10 @@ def select_engine(name: str = "auto") -> Engine:
     here = engines()
     if name == "auto":
         return here[0] if len(here) == 1 else AutomaticEngine(here[1:])
+    if name == "opencl":
+        from misocoin.pow.opencl import OpenClEngine
+
+        return OpenClEngine()
     for engine in here:
         if engine.name == name:
             return engine
