@@ -82,7 +82,7 @@ def write_private_file(path: Path, data: bytes) -> None:
     there still does, and nothing is left behind.
     """
     try:
-        target = path.resolve()
+        target = Path(os.path.realpath(path))
         temporary = target.with_name(target.name + ".new")
         temporary.unlink(missing_ok=True)  # of a run that was killed; never written through
         try:
@@ -93,8 +93,8 @@ def write_private_file(path: Path, data: bytes) -> None:
                 temporary.unlink(missing_ok=True)
             raise
         _sync_folder(target.parent)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
-        raise WalletError(f"{path}: {_reason(error)}") from error
+    except OSError as error:
+        raise WalletError(f"{path}: {error.strerror}") from error
 
 
 def _read(path: Path) -> bytes | None:
@@ -110,7 +110,7 @@ def _read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise WalletError(f"{path}: {_reason(error)}") from error
+        raise WalletError(f"{path}: {error.strerror}") from error
     if len(data) > MAX_FILE_SIZE:
         raise KeyFormatError(f"{path}: too large for a key file")
     return data
@@ -174,7 +174,3 @@ def _sync_folder(path: Path) -> None:
     except OSError as error:
         if error.errno not in _CANNOT_SYNC:
             raise
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

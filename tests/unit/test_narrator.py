@@ -1,6 +1,7 @@
 """What people are told: one line for each event."""
 
 import logging
+from collections.abc import Iterator
 
 import pytest
 
@@ -46,10 +47,12 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.fixture
-def chain(narrator: Narrator) -> ChainState:
-    chain = open_chain(small_params(), Store(None, small_params().genesis.hash))
+def chain(narrator: Narrator) -> Iterator[ChainState]:
+    store = Store(None, small_params().genesis.hash)
+    chain = open_chain(small_params(), store)
     chain.events.subscribe(narrator.handle)
-    return chain
+    yield chain
+    store.close()
 
 
 def block_line(node: HeaderNode, block: Block, origin: str = "received") -> str:

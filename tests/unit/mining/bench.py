@@ -125,12 +125,12 @@ class Bench:
     ) -> None:
         self.events = EventBus()
         self.seen: list[Event] = []
+        self.engine = ManualEngine()
+        self.pool = Pool()
         params = small_params(max_future=7_200)
         self.store = Store(None, params.genesis.hash)
         self.chain = open_chain(params, self.store, events=self.events, now=now)
         self.port = Refusing(self.chain, *reasons)
-        self.pool = Pool()
-        self.engine = ManualEngine()
         self.miner = Miner(
             self.port,
             self.pool,

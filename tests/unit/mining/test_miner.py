@@ -272,9 +272,9 @@ def test_another_number_of_threads() -> None:
 
 @pytest.mark.parametrize("threads", [0, -1, MAX_THREADS + 1])
 def test_numbers_of_threads_that_cannot_be(threads: int) -> None:
-    with pytest.raises(ConfigError, match="1 to 1024"):
-        Bench(threads=threads)
     with bench() as b:
+        with pytest.raises(ConfigError, match="1 to 1024"):
+            Miner(b.port, b.pool, b.engine, lambda: KEY_SCRIPT, TemplateOptions(), threads)
         b.miner.set_mining(True)
         search = b.engine.wait_for(1)
         with pytest.raises(ConfigError, match=f"{threads} threads"):

@@ -138,9 +138,7 @@ def test_a_link_to_the_key_file_stays_one(path: Path, tmp_path: Path) -> None:
 
 def test_a_link_to_itself_is_an_error(path: Path) -> None:
     path.symlink_to(path)
-    with pytest.raises(WalletError, match="keys.pem"):
-        write_keys(path, [ONE])
-    with pytest.raises(WalletError, match="keys.pem"):
+    with pytest.raises(WalletError, match="symbolic links"):
         read_keys(path)
 
 
