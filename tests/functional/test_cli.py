@@ -70,7 +70,7 @@ def test_help_lists_and_explains_every_method(daemon: Daemon) -> None:
         (["get_block", "5000"], 1, "error code: -8: "),
         (["get_tx", "00" * 32], 1, "error code: -5: "),
         (["send_misocoin", LONE_ADDRESS, "ten"], 1, "error code: -3: "),
-        (["get_block", "x"], 1, "must be of length 64"),
+        (["get_block", "x"], 1, "must be a height or a hash of 64 hex digits"),
         (["get_block"], 2, "usage: misocoin-cli get_block"),
         (["get_block", "1", "2", "3"], 2, "usage: misocoin-cli get_block"),
         (["-named", "get_block", "blok=1"], 1, "Unknown named parameter blok"),
