@@ -316,7 +316,7 @@ class Wallet:
             return self._ledger.balance(chain.tip.height, chain.params.coinbase_maturity)
 
     def balances_by_address(self) -> dict[str, int]:
-        """Confirmed base units by address, in the order of `addresses`, immature ones included.
+        """Base units by address, in the order of `addresses`: available and immature ones together.
 
         All forms of a key's outputs count for its one address.
         """
@@ -324,7 +324,7 @@ class Wallet:
             held = [0] * len(self._keychain)
             scripts = self._keychain.scripts
             for coin in self._ledger.coins():
-                if coin.height != UNCONFIRMED:
+                if coin.is_trusted:
                     held[scripts[coin.script_pubkey].key_index] += coin.value
             return dict(zip(self.addresses(), held, strict=True))
 

@@ -365,6 +365,11 @@ def test_every_address_receives(tmp_path: Path) -> None:
         third: 0,
     }
     rig.mine(MATURITY, script=NOBODY)
+    rig.send(10 * COIN, third)
+    held = rig.wallet.balances_by_address()
+    assert held[third] == 10 * COIN
+    assert sum(held.values()) == rig.wallet.balance().available
+    rig.mine(script=NOBODY)
     rig.send(2 * SUBSIDY)  # takes coins of several keys
     rig.mine(script=NOBODY)
     assert SUBSIDY - 1_000 < rig.wallet.balance().available < SUBSIDY
