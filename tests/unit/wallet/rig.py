@@ -171,3 +171,15 @@ class Rig:
 
     def script_of(self, address: str) -> bytes:
         return script_from_address(address, self.params)
+
+
+def snapshot(wallet: Wallet) -> tuple[object, ...]:
+    """All that the wallet knows, but for the order in which things were heard of."""
+    return (
+        wallet.balance(),
+        sorted(wallet.coins()),
+        wallet.balances_by_address(),
+        sorted(
+            (h.entry.txid, h.entry.state.value, h.entry.height, h[1:]) for h in wallet.history()
+        ),
+    )
