@@ -44,7 +44,7 @@ class HeaderContext(NamedTuple):
     """What the difficulty rule demands of it."""
     median_time_past: int
     """Median time of the parent and the ten blocks before it."""
-    parent_time: int = 0
+    parent_time: int
     """The parent's own time."""
 
 

@@ -10,6 +10,7 @@ from misocoin.chain.mempool_entry import MempoolChange
 from misocoin.chain.mempool_rules import MempoolRules
 from misocoin.chain.pool import TransactionPool
 from misocoin.errors import MissingInputsError, ValidationError
+from misocoin.policy.feerate import FeeRate
 from misocoin.policy.settings import MempoolLimits, RelayPolicy
 from misocoin.primitives.transaction import TxOut
 from tests.builders import (
@@ -179,6 +180,15 @@ def test_a_transaction_is_taken_in_and_told(chain, pool, payment):
     with pytest.raises(MissingInputsError):
         pool.submit(spend([make_outpoint(1)], [TxOut(1000, KEY_SCRIPT)]))
     assert len(heard) == 1
+
+
+def test_a_limit_on_the_fee_is_the_senders_choice(pool, payment):
+    """500 base units for 110 virtual bytes are a rate of 4,545 and a bit."""
+    assert payment.vsize == 110
+    with pytest.raises(ValidationError, match="max-fee-exceeded .it pays 500 base units"):
+        pool.submit(payment, FeeRate(4_536))
+    assert len(pool.mempool) == 0
+    assert pool.submit(payment, FeeRate(4_546)).fee == 500
 
 
 def test_it_is_there_after_a_restart(chain, store, pool, payment):

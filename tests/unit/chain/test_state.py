@@ -23,6 +23,7 @@ from tests.builders import (
     mine,
     open_chain,
     signed_spend,
+    small_params,
     spend,
     stored_coins,
     with_bad_signature,
@@ -195,6 +196,38 @@ def test_a_block_from_the_future_may_come_again(store, params):
     assert _refused(chain, block) == "time-too-new"
     times.append(2_000_002_800)
     assert chain.submit_block(block).in_chain
+
+
+def _offer_refused(chain, header):
+    with pytest.raises(ValidationError) as caught:
+        chain.check_offer(header)
+    return caught.value.reason
+
+
+def test_a_strangers_block_is_worth_reading_near_the_tip(store, params, monkeypatch):
+    monkeypatch.setattr(state, "NEAR_BLOCKS", 3)
+    chain = open_chain(params, store)
+    root = chain.tip
+    early = grow(root, params, 1, tag=b"early")[0]
+    blocks = _extend(chain, 3)
+    chain.check_offer(early.header)
+    more = _extend(chain, 1)
+    chain.check_offer(early.header)
+    _extend(chain, 1)
+    assert _offer_refused(chain, early.header) == "too-little-chainwork"
+    for known in (*blocks, *more, params.genesis):
+        chain.check_offer(known.header)
+    near = make_block(chain.at_height(1), params, tag=b"near")
+    chain.check_offer(near.header)
+    (orphan,) = grow(chain.tree.genesis, small_params(), 1, tag=b"orphan")
+    orphan = with_header(orphan, prev_hash=b"?" * 32)
+    assert _offer_refused(chain, orphan.header) == "prev-blk-not-found"
+    assert _offer_refused(chain, mine(near.header, fail=True)) == "high-hash"
+    assert not chain.knows(near.hash)
+
+
+def test_a_strangers_block_may_be_144_behind():
+    assert state.NEAR_BLOCKS == 144
 
 
 # -- bad blocks -------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import pytest
 
 from misocoin.consensus.block_rules import (
     HeaderContext,
+    calculate_min_time,
     calculate_witness_commitment,
     check_block,
     check_block_context,
@@ -66,7 +67,7 @@ def _header(**changes):
     return BlockHeader.build(**{**fields, **changes})
 
 
-CONTEXT = HeaderContext(height=10, bits=0x207FFFFF, median_time_past=4000)
+CONTEXT = HeaderContext(height=10, bits=0x207FFFFF, median_time_past=4000, parent_time=4500)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,22 @@ def test_on_miso_time_steps_back_by_ten_minutes_at_most():
         "time-timewarp-attack",
         False,
     )
+
+
+@pytest.mark.parametrize(
+    ("params", "median_time", "parent_time", "least"),
+    [
+        (regtest(), 4000, 90_000, 4001),
+        (bitcoin(), 4000, 90_000, 4001),
+        (miso(), 4000, 4600, 4001),
+        (miso(), 4000, 4601, 4001),
+        (miso(), 4000, 4602, 4002),
+        (miso(), 4000, 90_000, 89_400),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_the_earliest_time(params, median_time, parent_time, least):
+    assert calculate_min_time(median_time, parent_time, params) == least
 
 
 @pytest.mark.parametrize(

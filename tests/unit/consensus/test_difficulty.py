@@ -6,6 +6,7 @@ from misocoin.consensus.difficulty import (
     bits_from_target,
     calculate_asert_bits,
     calculate_difficulty,
+    calculate_network_difficulty,
     calculate_next_bits,
     calculate_retarget_bits,
     calculate_step_bits,
@@ -125,6 +126,12 @@ def test_difficulty_is_relative_to_bitcoins_easiest(bits, difficulty):
 
 def test_difficulty_may_be_relative_to_another_limit():
     assert calculate_difficulty(0x1E07FFFF, 0x1E0FFFFF) == pytest.approx(2.0, rel=1e-5)
+
+
+def test_the_difficulty_of_a_network_counts_from_its_own_easiest_or_bitcoins():
+    assert calculate_network_difficulty(0x1E0FFFFF, miso()) == 1.0
+    assert calculate_network_difficulty(0x1D00FFFF, bitcoin()) == 1.0
+    assert calculate_network_difficulty(0x207FFFFF, regtest()) == pytest.approx(4.6565423739e-10)
 
 
 def _hash_of(number):

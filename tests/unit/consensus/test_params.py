@@ -78,6 +78,7 @@ def test_miso():
     assert params.target_spacing == 30
     assert params.half_life == 1800
     assert params.max_future == 600
+    assert params.max_step_back == 600
     assert params.initial_subsidy == 1_500_000_000
     assert params.halving_interval == 4_200_000
     assert params.max_money == 12_600_000_000_000_000
@@ -95,6 +96,7 @@ def test_regtest():
     assert params.retarget is Retarget.NEVER
     assert params.pow_limit == 2**255 - 1
     assert params.max_future == 7200
+    assert params.max_step_back is None
     assert params.initial_subsidy == 5_000_000_000
     assert params.halving_interval == 150
     assert params.max_money == 2_100_000_000_000_000
@@ -111,6 +113,7 @@ def test_bitcoin():
     assert params.pow_limit == 2**224 - 1
     assert (params.target_spacing, params.retarget_interval) == (600, 2016)
     assert params.max_future == 7200
+    assert params.max_step_back is None
     assert params.initial_subsidy == 5_000_000_000
     assert params.halving_interval == 210_000
     assert params.max_money == 2_100_000_000_000_000
