@@ -147,9 +147,7 @@ class WalletMethods:
             raise RpcError(
                 RpcCode.INVALID_PARAMETER, f"count must be 0 to {MAX_LISTED}, skip 0 or more"
             )
-        history = self._wallet.history()
-        end = max(len(history) - skip, 0)
-        return [self._entry(entry) for entry in history[max(end - count, 0) : end]]
+        return [self._entry(entry) for entry in self._wallet.history(count, skip)]
 
     def _entry(self, item: HistoryEntry) -> Json:
         entry, tx = item.entry, item.entry.tx
