@@ -41,9 +41,12 @@ class PortableEngine(Engine):
 
     def _scan(self, puzzle: Puzzle, start: int, count: int, stop: StopFlag) -> SearchResult:
         scan = _scan_of(puzzle)
+        chunk = CHUNK
+        if isinstance(puzzle, HashcashPuzzle):  # a long text behind the counter takes its time
+            chunk = max(1, CHUNK * 256 // (256 + len(puzzle.suffix)))
         nonce, end = start, start + count
         while nonce < end and not stop.is_set():
-            until = min(nonce + CHUNK, end)
+            until = min(nonce + chunk, end)
             found = scan(nonce, until)
             if found is not None:
                 return SearchResult(found, found - start + 1)

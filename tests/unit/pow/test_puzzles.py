@@ -30,7 +30,7 @@ INITIAL_HASH = base64.b64decode(
 )
 
 
-def test_real_headers_win() -> None:
+def test_real_headers_win():
     genesis = HeaderPuzzle(GENESIS, 0xFFFF << 208)
     assert genesis.is_solution(2083236893)
     assert not genesis.is_solution(2083236892)
@@ -40,13 +40,13 @@ def test_real_headers_win() -> None:
     assert not later.is_solution(2504433987)
 
 
-def test_the_target_itself_wins() -> None:
+def test_the_target_itself_wins():
     hash_of_genesis = 0x000000000019D6689C085AE165831E934FF763AE46A2A6C172B3F1B60A8CE26F
     assert HeaderPuzzle(GENESIS, hash_of_genesis).is_solution(2083236893)
     assert not HeaderPuzzle(GENESIS, hash_of_genesis - 1).is_solution(2083236893)
 
 
-def test_versions_are_rolled_in_the_bits_of_bip320() -> None:
+def test_versions_are_rolled_in_the_bits_of_bip320():
     puzzle = HeaderPuzzle(GENESIS, 0, versions=4)
     assert puzzle.space == 4 << 32
     assert puzzle.message(0)[:4] == (1).to_bytes(4, "little")
@@ -56,14 +56,14 @@ def test_versions_are_rolled_in_the_bits_of_bip320() -> None:
     assert message[76:] == (77).to_bytes(4, "little")
 
 
-def test_bitmessage_known_answer() -> None:
+def test_bitmessage_known_answer():
     puzzle = BitmessagePuzzle(INITIAL_HASH, 3979158916983)
     assert puzzle.trial_value(1302572) == 799892720325
     assert puzzle.is_solution(1302572)
     assert not puzzle.is_solution(1302571)
 
 
-def test_hashcash_counter_is_text_in_the_alphabet() -> None:
+def test_hashcash_counter_is_text_in_the_alphabet():
     puzzle = HashcashPuzzle(b"1:20:", b"!", 4, 0, StampDigest.SHA1, BASE64_DIGITS)
     assert puzzle.space == 64**4
     assert puzzle.message(0) == b"1:20:AAAA!"
@@ -71,7 +71,7 @@ def test_hashcash_counter_is_text_in_the_alphabet() -> None:
     assert puzzle.nonce_from_counter(b"AAB/") == 127
 
 
-def test_hashcash_known_stamps() -> None:
+def test_hashcash_known_stamps():
     """Published SHA-1 stamps: of 20 bits, and one of 52 (it has 53)."""
     prefix = b"1:20:1303030600:adam@cypherspace.org::McMybZIhxKXu57jd:"
     puzzle = HashcashPuzzle(prefix, b"", 4, 20, StampDigest.SHA1, BASE64_DIGITS)
@@ -105,12 +105,12 @@ def test_hashcash_known_stamps() -> None:
         lambda: HashcashPuzzle(b"", b"", 4, 1, alphabet=b"0"),
     ],
 )
-def test_impossible_puzzles_are_refused(make) -> None:  # type: ignore[no-untyped-def]
+def test_impossible_puzzles_are_refused(make):
     with pytest.raises(ParseError):
         make()
 
 
-def test_a_foreign_counter_is_refused() -> None:
+def test_a_foreign_counter_is_refused():
     puzzle = HashcashPuzzle(b"", b"", 4, 1)
     for counter in (b"00g0", b"000", b"00000", b"000A"):
         with pytest.raises(ParseError):
