@@ -192,7 +192,10 @@ def read_transaction(
 
 
 def read_count(data: bytes, at: int) -> tuple[int, int]:
-    """A compact size that does not fit one byte; returns it and the offset behind it."""
+    """The compact size at `at`; returns it and the offset behind it.
+
+    Raises ParseError, and IndexError where the bytes have ended before it.
+    """
     first = data[at]
     if first < 0xFD:
         return first, at + 1

@@ -220,6 +220,12 @@ def _sigops(count):
             id="two coinbases",
         ),
         pytest.param(
+            with_transactions(BLOCK, [_coinbase(), _coinbase(tag=b"two"), _payment(1)]),
+            "bad-cb-multiple",
+            False,
+            id="one beside the other",
+        ),
+        pytest.param(
             with_transactions(BLOCK, [_coinbase(), _payment(1, [])]),
             "bad-txns-vout-empty",
             False,
@@ -406,6 +412,8 @@ def test_a_commitment_may_stand_anywhere_and_be_longer():
     _context(with_transactions(BLOCK, [coinbase, SEGWIT_TX]))
     assert witness_commitment_index(coinbase) == 1
     assert witness_commitment_index(_with_outputs(COMMITTED, commitment, longer, value)) == 1
+    assert witness_commitment_index(_with_outputs(COMMITTED, commitment, value)) == 0
+    assert witness_commitment_index(_with_outputs(COMMITTED, value, value, commitment)) == 2
     assert witness_commitment_index(_coinbase()) is None
     assert witness_commitment_index(_with_outputs(COMMITTED, short)) is None
 

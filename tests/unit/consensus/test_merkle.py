@@ -77,6 +77,13 @@ def test_a_branch_of_block_100000():
     assert merkle_root_from_branch(BLOCK_100000[2], branch, 3) != ROOT_100000
 
 
+def test_a_branch_beside_a_repeated_leaf():
+    branch = calculate_merkle_branch([A, B, C], 2)
+    assert branch == (C, sha256d(A + B))
+    assert merkle_root_from_branch(C, branch, 2) == calculate_merkle_root([A, B, C])[0]
+    assert calculate_merkle_branch([A, B, C], 0) == (B, sha256d(C + C))
+
+
 def test_the_branch_of_a_lonely_leaf_is_empty():
     assert calculate_merkle_branch([A], 0) == ()
     assert merkle_root_from_branch(A, (), 0) == A

@@ -115,6 +115,27 @@ def test_a_witness_of_empty_stacks_is_none():
     assert transaction_from_bytes(with_empty_item.serialize()) == with_empty_item
 
 
+@pytest.mark.parametrize("size", [0, 252, 253, 254, 0xFFFF, 0x10000])
+@pytest.mark.parametrize("where", ["scriptSig", "output", "witness"])
+def test_lengths_of_one_three_and_five_bytes(where, size):
+    data = b"\xfe" * size
+    txin = TxIn(
+        outpoint(b"t" * 32, 1),
+        data if where == "scriptSig" else b"\x51",
+        witness=(data, b"w") if where == "witness" else (),
+    )
+    tx = Transaction.build(1, [txin], [TxOut(5, data if where == "output" else b""), TxOut(6, b"")])
+    assert transaction_from_bytes(tx.serialize()) == tx
+
+
+@pytest.mark.parametrize("count", [252, 253, 254])
+def test_many_inputs_outputs_and_witness_items(count):
+    inputs = [TxIn(outpoint(bytes(32), n), b"", n, (b"",) * count) for n in range(count)]
+    tx = Transaction.build(1, inputs, [TxOut(n, b"") for n in range(count)])
+    assert transaction_from_bytes(tx.serialize()) == tx
+    assert transaction_from_bytes(tx.serialize(witness=False)).txid == tx.txid
+
+
 def test_a_transaction_is_read_from_the_middle_of_bytes():
     tx, end = read_transaction(b"??" + BIP143_EXAMPLE + b"!", 2)
     assert end == 2 + len(BIP143_EXAMPLE)
