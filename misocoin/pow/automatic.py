@@ -27,7 +27,7 @@ ROLLED_VERSIONS: Final = 16
 
 def unsolvable_puzzle(kind: PuzzleKind) -> Puzzle:
     """Return a puzzle of this kind that no nonce solves, for measuring."""
-    prefix = b"1:256:261121:measure@example.org::0123456789:"
+    prefix = b"1:256:261121:you@example.org::0:"  # with its counter and padding just one block
     match kind:
         case PuzzleKind.HEADER:
             return HeaderPuzzle(bytes(80), 0)
@@ -36,9 +36,9 @@ def unsolvable_puzzle(kind: PuzzleKind) -> Puzzle:
         case PuzzleKind.BITMESSAGE:
             return BitmessagePuzzle(bytes(64), 0)
         case PuzzleKind.HASHCASH_SHA1:
-            return HashcashPuzzle(prefix, b"", 15, 160, StampDigest.SHA1)
+            return HashcashPuzzle(prefix, b"", 12, 160, StampDigest.SHA1)
         case PuzzleKind.HASHCASH_SHA256:
-            return HashcashPuzzle(prefix, b"", 15, 256)
+            return HashcashPuzzle(prefix, b"", 12, 256)
 
 
 class AutomaticEngine(Engine):
