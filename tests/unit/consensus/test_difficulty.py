@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from misocoin.consensus import difficulty
 from misocoin.consensus.difficulty import (
     bits_from_target,
     calculate_asert_bits,
@@ -110,7 +111,7 @@ def test_work_is_the_expected_number_of_hashes(bits, work):
 
 
 @pytest.mark.parametrize(
-    ("bits", "difficulty"),
+    ("bits", "expected"),
     [
         (0x1D00FFFF, 1.0),
         (0x1D00D86A, 1.182899534312841),
@@ -120,8 +121,8 @@ def test_work_is_the_expected_number_of_hashes(bits, work):
     ],
     ids=lambda value: f"{value:#010x}" if isinstance(value, int) else "",
 )
-def test_difficulty_is_relative_to_bitcoins_easiest(bits, difficulty):
-    assert calculate_difficulty(bits) == pytest.approx(difficulty, rel=1e-12)
+def test_difficulty_is_relative_to_bitcoins_easiest(bits, expected):
+    assert calculate_difficulty(bits) == pytest.approx(expected, rel=1e-12)
 
 
 def test_difficulty_may_be_relative_to_another_limit():
@@ -236,6 +237,11 @@ def _asert(anchor_bits, time_delta, height_delta):
 )
 def test_aserti3(anchor_bits, time_delta, height_delta, expected):
     assert _asert(anchor_bits, time_delta, height_delta) == expected
+
+
+def test_the_constants_of_aserti3():
+    assert difficulty.ASERT_RADIX_BITS == 16
+    assert difficulty._CUBIC == (195_766_423_245_049, 971_821_376, 5127)
 
 
 def test_aserti3_is_held_between_one_and_the_limit():
