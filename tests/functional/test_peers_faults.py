@@ -64,7 +64,9 @@ def test_a_node_killed_while_it_syncs_goes_on(make_daemon: MakeDaemon) -> None:
     heights = [0]
     for _ in range(3):
         late.start()
-        wait_until(lambda: height(late) > heights[-1] + 100 or height(late) == 1500, "it gets on")
+        wait_until(
+            lambda: height(late) > heights[-1] + 100 or height(late) == 1500, "it gets on", 180
+        )
         late.kill()
         late.launch()
         late.log.wait_for("at height")
@@ -74,7 +76,8 @@ def test_a_node_killed_while_it_syncs_goes_on(make_daemon: MakeDaemon) -> None:
         late.kill()
     assert heights[1] > 0
     late.start()
-    wait_for_tip([late], tip(source))
+    # After so many kills the source may refuse at first; a named node is tried again in a minute.
+    wait_for_tip([late], tip(source), 180)
     assert late.rpc.verify_chain()
 
 
