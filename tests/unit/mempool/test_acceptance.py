@@ -242,12 +242,14 @@ def test_a_fee_delta_counts(chain: FakeChain, pool: Mempool) -> None:
 
 
 def test_no_witness_before_segwit() -> None:
-    later = replace(regtest(), activation=Activation(1, 1, 1, 1, segwit=300))
+    later = replace(regtest(), activation=Activation(1, 1, 1, 1, segwit=103))
     chain = FakeChain(later)
     chain.mine(count=101)
     pool = pool_on(chain)
     tx = spend([chain.spendable()[0]], [COIN])
     assert refused(chain, pool, tx) == "no-witness-yet"
+    chain.mine()
+    pool.check(tx, chain.now)
 
 
 def test_a_check_changes_nothing(chain: FakeChain) -> None:

@@ -156,6 +156,20 @@ def test_lock_times_that_are_ahead_again(chain: FakeChain, pool: Mempool) -> Non
     assert pool.txids() == (early.txid,)
 
 
+def test_relative_locks_of_coins_that_are_no_coinbase(chain: FakeChain, pool: Mempool) -> None:
+    split = spend([chain.spendable()[0]], [COIN] * 4)
+    chain.mine([split])  # at height 110
+    chain.mine(count=4)
+    blocks = spend([split.outpoint(0)], [COIN // 2], sequence=5)
+    free = spend([split.outpoint(1)], [COIN // 2], sequence=4)
+    units = (chain.tip.median_time_past - chain.median_time_past_at(109)) // 512
+    seconds = spend([split.outpoint(2)], [COIN // 2], sequence=units | 1 << 22)
+    disabled = spend([split.outpoint(3)], [COIN // 2], sequence=5 | 1 << 31)
+    accept_all(pool, chain, blocks, free, seconds, disabled)
+    change = pool.chain_changed([chain.disconnect()], (), chain.now)
+    assert [gone.tx for gone in change.removed] == [blocks, seconds]
+
+
 def test_a_relative_lock_on_a_coin_that_is_unconfirmed_again(
     chain: FakeChain, pool: Mempool
 ) -> None:

@@ -48,6 +48,28 @@ def test_twenty_five_in_a_row(chain: FakeChain, pool: Mempool) -> None:
     assert top.ancestor_count == 25
 
 
+def test_sizes_up_to_the_limit(chain: FakeChain) -> None:
+    first = spend([chain.spendable()[0]], [20 * COIN, 20 * COIN])
+    second = spend([first.outpoint(0)], [19 * COIN])
+    whole = first.vsize + second.vsize
+    for limits in (
+        MempoolLimits(ancestor_vsize=whole),
+        # Beyond this, not even the carve-out's 10,000 would be enough.
+        MempoolLimits(descendant_vsize=whole - 10_000),
+        MempoolLimits(descendant_count=1),
+    ):
+        accept_all(pool_on(chain, limits=limits), [first, second], chain)
+    for limits in (
+        MempoolLimits(ancestor_vsize=whole - 1),
+        MempoolLimits(descendant_vsize=whole - 10_001),
+        MempoolLimits(ancestor_count=1),
+        MempoolLimits(descendant_count=0),
+    ):
+        tight = pool_on(chain, limits=limits)
+        tight.accept(first, chain.now)
+        assert "too-long-mempool-chain" in why(tight, second, chain)
+
+
 def test_size_of_ancestors(chain: FakeChain, pool: Mempool) -> None:
     first = large(chain.spendable()[0], 90_000, fee=COIN)
     pool.accept(first, chain.now)
@@ -104,6 +126,22 @@ def test_what_is_replaced_makes_room(chain: FakeChain) -> None:
     entry = pool.get(parent.txid)
     assert entry is not None
     assert entry.descendant_count == 3
+
+
+def test_the_size_of_what_is_replaced_makes_room(chain: FakeChain) -> None:
+    parent = spend([chain.spendable()[0]], [20 * COIN, 20 * COIN])
+    large_child = spend([parent.outpoint(0)], [COIN // 10] * 100)
+    small_child = spend([parent.outpoint(1)], [COIN])
+    instead = spend([parent.outpoint(0)], [COIN // 100] * 50)
+    limit = parent.vsize + small_child.vsize + instead.vsize
+    pool = pool_on(chain, limits=MempoolLimits(descendant_vsize=limit - 10_000))
+    accept_all(pool, [parent, small_child], chain)
+    assert "exceeds descendant size limit" in why(pool, large_child, chain)
+    assert why(pool, instead, chain) == ""
+    # One of the same size, in its place.
+    again = spend([parent.outpoint(0)], [COIN // 200] * 50)
+    assert again.vsize == instead.vsize
+    assert why(pool, again, chain) == ""
 
 
 def test_a_carve_out_needs_a_small_transaction(chain: FakeChain) -> None:

@@ -111,6 +111,18 @@ def test_rule_6_a_better_rate_than_each_direct_conflict(chain: FakeChain, pool: 
         f"insufficient fee (rejecting replacement {bulky.txid_hex}; new feerate "
     )
     assert "<= old feerate 10.416 sat/vB" in why(pool, bulky, chain)
+    # The rates of both count with their deltas.
+    pool.prioritise(old.txid, -500)
+    assert why(pool, bulky, chain) == ""
+
+
+def test_rule_6_the_same_rate_is_not_better(chain: FakeChain, pool: Mempool) -> None:
+    first, second, *_ = chain.spendable()
+    old = spend([first], [50 * COIN - 960])
+    pool.accept(old, chain.now)
+    double = spend([first, second], [100 * COIN - 10 * spend([first, second], [0]).vsize])
+    assert old.vsize == 96
+    assert "new feerate 10.000 sat/vB <= old feerate 10.000 sat/vB" in why(pool, double, chain)
 
 
 def test_a_transaction_must_not_spend_what_it_replaces(chain: FakeChain, pool: Mempool) -> None:
