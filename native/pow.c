@@ -7,8 +7,11 @@
 
 #include <string.h>
 
-#ifdef MISOCOIN_POW_X86
+#if defined(MISOCOIN_POW_X86)
 #include <cpuid.h>
+#elif defined(MISOCOIN_POW_ARMV8) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 /* Nonces in a chunk: plain C takes about 10 ms for as many. */
@@ -18,7 +21,9 @@
 
 /* -- which kernels ---------------------------------------------------------------------------- */
 
-#ifdef MISOCOIN_POW_X86
+#define MOST_KERNELS 4
+
+#if defined(MISOCOIN_POW_X86)
 static bool has_sha_ni(void)
 {
     unsigned int a, b = 0, c, d;
@@ -26,15 +31,26 @@ static bool has_sha_ni(void)
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 29 & 1) != 0 &&
            __builtin_cpu_supports("avx") != 0;
 }
+#elif defined(MISOCOIN_POW_ARMV8)
+static bool has_armv8_sha(void)
+{
+#if defined(__linux__)
+    return (getauxval(AT_HWCAP) & (HWCAP_SHA1 | HWCAP_SHA2)) == (HWCAP_SHA1 | HWCAP_SHA2);
+#elif defined(__APPLE__)
+    return true; /* every one of Apple's has them */
+#else
+    return false;
+#endif
+}
 #endif
 
 /* The kernels this processor can run, `c` always among them; the number of them. */
-static int usable_kernels(const pow_kernel *kernels[4])
+static int usable_kernels(const pow_kernel *kernels[MOST_KERNELS])
 {
     int count = 0;
 
     kernels[count++] = &misocoin_kernel_c;
-#ifdef MISOCOIN_POW_X86
+#if defined(MISOCOIN_POW_X86)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") != 0)
         kernels[count++] = &misocoin_kernel_avx2;
@@ -42,13 +58,16 @@ static int usable_kernels(const pow_kernel *kernels[4])
         kernels[count++] = &misocoin_kernel_avx512;
     if (has_sha_ni())
         kernels[count++] = &misocoin_kernel_shani;
+#elif defined(MISOCOIN_POW_ARMV8)
+    if (has_armv8_sha())
+        kernels[count++] = &misocoin_kernel_armv8;
 #endif
     return count;
 }
 
 static PyObject *pow_kernels(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
 {
-    const pow_kernel *kernels[4];
+    const pow_kernel *kernels[MOST_KERNELS];
     const int count = usable_kernels(kernels);
     PyObject *result = PyDict_New();
 
@@ -67,7 +86,7 @@ static PyObject *pow_kernels(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(un
 
 static const pow_kernel *kernel_named(const char *name)
 {
-    const pow_kernel *kernels[4];
+    const pow_kernel *kernels[MOST_KERNELS];
 
     for (int i = usable_kernels(kernels) - 1; i >= 0; i--)
         if (strcmp(kernels[i]->name, name) == 0)

@@ -1,9 +1,10 @@
 /* The search for nonces: what a job is, and what a kernel does with it.
  *
- * pow.c takes puzzles from Python, pow_jobs.c and pow_hashcash.c prepare them, and each kernel
- * family searches: pow_c.c, pow_avx2.c, pow_avx512.c (all three are pow_lanes32.h and pow_lanes64.h
- * with other vectors) and pow_shani.c. A kernel compares one word of the digest; what passes is
- * decided by the plain C of digests.c, and again by hashlib in Python. */
+ * pow.c takes puzzles from Python, pow_jobs.c and pow_hashcash.c prepare them, and a kernel searches.
+ * Vectors with a nonce in each lane are searched by pow_lanes32.h and pow_lanes64.h, which pow_c.c
+ * (one lane), pow_avx2.c and pow_avx512.c give their vectors; instructions for SHA itself by
+ * pow_streams.h, to which pow_shani.c and pow_armv8.c give theirs. A kernel compares one word of the
+ * digest; what passes is decided by the plain C of digests.c, and again by hashlib in Python. */
 #ifndef MISOCOIN_POW_H
 #define MISOCOIN_POW_H
 
@@ -13,6 +14,11 @@
 
 #if defined(__GNUC__) && defined(__x86_64__)
 #define MISOCOIN_POW_X86 1
+#elif defined(__GNUC__) && defined(__aarch64__) && defined(__AARCH64EL__)
+/* Clang before 16 has the intrinsics only where all code may use them, as on Apple's machines. */
+#if !defined(__clang__) || __clang_major__ >= 16 || defined(__ARM_FEATURE_SHA2)
+#define MISOCOIN_POW_ARMV8 1
+#endif
 #endif
 
 #define MOST_LANES 32 /* of any kernel: tables are padded by as many entries */
@@ -85,6 +91,8 @@ typedef struct {
 extern const pow_kernel misocoin_kernel_c;
 #ifdef MISOCOIN_POW_X86
 extern const pow_kernel misocoin_kernel_avx2, misocoin_kernel_avx512, misocoin_kernel_shani;
+#elif defined(MISOCOIN_POW_ARMV8)
+extern const pow_kernel misocoin_kernel_armv8;
 #endif
 
 #endif

@@ -8,7 +8,7 @@ from misocoin.pow.engine import Engine
 from misocoin.pow.native import NativeEngine, native_kernels
 from misocoin.pow.portable import PortableEngine
 
-ENGINE_NAMES: Final = ("auto", "portable", "c", "avx2", "avx512", "sha-ni", "opencl")
+ENGINE_NAMES: Final = ("auto", "portable", "c", "avx2", "avx512", "sha-ni", "armv8", "opencl")
 """What `-engine=` understands; which of them this machine can run, `engines` says."""
 
 
