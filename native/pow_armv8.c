@@ -89,7 +89,11 @@ OP uint32_t sha256_last_word(const sha256_state *state, group kw)
 }
 
 OP group sha256_begin_group(group g0, group g1) { return vsha256su0q_u32(g0, g1); }
-OP group sha256_end_group(group begun, group g2, group g3) { return vsha256su1q_u32(begun, g2, g3); }
+
+OP group sha256_end_group(group begun, group g2, group g3)
+{
+    return vsha256su1q_u32(begun, g2, g3);
+}
 
 /* -- SHA-1: a state is (A, B, C, D), lowest lane first, and E -------------------------------- */
 

@@ -1,8 +1,8 @@
 /* Searches by SHA-256 and SHA-1 over vectors of 32-bit lanes, one nonce in each lane.
  *
  * The file that includes this defines TARGET, LANES32, the type v32 and the operations v_set,
- * v_load, v_index (0, 1, 2 ...), v_swap (bytes of each lane), v_add, v_xor, v_and, v_or, v_ror,
- * v_shr, v_ch, v_maj, v_xor3 and v_zeros (a bit per lane that is zero under a mask). */
+ * v_load, v_index (0, 1, 2 ...), v_swap (bytes of each lane), v_add, v_xor, v_or, v_ror, v_shr,
+ * v_ch, v_maj, v_xor3 and v_zeros (a bit per lane that is zero under a mask). */
 
 #define S32 static inline TARGET
 
@@ -192,7 +192,8 @@ S32 void stretch_words(const hashcash_stretch *stretch, size_t block, uint64_t f
         }
 }
 
-static TARGET uint64_t sha256_search(const hashcash_stretch *stretch, uint64_t first, uint64_t count)
+static TARGET uint64_t sha256_search(const hashcash_stretch *stretch, uint64_t first,
+                                     uint64_t count)
 {
     const int skipped = stretch->low_word & ~7; /* rounds before the low digits' word */
     uint32_t started[8];

@@ -18,7 +18,7 @@ S64 v64 sha512_mix1(v64 x) { return q_xor3(q_ror(x, 19), q_ror(x, 61), q_shr(x, 
         h = q_add(q_add(t1, q_maj(a, b, c)), sha512_sum0(a));                                      \
     } while (0)
 
-/* Rounds t to t + 7, or from `skipped` on; the words are w[0] to w[7]. */
+/* Rounds t to t + 7 with the words w[0] to w[7]; and those without the first of them. */
 #define Q_EIGHT_ROUNDS(s, w, t)                                                                    \
     do {                                                                                           \
         Q_ROUND(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], q_add((w)[0], KQ(t)));             \

@@ -4,7 +4,7 @@
  * hashes run side by side, stream after stream in steps of a group: four message words, four
  * rounds. The words are made one step before their rounds, so that neither waits for the other.
  *
- * The file that includes this defines TARGET, OP, STREAMS, EACH (a loop over them) and UNROLLED, and
+ * The file that includes this defines TARGET, OP, UNROLLED, STREAMS, EACH (a loop over these) and
  *   group             four message words, the first in the lowest lane; group_of, load_group,
  *                     add_groups, or_groups, place_bytes (a byte shuffle; 0x80 gives zero)
  *   sha256_state      with sha256_state_of, sha256_add, sha256_add_to_ae (a word to A and E),
@@ -99,12 +99,13 @@ OP uint32_t header_second_hash(sha256_state state[STREAMS], uint32_t mask)
     return hits;
 }
 
-/* Rounds 4 to 15 of a header's second block, whose words are padding. */
+/* The state after round 3 of a header's second block. */
 OP void start_header(sha256_state *state, const header_version *version, uint32_t nonce_word)
 {
     *state = sha256_add_to_ae(sha256_state_of(version->started), nonce_word);
 }
 
+/* Rounds 4 to 15, whose words are padding. */
 OP void header_padding_rounds(sha256_state state[STREAMS])
 {
     sha256_shared_rounds(state, add_groups(group_of(0x80000000u, 0, 0, 0), group_k(1)));
@@ -248,7 +249,8 @@ OP uint64_t lowest_hit(uint32_t hits, uint64_t at, uint64_t count)
     return number < count ? number : NOTHING;
 }
 
-static TARGET uint64_t sha256_search(const hashcash_stretch *stretch, uint64_t first, uint64_t count)
+static TARGET uint64_t sha256_search(const hashcash_stretch *stretch, uint64_t first,
+                                     uint64_t count)
 {
     const int skipped = stretch->low_word / 4; /* groups before the low digits' */
     uint32_t started[8];

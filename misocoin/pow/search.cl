@@ -3,8 +3,8 @@
  * The host passes what does not change from item to item, and every kernel leaves in `found` the
  * lowest item below `count` whose first word or two fit; the host decides with hashlib. */
 
-/* Not `rotate`: some compilers call it as a function, all know this form. The arguments of these are
- * written out several times. */
+/* Not `rotate`: some compilers call it as a function, all know this form. The arguments of these
+ * are written out several times. */
 #define ROR32(x, n) ((x) >> (n) | (x) << (32 - (n)))
 #define ROR64(x, n) ((x) >> (n) | (x) << (64 - (n)))
 #define CHOOSE(x, y, z) ((((y) ^ (z)) & (x)) ^ (z))
@@ -58,7 +58,7 @@ __constant uint H256[8] = {
 #define FIRST_ROUND_256(t) ROUND_256(s, t, w[t] + K256[t]);
 #define LATER_ROUND_256(t) ROUND_256(s, t, WORD_256(w, t) + K256[base + t]);
 
-inline void sha256_block(uint *state, uint *w)
+void sha256_block(uint *state, uint *w)
 {
     uint s[8];
 
@@ -96,7 +96,7 @@ __constant uint H1[5] = {0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E
                    : (t) < 60 ? MAJORITY(b, c, d) + 0x8F1BBCDC                                     \
                               : (b ^ c ^ d) + 0xCA62C1D6)
 
-inline void sha1_block(uint *state, uint *w)
+void sha1_block(uint *state, uint *w)
 {
     uint a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
 
@@ -161,7 +161,7 @@ __constant ulong H512[8] = {
     (w[(t) & 15] += MIX1_512(w[((t) - 2) & 15]) + w[((t) - 7) & 15] + MIX0_512(w[((t) - 15) & 15]))
 
 /* SHA-512 of one block from the initial state. */
-inline void sha512_one_block(ulong *digest, ulong *w)
+void sha512_one_block(ulong *digest, ulong *w)
 {
     ulong s[8];
 
@@ -184,7 +184,7 @@ inline void sha512_one_block(ulong *digest, ulong *w)
 /* -- block headers -------------------------------------------------------------------------- */
 
 /* The words of a header's second block; the nonce's is left zero. */
-inline void header_tail(__global const uint *header, uint *w)
+void header_tail(__global const uint *header, uint *w)
 {
     for (int i = 0; i < 16; i++)
         w[i] = 0;
@@ -192,8 +192,8 @@ inline void header_tail(__global const uint *header, uint *w)
     w[4] = 0x80000000, w[15] = 640;
 }
 
-/* One item a version: its state before the second block, then after rounds 0 to 3 of it, without the
- * nonce's word; and once, of words 16 to 19 what does not depend on the nonce. */
+/* One item a version: its state before the second block, then after rounds 0 to 3 of it, without
+ * the nonce's word; and once, of words 16 to 19 what does not depend on the nonce. */
 __kernel void prepare_header(__global const uint *header, __global uint *versions,
                              __global uint *schedule)
 {
@@ -333,7 +333,7 @@ __kernel void take_blocks(__global const uint *blocks, const uint count, const u
 }
 
 /* Item i writes `first` + i with `width` digits, at most eight, into the blocks from byte `place`
- * on, and hashes them from `start`. `masks` are the bits of the first two words that must be zero. */
+ * on, and hashes them from `start`. The bits in `masks` of the first two words must be zero. */
 __kernel void search_hashcash(__global const uint *start, __global const uint *blocks,
                               const uint block_count, const uint place, const uint width,
                               __constant uchar *digits, const uint base, const uint first,
@@ -344,7 +344,8 @@ __kernel void search_hashcash(__global const uint *start, __global const uint *b
     uint rest = first + item;
 
     for (uint i = width; i-- > 0; rest /= base) {
-        const uint byte = (place & 3) + i, digit = (uint)digits[rest % base] << (24 - 8 * (byte & 3));
+        const uint byte = (place & 3) + i;
+        const uint digit = (uint)digits[rest % base] << (24 - 8 * (byte & 3));
         low[0] |= byte / 4 == 0 ? digit : 0;
         low[1] |= byte / 4 == 1 ? digit : 0;
         low[2] |= byte / 4 == 2 ? digit : 0;
@@ -352,7 +353,7 @@ __kernel void search_hashcash(__global const uint *start, __global const uint *b
     for (int i = 0; i < HASHCASH_STATE; i++)
         state[i] = start[i];
     for (uint block = 0; block < block_count; block++) {
-        const uint distance = 16 * block - place / 4; /* of this block's first word from the digits */
+        const uint distance = 16 * block - place / 4; /* of its first word from the digits */
 #define STEP(t)                                                                                    \
     w[t] = blocks[16 * block + t] | (distance + t == 0   ? low[0]                                  \
                                      : distance + t == 1 ? low[1]                                  \
