@@ -1,10 +1,11 @@
 /* The search for nonces: what a job is, and what a kernel does with it.
  *
  * pow.c takes puzzles from Python, pow_jobs.c and pow_hashcash.c prepare them, and a kernel
- * searches. Vectors with a nonce in each lane are searched by pow_lanes32.h and pow_lanes64.h, which
- * pow_c.c (one lane), pow_avx2.c and pow_avx512.c give their vectors; instructions for SHA itself by
- * pow_streams.h, to which pow_shani.c and pow_armv8.c give theirs. A kernel compares one word of
- * the digest; what passes is decided by the plain C of digests.c, and again by hashlib in Python. */
+ * searches. Vectors with a nonce in each lane are searched by pow_lanes32.h and pow_lanes64.h,
+ * which pow_c.c (one lane), pow_avx2.c and pow_avx512.c give their vectors; instructions for SHA
+ * itself by pow_streams.h, to which pow_shani.c and pow_armv8.c give theirs. A kernel compares one
+ * word of the digest; what passes is decided by the plain C of digests.c, and again by hashlib in
+ * Python. */
 #ifndef MISOCOIN_POW_H
 #define MISOCOIN_POW_H
 
