@@ -19,7 +19,7 @@ DEFAULT_PORT = 4000
 MEMORY = Path(":memory:")
 """What `-datadir` says where nothing is to be kept."""
 
-ENGINES = ("auto", "portable", "c", "avx2", "avx512", "sha-ni", "opencl")
+ENGINES = ("auto", "portable", "c", "avx2", "avx512", "sha-ni", "armv8", "opencl")
 """The searches for nonces, as `misocoin.pow.engines` knows them."""
 
 
