@@ -1,6 +1,7 @@
 # make run            a mining node on localhost:4000          (ARGS="-port=4001" passes options)
 # make test           every test of the default run
 # make test-long      the soaks, minutes each
+# make test-tools     against programs that others wrote, installed from PyPI, npm and Debian
 # make coverage       the rules' tests again, failing under 97 % of their lines and branches
 # make lint           style, types and the layer check
 # make bench          all benchmarks, one after the other
@@ -10,7 +11,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-long coverage lint bench clean
+.PHONY: run test test-long test-tools coverage lint bench clean
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/python misocoind.py $(ARGS)
@@ -20,6 +21,9 @@ test: $(VENV)/dev.stamp
 
 test-long: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m long $(ARGS)
+
+test-tools: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m tools $(ARGS)
 
 RULES      := codec consensus crypto errors params policy primitives script units
 RULE_TESTS := consensus crypto policy primitives script test_codec.py test_units.py

@@ -5,7 +5,8 @@ A program declares its options as a tuple of `Option`. `values_from_arguments`,
 `resolve` lays them over each other (the source named first wins a whole option) and parses.
 
 On the command line an option is `-name=value` with one dash or two; `-name` alone switches a
-yes-or-no option on and `-noname` switches it off. A value never follows as a word of its own.
+yes-or-no option on and `-noname` switches it off. The daemon and its tool stop there; the other
+commands (`spaced`) also take `-name value`, and options after other words.
 Whatever cannot be used raises ConfigError with one line that says what to write instead.
 """
 
@@ -66,7 +67,7 @@ class Arguments(NamedTuple):
     values: Values
     """The options."""
     words: tuple[str, ...]
-    """What is not an option, from the first such word on."""
+    """What is not an option."""
 
 
 def flag_from_text(text: str) -> bool:
@@ -104,16 +105,25 @@ def choice_of(*names: str) -> Callable[[str], str]:
     return parse
 
 
-def values_from_arguments(arguments: Sequence[str], table: Iterable[Option]) -> Arguments:
-    """Take the leading options off a command line.
+def values_from_arguments(
+    arguments: Sequence[str], table: Iterable[Option], *, spaced: bool = False
+) -> Arguments:
+    """Take the options off a command line: the leading ones, or with `spaced` all up to `--`.
 
     Raises ConfigError for an unknown option, for a value that is missing or not wanted.
     """
     options = {option.name: option for option in table}
     values: Values = {}
-    for index, word in enumerate(arguments):
+    words: list[str] = []
+    rest = iter(arguments)
+    for word in rest:
+        if spaced and word == "--":
+            break
         if not word.startswith("-") or word == "-":
-            return Arguments(values, tuple(arguments[index:]))
+            words.append(word)
+            if spaced:
+                continue
+            break
         name, equals, text = word.lstrip("-").partition("=")
         option = options.get(name)
         if option is None and name.startswith("no") and name[2:] in options:
@@ -121,9 +131,12 @@ def values_from_arguments(arguments: Sequence[str], table: Iterable[Option]) -> 
         elif option is None:
             raise ConfigError(_unknown(f"option -{name}", name, options, "-"))
         elif not equals and option.kind is not Kind.FLAG:
-            raise ConfigError(f"-{name} needs a value: write -{name}=<{option.placeholder}>")
+            following = next(rest, None) if spaced else None
+            if following is None:
+                raise ConfigError(f"-{name} needs a value: write -{name}=<{option.placeholder}>")
+            text = following
         values.setdefault(option.name, []).append(text)
-    return Arguments(values, ())
+    return Arguments(values, (*words, *rest))
 
 
 def _negated(option: Option, word: str, equals: str) -> str:
