@@ -1,4 +1,4 @@
-"""Daemons for tests; none outlives its test."""
+"""Daemons for tests, none of which outlives its test, and a PostgreSQL server for all of them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.functional.framework.daemon import Daemon
+from tests.functional.framework.postgres import PostgresServer, find_postgres
 
 MakeDaemon = Callable[..., Daemon]
 
@@ -38,3 +39,24 @@ def lasting_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]
     daemon = Daemon(tmp_path_factory.mktemp("lasting") / "node").start()
     yield daemon
     daemon.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server; the test is skipped where none can be started."""
+    programs, why_not = find_postgres()
+    if programs is None:
+        pytest.skip(why_not)
+    server = PostgresServer(programs)
+    try:
+        server.create()
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """The address of a database that is empty and this test's own: `postgresql://…`."""
+    return postgres_server.new_database()
