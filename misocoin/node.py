@@ -40,6 +40,8 @@ from misocoin.policy.settings import MempoolLimits, RelayPolicy
 from misocoin.pow.engine import StopFlag
 from misocoin.pow.engines import select_engine
 from misocoin.primitives.transaction import Transaction
+from misocoin.rpc.core.blocks import CoreBlocks
+from misocoin.rpc.core.dialect import core_methods
 from misocoin.rpc.declare import Method, methods_of
 from misocoin.rpc.methods.chain import ChainMethods
 from misocoin.rpc.methods.control import ControlMethods
@@ -102,7 +104,7 @@ class Node:
             self._build()
             self._load()
             self._join_network()
-            self.server.open(Registry(self._methods()), self._add_routes)
+            self.server.open(self.registry(), self._add_routes)
         except BaseException:
             self._open.close()
             raise
@@ -232,6 +234,10 @@ class Node:
         RestRoutes(self.chain, self.pool.mempool).add_to(app)
         PeerRoutes(self.peers).add_to(app)
 
+    def registry(self, *, check_results: bool = False) -> Registry:
+        """Every RPC method; `check_results` holds each result to its declared form."""
+        return Registry(self._methods(), check_results=check_results)
+
     def _methods(self) -> list[Method]:
         """Every RPC method, bound to the parts it speaks for."""
         chain, pool, wallet = self.chain, self.pool, self.wallet
@@ -243,7 +249,9 @@ class Node:
             NetworkMethods(self.peers, DEFAULT_PORT, chain.now),
             self._control,
         )
-        return [each for group in groups for each in methods_of(group)]
+        first = [each for group in groups for each in methods_of(group)]
+        core_groups = (CoreBlocks(chain),)
+        return [*first, *core_methods(first, core_groups)]
 
     def _verify_chain(self) -> Verification:
         scripts = ScriptChecks(self.config.signature_threads or None)

@@ -10,8 +10,9 @@ is its docstring; the decorator says the rest:
         ) -> str:
             \"\"\"Tell the hash of the block at a height.\"\"\"
 
-A second dialect has names of its own over the same functions: a name, the parameters and the form
-of the result, made of the first by `Method.in_dialect`.
+Bitcoin Core's dialect (`misocoin/rpc/core`) has names of its own over the same functions: a name,
+the parameters and the form of the result, made of the first by `Method.in_dialect`. What the first
+dialect has no function for is declared there with `dialect=Dialect.CORE`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +37,13 @@ class Category(Enum):
     NETWORK = "Network"
     UTIL = "Util"
     CONTROL = "Control"
+
+
+class Dialect(Enum):
+    """Whose names a method and its parameters have. Both dialects are served on one port."""
+
+    OWN = "Misocoin"
+    CORE = "Bitcoin Core's names"
 
 
 class Access(Enum):
@@ -102,24 +110,30 @@ class Method:
     """Whether it may take long for want of something, and so runs on a waiting permit."""
     examples: tuple[str, ...] = ()
     """Arguments as somebody would type them."""
+    dialect: Dialect = Dialect.OWN
 
     def in_dialect(
         self,
         name: str,
-        params: tuple[Param, ...],
-        result: Result,
+        params: tuple[Param, ...] = (),
+        result: Result | None = None,
         shape: Callable[[Any], Json] = _unshaped,
         summary: str = "",
     ) -> "Method":
-        """Make the same function known under another name, with other parameters and form."""
+        """Make the same function known under Core's name, with other parameters and form.
+
+        `shape` makes Core's result of this method's; without `result` the form is the same.
+        """
+        own = self.shape
         return replace(
             self,
             name=name,
             params=params,
-            result=result,
-            shape=shape,
+            result=result or self.result,
+            shape=lambda value: shape(own(value)),
             summary=summary or self.summary,
             examples=(),
+            dialect=Dialect.CORE,
         )
 
     def run(self, values: Sequence[Any]) -> Json:
@@ -139,6 +153,7 @@ def method(
     shape: Callable[[Any], Json] = _unshaped,
     waits: bool = False,
     examples: tuple[str, ...] = (),
+    dialect: Dialect = Dialect.OWN,
 ) -> Callable[[Callable[..., Any]], Method]:
     """Declare a method; raises TypeError at once where a part of the declaration is missing."""
 
@@ -157,6 +172,7 @@ def method(
             shape=shape,
             waits=waits,
             examples=examples,
+            dialect=dialect,
         )
 
     return declare

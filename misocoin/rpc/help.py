@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Annotated
 
 from misocoin.http.errors import RpcError
-from misocoin.rpc.declare import Category, Method, Param, method
+from misocoin.rpc.declare import Category, Dialect, Method, Param, method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.params import STRING
 from misocoin.rpc.schema import lines_from_result, text
@@ -52,13 +52,15 @@ def _manner(param: Param) -> str:
 
 
 def listing(methods: Iterable[Method]) -> str:
-    """List methods by category, one call a line."""
+    """List methods by category, one call a line; those with Core's names come last."""
     lines: list[str] = []
-    known = list(methods)
-    for category in Category:
-        members = sorted((m for m in known if m.category is category), key=lambda m: m.name)
-        if members:
-            lines += ["", f"== {category.value} ==", *map(signature_of, members)]
+    known = sorted(methods, key=lambda each: each.name)
+    for dialect in Dialect:
+        end = "" if dialect is Dialect.OWN else f" ({dialect.value})"
+        for category in Category:
+            members = [m for m in known if m.category is category and m.dialect is dialect]
+            if members:
+                lines += ["", f"== {category.value}{end} ==", *map(signature_of, members)]
     return "\n".join(lines[1:])
 
 

@@ -146,11 +146,13 @@ def test_help_lists_every_method_once_under_its_category() -> None:
         "== Util ==",
         "add a ( b c )",
         "fail",
-        "plus left ( right )",
         "same items",
         "",
         "== Control ==",
         "help ( command )",
+        "",
+        "== Util (Bitcoin Core's names) ==",
+        "plus left ( right )",
     ]
 
 

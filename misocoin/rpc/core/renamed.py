@@ -1,0 +1,31 @@
+"""Methods on chain, transactions and mining that the first dialect has under other names."""
+
+from collections.abc import Iterator, Mapping
+
+from misocoin.rpc.declare import Method, Param
+from misocoin.rpc.params import HASH, LEVEL
+from misocoin.rpc.schema import anything, hexadecimal
+
+
+def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
+    """The methods, made of those of the first dialect by name."""
+    yield first["get_best_block"].in_dialect(
+        "getbestblockhash",
+        result=hexadecimal("the tip's hash"),
+        shape=lambda block: block["hash"],
+        summary="Tell the hash of the active chain's last block.",
+    )
+    yield first["get_block"].in_dialect(
+        "getblock",
+        (
+            Param("blockhash", HASH, "the block's hash", argument="block"),
+            Param(
+                "verbosity|verbose",
+                LEVEL,
+                "0: the bytes in hex; 1: transactions by id; 2: whole transactions",
+                1,
+                "detail",
+            ),
+        ),
+        anything("by verbosity: the block in hex, the block with ids, or with transactions"),
+    )

@@ -1,0 +1,73 @@
+"""A regtest node in memory whose results are all held to their declared forms."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from misocoin.config import Config
+from misocoin.http.errors import RpcError
+from misocoin.node import Node
+from misocoin.rpc.errors import rpc_error_from_exception
+from misocoin.rpc.json import bytes_from_json
+
+MINER = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+"""Pays to the HASH160 of the private key 1."""
+
+MINER_WIF = "cMahea7zqjxrtgAbB7LSGbcQUr1uX1ojuat9jZodMN87JcbXMTcA"
+"""Its key, in WIF."""
+
+
+class Progress:
+    """Shows nothing."""
+
+    def update(self, count: int, done: float, total: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class CoreNode:
+    """Calls methods as a client would: `core.getblockhash(0)`; results have gone through JSON."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.registry = node.registry(check_results=True)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*params: Any, **named: Any) -> Any:
+            try:
+                result = self.registry.call(name, named or list(params))
+            except AssertionError:
+                raise
+            except Exception as error:
+                raise rpc_error_from_exception(error) from error
+            return orjson.loads(bytes_from_json(result))
+
+        return call
+
+    def error(self, name: str, *params: Any, **named: Any) -> tuple[int, str]:
+        """Code and first line of the error that a call ends in."""
+        with pytest.raises(RpcError) as caught:
+            getattr(self, name)(*params, **named)
+        return caught.value.code, caught.value.message.splitlines()[0]
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoreNode]:
+    """A node with 110 blocks that pay MINER; the tests of a module share it."""
+    folder = tmp_path_factory.mktemp("core")
+    config = Config(
+        chain="regtest", port=0, gossip=False, txindex=True, cookie_file=folder / ".cookie"
+    )
+    node = Node(config, lambda _label, _unit: Progress())
+    node.start()
+    try:
+        made = CoreNode(node)
+        made.generate(110, MINER)
+        yield made
+    finally:
+        node.stop()
