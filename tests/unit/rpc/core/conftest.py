@@ -1,7 +1,6 @@
 """A regtest node in memory whose results are all held to their declared forms."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
