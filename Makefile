@@ -25,8 +25,8 @@ test-long: $(VENV)/dev.stamp
 test-tools: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m tools $(ARGS)
 
-RULES      := codec consensus crypto errors params policy primitives script units
-RULE_TESTS := consensus crypto policy primitives script test_codec.py test_units.py
+RULES      := codec consensus crypto errors filters params policy primitives script units
+RULE_TESTS := consensus crypto filters policy primitives script test_codec.py test_units.py
 
 coverage: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n 2 -q $(addprefix tests/unit/,$(RULE_TESTS)) \

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from misocoin.consensus.merkle import calculate_merkle_root
 from misocoin.crypto.hashes import sha256
+from misocoin.crypto.siphash import siphash24
 from misocoin.peers.messages import SHORT_ID_SIZE, CompactBlock
-from misocoin.peers.siphash import siphash24
 from misocoin.primitives.block import Block, BlockHeader
 from misocoin.primitives.transaction import Transaction
 

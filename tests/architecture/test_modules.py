@@ -17,6 +17,7 @@ PURE = (
     "consensus",
     "crypto",
     "errors",
+    "filters",
     "params",
     "policy",
     "primitives",

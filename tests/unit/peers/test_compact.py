@@ -2,6 +2,7 @@
 
 import pytest
 
+from misocoin.crypto.siphash import siphash24, siphash24_portable
 from misocoin.params import regtest
 from misocoin.peers.compact import (
     compact_from_block,
@@ -10,7 +11,6 @@ from misocoin.peers.compact import (
     short_id_key,
 )
 from misocoin.peers.messages import CompactBlock
-from misocoin.peers.siphash import siphash24, siphash24_portable
 from misocoin.primitives.block import Block, BlockHeader
 from misocoin.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
 

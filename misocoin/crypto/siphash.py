@@ -1,7 +1,7 @@
-"""SipHash-2-4 (Aumasson and Bernstein, 2012) with a 64-bit result, as BIP152's short ids use it.
+"""SipHash-2-4 (Aumasson and Bernstein, 2012) with a 64-bit result.
 
-The C module `siphashc` serves where it is installed; without it a full block's short ids take some
-40 ms instead of 1.
+Compact blocks (BIP152) and block filters (BIP158) hash with it. The C module `siphashc` serves
+where it is installed; without it a full block's hashes take some 40 ms instead of 1.
 """
 
 from collections.abc import Callable
