@@ -7,6 +7,9 @@ work on the machine takes less away; the OpenCL device's are by the wall clock. 
 or of Bitmessage is two digests. All contenders take turns in every round; shown are the medians of
 the rounds and the ratio to the naive hashlib loop, which says what any script would get.
 
+Then the engine that `auto` picks runs in one thread and in one for each core, in turn and by the
+wall clock: what a second core adds.
+
 Rivals, one thread each, by their own account: `hashcash -s` where it is on the PATH, and any miner
 whose command line is in MISOCOIN_RIVAL_MINER, for example
 
@@ -26,6 +29,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -125,6 +129,22 @@ def measure(contenders: list[Engine], kind: PuzzleKind, seconds: float, rounds: 
     return [statistics.median(taken) for taken in rates]
 
 
+def measure_threads(
+    engine: Engine, kind: PuzzleKind, threads: int, seconds: float, rounds: int
+) -> tuple[float, float]:
+    """Median rates by the wall clock, of one thread and of so many."""
+    search = searching(engine, kind)
+    count = count_for(search, seconds / rounds, time.perf_counter)
+    rates: dict[int, list[float]] = {1: [], threads: []}
+    with ThreadPoolExecutor(threads) as crew:
+        for _ in range(rounds):
+            for number, taken in rates.items():
+                began = time.perf_counter()
+                list(crew.map(search, [count] * number))
+                taken.append(number * count / (time.perf_counter() - began))
+    return statistics.median(rates[1]), statistics.median(rates[threads])
+
+
 def rival_miner(seconds: float) -> str:
     command = os.environ.get("MISOCOIN_RIVAL_MINER")
     if not command:
@@ -197,6 +217,15 @@ def main() -> None:
         for (aimed_kind, name), aim in AIMS.items():
             if aimed_kind is kind and ratios.get(name, aim) < aim:
                 missed.append(f"{kind.value}, {name}: {ratios[name]:.1f}x of {aim}x")
+    print()
+    cores = os.cpu_count() or 1
+    for kind in PuzzleKind if cores > 1 else ():
+        one, all_cores = measure_threads(automatic, kind, cores, options.seconds, options.rounds)
+        print(
+            f"{kind.value:32}{one / 1e6:9.2f} with 1 thread, {all_cores / 1e6:.2f} with {cores} "
+            f"({all_cores / one:.2f}x)",
+            flush=True,
+        )
     print()
     for rival in (rival_miner(options.seconds * options.rounds), rival_hashcash()):
         print(f"Rival: {rival}")

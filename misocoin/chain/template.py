@@ -127,18 +127,30 @@ class BlockTemplate:
 
     def header(self, extra_nonce: int = 0, time: int | None = None, nonce: int = 0) -> BlockHeader:
         """The header for these nonces; its cost grows with the logarithm of the block."""
-        return self._header(self.coinbase(extra_nonce), time, nonce)
+        return self._header(self.coinbase(extra_nonce), self.version, time, nonce)
 
-    def block(self, extra_nonce: int = 0, time: int | None = None, nonce: int = 0) -> Block:
-        """The block for these nonces; it is valid if its hash meets `bits`."""
+    def block(
+        self,
+        extra_nonce: int = 0,
+        time: int | None = None,
+        nonce: int = 0,
+        version: int | None = None,
+    ) -> Block:
+        """The block for these nonces; it is valid if its hash meets `bits`.
+
+        `version` is the one a miner has rolled to (BIP320), the template's own if left out.
+        """
         coinbase = self.coinbase(extra_nonce)
         others = tuple([item.tx for item in self.transactions])
-        return Block(self._header(coinbase, time, nonce), (coinbase, *others))
+        version = self.version if version is None else version
+        return Block(self._header(coinbase, version, time, nonce), (coinbase, *others))
 
-    def _header(self, coinbase: Transaction, time: int | None, nonce: int) -> BlockHeader:
+    def _header(
+        self, coinbase: Transaction, version: int, time: int | None, nonce: int
+    ) -> BlockHeader:
         root = merkle_root_from_branch(coinbase.txid, self.merkle_branch, 0)
         return BlockHeader.build(
-            self.version,
+            version,
             self.prev_hash,
             root,
             self.time if time is None else time,

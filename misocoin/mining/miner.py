@@ -20,9 +20,9 @@ from misocoin.errors import ConfigError, MisocoinError
 from misocoin.mining.background import BackgroundEngine
 from misocoin.params import Params
 from misocoin.pow.engine import Engine, StopFlag
-from misocoin.pow.puzzles import HeaderPuzzle
+from misocoin.pow.puzzles import ROLLED_VERSIONS, HeaderPuzzle
 from misocoin.pow.searcher import Searcher, Work
-from misocoin.primitives.block import HEADER_SIZE, Block
+from misocoin.primitives.block import HEADER_SIZE, Block, header_from_bytes
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +73,8 @@ class MiningInfo(NamedTuple):
     engine: str
     kernel: str
     """The loop that searches block headers."""
+    rolled_versions: int
+    """Block versions that are searched beside one another (BIP320)."""
     hashes_per_second: float
     """Over the last half minute, all threads together."""
     expected_seconds: float | None
@@ -181,13 +183,14 @@ class Miner:
         searcher = self._searcher
         with self._chain.lock:  # a block just found and its count are seen together
             bits, found = self._chain.tip.header.bits, self._blocks_found
-        puzzle = HeaderPuzzle(bytes(HEADER_SIZE), target_from_bits(bits))
+        puzzle = rolled_puzzle(bytes(HEADER_SIZE), bits)
         rate = 0.0 if searcher is None else searcher.rate()
         return MiningInfo(
             searcher is not None and searcher.failure is None,
             self._threads,
             self._engine.name,
             self._engine.kernel(puzzle),
+            puzzle.versions,
             rate,
             puzzle.expected_tries / rate if rate else None,
             found,
@@ -238,13 +241,13 @@ class Miner:
             if template.time > chain.now() + chain.params.max_future:
                 return None  # the chain's clock is ahead of ours: wait for it
         extra_nonce = next(self._extra_nonces)
-        header = template.header(extra_nonce).serialize()
-        puzzle = HeaderPuzzle(header, target_from_bits(template.bits))
+        puzzle = rolled_puzzle(template.header(extra_nonce).serialize(), template.bits)
         return Work(puzzle, _Candidate(template, extra_nonce))
 
     def _found(self, work: Work[_Candidate], nonce: int) -> None:
         template, extra_nonce = work.context
-        block = template.block(extra_nonce, nonce=nonce)
+        header = header_from_bytes(work.puzzle.message(nonce))
+        block = template.block(extra_nonce, nonce=header.nonce, version=header.version)
         with self._chain.lock:
             self._blocks_found += 1  # before anyone is told of the block
             in_chain = False
@@ -264,6 +267,14 @@ class Miner:
 def _check_threads(threads: int) -> None:
     if not 1 <= threads <= MAX_THREADS:
         raise ConfigError(f"{threads} threads cannot mine: 1 to {MAX_THREADS} can")
+
+
+def rolled_puzzle(header: bytes, bits: int) -> HeaderPuzzle:
+    """The search for the nonce of a header (80 bytes) and for some of its version bits.
+
+    The bits are the lowest of those that BIP320 leaves to miners: deployments signal with others.
+    """
+    return HeaderPuzzle(header, target_from_bits(bits), ROLLED_VERSIONS)
 
 
 def make_template(

@@ -7,6 +7,7 @@ from typing import Final
 
 from misocoin.pow.engine import Engine, SearchResult, StopFlag
 from misocoin.pow.puzzles import (
+    ROLLED_VERSIONS,
     BitmessagePuzzle,
     HashcashPuzzle,
     HeaderPuzzle,
@@ -20,9 +21,6 @@ TRIAL_SECONDS: Final = 0.001
 
 TRIALS: Final = 4
 """Trials of each engine, in turn; the fastest counts, as others may be using the processor."""
-
-ROLLED_VERSIONS: Final = 16
-"""Versions that a miner should roll through: more add little speed, and space is not short."""
 
 
 def unsolvable_puzzle(kind: PuzzleKind) -> Puzzle:

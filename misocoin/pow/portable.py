@@ -94,13 +94,16 @@ def _rolled_scan(puzzle: HeaderPuzzle) -> Scan:
     pack = Struct("<I").pack
 
     def scan(nonce: int, until: int) -> int | None:
-        for candidate in range(nonce, until):
-            header_nonce, index = divmod(candidate, versions)
-            first = midstates[index].copy()
-            first.update(tail + pack(header_nonce))
-            digest = sha256(first.digest()).digest()
-            if digest[31] <= top and int.from_bytes(digest, "little") <= target:
-                return candidate
+        while nonce < until:
+            header_nonce, index = divmod(nonce, versions)
+            end = tail + pack(header_nonce)
+            for midstate in midstates[index : index + until - nonce]:
+                first = midstate.copy()
+                first.update(end)
+                digest = sha256(first.digest()).digest()
+                if digest[31] <= top and int.from_bytes(digest, "little") <= target:
+                    return nonce
+                nonce += 1
         return None
 
     return scan

@@ -18,6 +18,9 @@ HEADER_SIZE: Final = 80
 MAX_ROLLED_VERSIONS: Final = 1 << 16
 """The 16 version bits (13 to 28) that BIP320 leaves to miners."""
 
+ROLLED_VERSIONS: Final = 16
+"""Versions that a miner should roll through: more add little speed, and space is not short."""
+
 ROLLED_SHIFT: Final = 13
 """The lowest of BIP320's version bits."""
 

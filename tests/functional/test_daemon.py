@@ -195,7 +195,12 @@ def test_mining_goes_on_in_the_background(make_daemon: MakeDaemon) -> None:
     daemon = make_daemon("-mine=1").start()
     wait_until(lambda: daemon.rpc.get_info()["height"] >= 3, "three blocks are mined")
     daemon.rpc.set_mining(False)
-    assert daemon.rpc.get_mining_info()["mining"] is False
+    info = daemon.rpc.get_mining_info()
+    assert info["mining"] is False
+    assert info["kernel"]
+    assert info["rolled_versions"] == 16
+    version = daemon.rpc.get_block(1)["version"]
+    assert version & ~0x1FFFE000 == 0x20000000
 
 
 def test_a_closed_terminal_stops_it_cleanly(daemon: Daemon) -> None:

@@ -12,7 +12,7 @@ from misocoin.mining import miner as miner_module
 from misocoin.mining.miner import MAX_THREADS, Miner, generate_blocks, make_template
 from misocoin.pow.engine import SearchResult, StopFlag
 from misocoin.pow.portable import PortableEngine
-from misocoin.pow.puzzles import Puzzle
+from misocoin.pow.puzzles import HeaderPuzzle, Puzzle
 from misocoin.primitives.block import header_from_bytes
 from misocoin.primitives.transaction import OutPoint, Transaction
 from tests.builders import KEY_SCRIPT, LATE, make_block
@@ -53,6 +53,29 @@ def test_a_block_is_mined_and_the_next_begun() -> None:
         assert b.chain.height == 1
         (coinbase,) = b.chain.get_block(b.chain.tip).transactions
         assert coinbase.vout[0].script_pubkey == KEY_SCRIPT
+
+
+@pytest.mark.parametrize(("index", "version"), [(0, 0x20000000), (1, 0x20002000), (15, 0x2001E000)])
+def test_a_block_of_a_rolled_version_is_mined(index: int, version: int) -> None:
+    """BIP320 leaves the bits of the mask 0x1fffe000 to miners; the top three (BIP9) stay 001."""
+
+    class Picky(PortableEngine):
+        """Finds nothing but blocks of one version."""
+
+        def _scan(self, puzzle: Puzzle, start: int, count: int, stop: StopFlag) -> SearchResult:
+            assert isinstance(puzzle, HeaderPuzzle)
+            mine = range(index, puzzle.space, puzzle.versions)
+            nonce = next(n for n in mine if n >= start and puzzle.is_solution(n))
+            return SearchResult(nonce, nonce - start + 1)
+
+    with bench(engine=Picky()) as b:
+        b.miner.set_mining(True)
+        for _ in range(3):
+            assert b.tip_moved.acquire(timeout=PATIENCE)
+        b.miner.set_mining(False)
+        assert b.miner.info().rolled_versions == 16
+        for height in (1, 2, 3):
+            assert b.chain.get_block(b.chain.at_height(height)).header.version == version
 
 
 def test_the_count_is_right_when_the_block_is_seen() -> None:
@@ -382,7 +405,7 @@ def test_switching_from_many_threads_at_once() -> None:
 def test_info_before_anything() -> None:
     with bench() as b:
         info = b.miner.info()
-        assert info == (False, 1, "manual", "by hand", 0.0, None, 0)
+        assert info == (False, 1, "manual", "by hand", 16, 0.0, None, 0)
 
 
 def test_info_while_mining() -> None:
