@@ -4,8 +4,11 @@ import shutil
 import subprocess
 
 import pytest
+from ecdsa import der
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from misocoin.crypto import pem
+from misocoin.crypto import pbes2, pem
 from misocoin.crypto.keys import PrivateKey
 from misocoin.errors import KeyFormatError
 
@@ -105,6 +108,8 @@ def test_openssl_reads_what_is_written():
         (ED25519, "another curve"),
         (EXPLICIT, "another kind"),
         (PKCS8.replace("PRIVATE", "ENCRYPTED PRIVATE"), "encrypted"),
+        (SEC1.replace("KEY-----\nM", "KEY-----\nProc-Type: 4,ENCRYPTED\n\nM"), "old way"),
+        (PKCS8.replace("osXxB4\nD", "osXxB4\nE"), "damaged"),
         ("x" * 20_000, "too long"),
     ],
 )
@@ -113,3 +118,108 @@ def test_what_is_no_key_is_refused(text, reason):
         pem.key_from_pem(text)
     assert "\n" not in str(error.value)
     assert error.value.__cause__ is None
+
+
+# -- under a passphrase -----------------------------------------------------------------------
+
+# Written by OpenSSL 3.0 from the key above, passphrase `hello`: `openssl pkcs8 -topk8`.
+PBKDF2 = """\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAjd2fNICrzLLwICCAAw
+DAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEBAArHPtfpMhl/qJLkcoW0UEgZAt
+D0vqt1MI/bfYaBHJaqtwKTOtRSe8ZnKiU46WbCJT0sfm735FN3zseFlG2jH09wHF
+ezjuWcmN0dEHBaF6ZM8C7MbgRnzsMGYQSBDthSxHcVDSXzHJk/0roxD2omWHkwqL
+mZ2jeJip+dfRph+25ElpgTV1mwcsME7/C3rIi4klZHULo0jgScwjEi4E75pRPlE=
+-----END ENCRYPTED PRIVATE KEY-----
+"""
+SCRYPT = """\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHkME8GCSqGSIb3DQEFDTBCMCEGCSsGAQQB2kcECzAUBAjGcVnVIeM5PgICBAAC
+AQgCAQEwHQYJYIZIAWUDBAEqBBA/p8TF9OnCHuxP04eVC+aXBIGQR4FUhf/yqorc
+C7Ru6m8lbO4jHsMWZg6HI3KEfyfq2AHVWddRy0BEaxXTXO8y0JrFfRqVQ+FZMvyr
+GZqXcK5TJpI9bqBubLkmGqGF5oZl0+Je3m8DVhxFAGj4T4mjHr6NHgrCIinycv/0
+rej+/zyNYo/zezP8feUSIs5IZfiqO+XnIe1AOXoX1e+QsyrJCR37
+-----END ENCRYPTED PRIVATE KEY-----
+"""
+
+
+@pytest.mark.parametrize("text", [PBKDF2, SCRYPT, "Bag Attributes\n" + SCRYPT])
+def test_what_openssl_encrypts_is_read(text):
+    assert pem.is_encrypted_pem(text.encode())
+    assert pem.key_from_pem(text, b"hello") == KEY
+
+
+@pytest.fixture(scope="module")
+def encrypted():
+    return pem.pem_from_key(KEY, "pässword".encode())
+
+
+def test_a_passphrase_opens_what_it_closed(encrypted):
+    assert encrypted.startswith(f"Public key: {KEY.public_key.hex()}\n-----BEGIN ENCRYPTED ")
+    assert KEY.secret.hex() not in encrypted
+    assert pem.key_from_pem(encrypted, "pässword".encode()) == KEY
+    for wrong in (b"", b"password", "Pässword".encode()):
+        with pytest.raises(KeyFormatError, match="passphrase is wrong") as error:
+            pem.key_from_pem(encrypted, wrong)
+        assert error.value.__cause__ is None
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_openssl_reads_what_is_encrypted(encrypted):
+    def read(passphrase):
+        return subprocess.run(
+            ["openssl", "pkey", "-passin", f"pass:{passphrase}"],
+            input=encrypted,
+            capture_output=True,
+            text=True,
+        )
+
+    result = read("pässword")
+    assert result.returncode == 0, result.stderr
+    assert pem.key_from_pem(result.stdout) == KEY
+    assert read("password").returncode
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (PKCS8.replace("PRIVATE", "ENCRYPTED PRIVATE"), "damaged or of another kind"),
+        (SCRYPT[:200], "damaged or of another kind"),
+        (SCRYPT.replace("AQgCAQEwHQYJ", "AQgCAQEwHQYK"), "passphrase is wrong|damaged"),
+    ],
+)
+def test_damaged_envelopes_are_refused(text, reason):
+    with pytest.raises(KeyFormatError, match=reason):
+        pem.key_from_pem(text, b"hello")
+
+
+def test_an_envelope_cannot_ask_for_much():
+    envelope = pbes2.encrypt_pkcs8(b"plain", b"hello")
+    assert pbes2.decrypt_pkcs8(envelope, b"hello") == b"plain"
+    costs = der.encode_integer(1 << 14)
+    assert costs in envelope
+    for bad in (der.encode_integer(1 << 14 | 1), b"\x02\x02\x40\x01"):
+        with pytest.raises(KeyFormatError, match="out of bounds|damaged"):
+            pbes2.decrypt_pkcs8(envelope.replace(costs, bad), b"hello")
+    high = envelope.replace(costs, b"\x02\x02\x7f\xff")
+    with pytest.raises(KeyFormatError, match="out of bounds"):
+        pbes2.decrypt_pkcs8(high, b"hello")
+
+
+@given(st.integers(0, len(SCRYPT) - 1), st.integers(1, 127))
+@settings(max_examples=60, deadline=None)
+def test_a_flipped_byte_is_refused_or_changes_nothing(place, flip):
+    text = SCRYPT[:place] + chr(ord(SCRYPT[place]) ^ flip) + SCRYPT[place + 1 :]
+    try:
+        assert pem.key_from_pem(text, b"hello") == KEY
+    except KeyFormatError:
+        return
+
+
+@given(st.integers(0, len(PKCS8) - 1), st.integers(1, 127))
+def test_a_flipped_byte_makes_no_other_key(place, flip):
+    text = PKCS8[:place] + chr(ord(PKCS8[place]) ^ flip) + PKCS8[place + 1 :]
+    try:
+        assert pem.key_from_pem(text) == KEY
+    except KeyFormatError:
+        return
