@@ -109,9 +109,9 @@ def _key_from_der(data: bytes) -> PrivateKey:
     if signing_key.curve != SECP256k1:
         raise KeyFormatError("the private key is for another curve than secp256k1")
     key = PrivateKey(signing_key.to_string())
-    for public_key in _public_keys(data):
-        if public_key_in_form(public_key, compressed=True) != key.public_key:
-            raise KeyFormatError("the private key is damaged: its public key is another's")
+    own = (key.public_key, public_key_in_form(key.public_key, compressed=False))
+    if not set(own).issuperset(_public_keys(data)):
+        raise KeyFormatError("the private key is damaged: the public key beside it is another's")
     return key
 
 
