@@ -40,6 +40,7 @@ from misocoin.policy.settings import MempoolLimits, RelayPolicy
 from misocoin.pow.engine import StopFlag
 from misocoin.pow.engines import select_engine
 from misocoin.primitives.transaction import Transaction
+from misocoin.rpc.block_forms import BlockForms
 from misocoin.rpc.core.blocks import CoreBlocks
 from misocoin.rpc.core.dialect import core_methods
 from misocoin.rpc.declare import Method, methods_of
@@ -179,6 +180,7 @@ class Node:
         limits = MempoolLimits(config.max_mempool_bytes, config.mempool_expiry_seconds)
         rules = MempoolRules(params, policy, limits, signatures)
         self.pool = TransactionPool(self.chain, Mempool(self.chain, rules, store))
+        self.block_forms = BlockForms(self.chain)
         wallet_store = WalletStore(_inside(folder, WALLET_FILE))
         self.wallet = Wallet(self.chain, wallet_store, _inside(folder, KEY_FILE))
         self.template_options = TemplateOptions(config.block_max_weight, policy.min_relay_feerate)
@@ -231,7 +233,7 @@ class Node:
         from misocoin.rpc.peer_routes import PeerRoutes
         from misocoin.rpc.rest import RestRoutes
 
-        RestRoutes(self.chain, self.pool.mempool).add_to(app)
+        RestRoutes(self.chain, self.pool.mempool, self.block_forms).add_to(app)
         PeerRoutes(self.peers).add_to(app)
 
     def registry(self, *, check_results: bool = False) -> Registry:
@@ -242,7 +244,7 @@ class Node:
         """Every RPC method, bound to the parts it speaks for."""
         chain, pool, wallet = self.chain, self.pool, self.wallet
         groups = (
-            ChainMethods(chain, pool.mempool, self._verify_chain),
+            ChainMethods(chain, pool.mempool, self.block_forms, self._verify_chain),
             TransactionMethods(chain, pool, self._find_own),
             MiningMethods(chain, self.miner, self._generate, lambda: wallet.script),
             WalletMethods(chain, pool, wallet),

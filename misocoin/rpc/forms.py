@@ -3,17 +3,21 @@
 Hashes are shown in display order, amounts as coins.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+from misocoin.consensus.coins import Coin
 from misocoin.consensus.difficulty import calculate_network_difficulty, target_from_bits
 from misocoin.consensus.tree import HeaderNode
-from misocoin.params import Params
-from misocoin.primitives.block import Block
-from misocoin.primitives.transaction import Transaction, TxIn, TxOut
+from misocoin.params import AddressParams, Params
+from misocoin.primitives.transaction import Transaction, TxIn
 from misocoin.rpc.json import Json, amount
 from misocoin.rpc.schema import (
     array,
+    boolean,
     coins,
+    either,
     hexadecimal,
     number,
     obj,
@@ -21,13 +25,18 @@ from misocoin.rpc.schema import (
     text,
     timestamp,
 )
-from misocoin.script.address import address_from_script
+from misocoin.script.address import encode_template
 from misocoin.script.asm import asm_from_script
+from misocoin.script.descriptor import descriptor_from_template
 from misocoin.script.templates import template_from_script
+
+SCRIPTS_REMEMBERED = 10_000
+"""Scripts whose form is kept: writing an address and two checksums costs more than all the rest."""
 
 SCRIPT_PUBKEY = obj(
     "the output's script",
     asm=text("its operations"),
+    desc=text("its descriptor (BIP380), as far as the script itself tells it"),
     hex=hexadecimal("its bytes"),
     address=optional(text("its address, if it has one")),
     type=text("its form, such as witness_v0_keyhash"),
@@ -52,6 +61,15 @@ TX_FIELDS = {
                 obj("", asm=text("the operations"), hex=hexadecimal("the script's bytes"))
             ),
             txinwitness=optional(array("the witness", hexadecimal("an element"))),
+            prevout=optional(
+                obj(
+                    "the coin it spends, at the highest level of detail",
+                    generated=boolean("whether a coinbase made it"),
+                    height=number("of the block that made it"),
+                    value=coins("what it held"),
+                    scriptPubKey=SCRIPT_PUBKEY,
+                )
+            ),
             sequence=number("the sequence number"),
         ),
     ),
@@ -59,7 +77,8 @@ TX_FIELDS = {
         "its outputs",
         obj("", value=coins("what it holds"), n=number("its place"), scriptPubKey=SCRIPT_PUBKEY),
     ),
-    "hex": hexadecimal("the transaction's bytes"),
+    "fee": optional(coins("what it pays, where the coins it spends are known")),
+    "hex": optional(hexadecimal("the transaction's bytes")),
 }
 """The fields that `tx_json` gives."""
 
@@ -83,6 +102,18 @@ HEADER_FIELDS = {
 }
 """The fields that `header_json` gives."""
 
+BLOCK_FIELDS = {
+    **HEADER_FIELDS,
+    "strippedsize": number("bytes without witnesses"),
+    "size": number("bytes"),
+    "weight": number("weight units"),
+    "tx": array(
+        "its transactions",
+        either("by level of detail", hexadecimal("the id"), obj("the whole of it", **TX_FIELDS)),
+    ),
+}
+"""The fields that `block_json` gives."""
+
 
 def hash_hex(value: bytes) -> str:
     """A hash as people see it: display order, hex."""
@@ -90,55 +121,87 @@ def hash_hex(value: bytes) -> str:
 
 
 def script_json(script: bytes, params: Params) -> dict[str, Json]:
-    """An output's script."""
-    form: dict[str, Json] = {"asm": asm_from_script(script), "hex": script.hex()}
-    address = address_from_script(script, params)
+    """An output's script. The value is shared: nobody may change it."""
+    return _script_form(script, params.address)
+
+
+@lru_cache(maxsize=SCRIPTS_REMEMBERED)
+def _script_form(script: bytes, address_params: AddressParams) -> dict[str, Json]:
+    template = template_from_script(script)
+    address = encode_template(template, address_params)
+    form = {
+        "asm": asm_from_script(script),
+        "desc": descriptor_from_template(template, script, address),
+        "hex": script.hex(),
+    }
     if address is not None:
         form["address"] = address
-    form["type"] = template_from_script(script).kind.value
+    form["type"] = template.kind.value
     return form
 
 
-def _input_json(txin: TxIn, *, coinbase: bool) -> dict[str, Json]:
+def _input_json(
+    txin: TxIn, coin: Coin | None, params: Params, *, coinbase: bool
+) -> dict[str, Json]:
     form: dict[str, Json] = {}
+    script = txin.script_sig
     if coinbase:
-        form["coinbase"] = txin.script_sig.hex()
+        form["coinbase"] = script.hex()
     else:
         form["txid"] = hash_hex(txin.prevout[:32])
         form["vout"] = int.from_bytes(txin.prevout[32:], "little")
-        form["scriptSig"] = {
-            "asm": asm_from_script(txin.script_sig, name_hash_types=True),
-            "hex": txin.script_sig.hex(),
-        }
+        asm = asm_from_script(script, name_hash_types=True) if script else ""
+        form["scriptSig"] = {"asm": asm, "hex": script.hex()}
     if txin.witness:
         form["txinwitness"] = [element.hex() for element in txin.witness]
+    if coin is not None:
+        form["prevout"] = {
+            "generated": coin.is_coinbase,
+            "height": coin.height,
+            "value": amount(coin.value),
+            "scriptPubKey": script_json(coin.script_pubkey, params),
+        }
     form["sequence"] = txin.sequence
     return form
 
 
-def _output_json(index: int, txout: TxOut, params: Params) -> dict[str, Json]:
-    return {
-        "value": amount(txout.value),
-        "n": index,
-        "scriptPubKey": script_json(txout.script_pubkey, params),
-    }
+def tx_json(
+    tx: Transaction,
+    params: Params,
+    spent: Sequence[Coin] | None = None,
+    *,
+    with_prevouts: bool = False,
+    with_hex: bool = True,
+) -> dict[str, Json]:
+    """A transaction with all its parts.
 
-
-def tx_json(tx: Transaction, params: Params) -> dict[str, Json]:
-    """A transaction with all its parts."""
+    With the coins it has `spent`, the fee is there, too, and `with_prevouts` the coins themselves.
+    """
     coinbase = tx.is_coinbase
-    return {
+    coins: Sequence[Coin | None] = spent if spent and with_prevouts else [None] * len(tx.vin)
+    form: dict[str, Json] = {
         "txid": hash_hex(tx.txid),
         "hash": hash_hex(tx.wtxid),
-        "version": tx.version,
+        "version": tx.version & 0xFFFFFFFF,
         "size": tx.size,
         "vsize": tx.vsize,
         "weight": tx.weight,
         "locktime": tx.locktime,
-        "vin": [_input_json(txin, coinbase=coinbase) for txin in tx.vin],
-        "vout": [_output_json(n, txout, params) for n, txout in enumerate(tx.vout)],
-        "hex": tx.serialize().hex(),
+        "vin": [
+            _input_json(txin, coin, params, coinbase=coinbase)
+            for txin, coin in zip(tx.vin, coins, strict=True)
+        ],
+        "vout": [
+            {"value": amount(value), "n": n, "scriptPubKey": script_json(script, params)}
+            for n, (value, script) in enumerate(tx.vout)
+        ],
     }
+    if spent and not coinbase:
+        paid = sum([coin.value for coin in spent]) - sum([txout.value for txout in tx.vout])
+        form["fee"] = amount(paid)
+    if with_hex:
+        form["hex"] = tx.serialize().hex()
+    return form
 
 
 def header_json(
@@ -170,15 +233,23 @@ def header_json(
     return form
 
 
+class BlockBody(NamedTuple):
+    """What JSON tells of a block beside its header and its transactions."""
+
+    tx_count: int
+    stripped_size: int
+    """Bytes without witnesses."""
+    size: int
+    """Bytes."""
+
+
 def block_json(
-    block: Block, node: HeaderNode, tip: HeaderNode, params: Params, *, details: bool
+    body: BlockBody, node: HeaderNode, tip: HeaderNode, params: Params, transactions: Json
 ) -> dict[str, Json]:
-    """A block with its transactions: whole ones with `details`, else their ids."""
-    form = header_json(node, tip, len(block.transactions), params)
-    form["strippedsize"] = block.stripped_size
-    form["size"] = block.size
-    form["weight"] = block.weight
-    form["tx"] = [
-        tx_json(tx, params) if details else hash_hex(tx.txid) for tx in block.transactions
-    ]
+    """A block around its `transactions`, which are JSON already (see `block_forms`)."""
+    form = header_json(node, tip, body.tx_count, params)
+    form["strippedsize"] = body.stripped_size
+    form["size"] = body.size
+    form["weight"] = 3 * body.stripped_size + body.size
+    form["tx"] = transactions
     return form

@@ -21,8 +21,8 @@ from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import NotFoundError, ParseError
 from misocoin.primitives.block import serialize_headers
 from misocoin.primitives.transaction import OutPoint, Transaction, TxOut, outpoint
+from misocoin.rpc.block_forms import BlockForms
 from misocoin.rpc.forms import (
-    block_json,
     hash_hex,
     header_json,
     script_json,
@@ -52,8 +52,9 @@ class _BadRequest(Exception):  # noqa: N818 - never leaves this module
 class RestRoutes:
     """Adds the REST paths to Flask's application."""
 
-    def __init__(self, chain: ChainState, mempool: Mempool) -> None:
+    def __init__(self, chain: ChainState, mempool: Mempool, blocks: BlockForms) -> None:
         self._chain = chain
+        self._blocks = blocks
         self._mempool = mempool
 
     def add_to(self, app: Flask) -> None:
@@ -143,9 +144,7 @@ class RestRoutes:
             raise _BadRequest(f"{text} not found", HTTPStatus.NOT_FOUND)
         try:
             if form == "json":
-                chain = self._chain
-                block = chain.get_block(node)
-                return _json(block_json(block, node, chain.tip, chain.params, details=details))
+                return _json(self._blocks.form(node, 3 if details else 1))
             return _bytes(self._chain.get_block_bytes(node), form)
         except NotFoundError:
             raise _BadRequest(

@@ -3,6 +3,8 @@
 obj("the block", hash=text("its hash"), tx=array("its transactions", text("an id")))
 """
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import NoneType
@@ -17,13 +19,15 @@ class Result:
     """The form of a JSON value."""
 
     type: str
-    """`object`, `array`, `string`, `number`, `boolean`, `null` or `any`."""
+    """`object`, `array`, `string`, `number`, `boolean`, `null`, `either` or `any`."""
     help: str = ""
     """What it means, with its unit."""
     fields: tuple[tuple[str, "Result"], ...] = ()
     """An object's fields; an object without any has keys that are data, all of form `item`."""
     item: "Result | None" = None
     """The form of an array's items, or of the values under an object's free keys."""
+    forms: tuple["Result", ...] = ()
+    """Of type `either`: the forms it may have."""
     is_optional: bool = False
     """Whether a field may be missing."""
     is_nullable: bool = False
@@ -70,6 +74,11 @@ def anything(help: str) -> Result:
     return Result("any", help)
 
 
+def either(help: str, *forms: Result) -> Result:
+    """Describe a value that has one of several forms, as by a level of detail."""
+    return Result("either", help, forms=forms)
+
+
 def array(help: str, item: Result) -> Result:
     """Describe an array of values that are alike."""
     return Result("array", help, item=item)
@@ -108,10 +117,18 @@ _PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
+_AMOUNT = re.compile(r"-?\d+\.\d{8}", re.ASCII)
+
+
 def mismatch(result: Result, value: Json, path: str = "result") -> str | None:
     """Where and how a value differs from its form; None if it does not."""
     if result.type == "any" or (value is None and result.is_nullable):
         return None
+    if isinstance(value, orjson.Fragment) and result.type != "amount":
+        value = json.loads(orjson.dumps(value), parse_float=_number)  # written before
+    if result.type == "either":
+        wrongs = [mismatch(form, value, path) for form in result.forms]
+        return None if None in wrongs else "; ".join(filter(None, wrongs))
     if not _is_of_type(result.type, value):
         return f"{path} is {type(value).__name__}, not {result.type}"
     if result.type == "hex" and set(value) - set("0123456789abcdef"):
@@ -124,6 +141,10 @@ def mismatch(result: Result, value: Json, path: str = "result") -> str | None:
     if result.type == "object":
         return _object_mismatch(result, value, path)
     return None
+
+
+def _number(text: str) -> float | orjson.Fragment:
+    return orjson.Fragment(text) if _AMOUNT.fullmatch(text) else float(text)
 
 
 def _is_of_type(name: str, value: Json) -> bool:
@@ -156,6 +177,9 @@ def lines_from_result(result: Result, name: str = "", depth: int = 0) -> list[st
     if result.type == "array" and result.item is not None:
         inner = lines_from_result(result.item, "", depth + 1)
         return [f"{indent}{key}[{remark}", *inner, f"{indent}  ...", f"{indent}]"]
+    if result.type == "either":
+        inner = [line for form in result.forms for line in lines_from_result(form, "", depth + 1)]
+        return [f"{indent}{key}{remark.lstrip()}", *inner]
     if result.type == "object":
         inner = []
         for field, form in result.fields:
@@ -180,6 +204,6 @@ _SAMPLES: Mapping[str, str] = {
 
 
 def _word(result: Result) -> str:
-    return {"hex": "string", "amount": "number", "timestamp": "number"}.get(
+    return {"hex": "string", "amount": "number", "timestamp": "number", "either": "one of"}.get(
         result.type, result.type
     )

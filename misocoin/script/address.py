@@ -7,6 +7,7 @@ from misocoin.errors import AddressError
 from misocoin.params import NETWORK_NAMES, AddressParams, Params, params_by_name
 from misocoin.script.templates import (
     ScriptKind,
+    ScriptTemplate,
     p2pkh_script,
     p2sh_script,
     p2wpkh_script,
@@ -79,7 +80,11 @@ def address_from_script(script: bytes, params: Params) -> str | None:
 
 def encode_address(script: bytes, address: AddressParams) -> str | None:
     """The address of an output script by a network's prefixes; None for scripts without one."""
-    template = template_from_script(script)
+    return encode_template(template_from_script(script), address)
+
+
+def encode_template(template: ScriptTemplate, address: AddressParams) -> str | None:
+    """As `encode_address`, for a script that was recognised before."""
     if template.kind in _SEGWIT_KINDS:
         return bech32.segwit_address(address.hrp, template.version, template.solutions[0])
     if template.kind is ScriptKind.P2PKH:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from misocoin.rpc.declare import Method, Param
 from misocoin.rpc.params import HASH, LEVEL
-from misocoin.rpc.schema import anything, hexadecimal
+from misocoin.rpc.schema import hexadecimal
 
 
 def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
@@ -22,10 +22,10 @@ def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
             Param(
                 "verbosity|verbose",
                 LEVEL,
-                "0: the bytes in hex; 1: transactions by id; 2: whole transactions",
+                "0: the bytes in hex; 1: transactions by id; 2: whole transactions; 3: with the "
+                "coins that they spend",
                 1,
                 "detail",
             ),
         ),
-        anything("by verbosity: the block in hex, the block with ids, or with transactions"),
     )

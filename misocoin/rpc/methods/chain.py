@@ -12,11 +12,12 @@ from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import NotFoundError
 from misocoin.http.errors import RpcError
 from misocoin.primitives.block import block_from_bytes, header_from_bytes
+from misocoin.rpc.block_forms import BlockForms
 from misocoin.rpc.declare import Access, Category, method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import (
+    BLOCK_FIELDS,
     HEADER_FIELDS,
-    block_json,
     hash_hex,
     header_json,
 )
@@ -26,6 +27,7 @@ from misocoin.rpc.schema import (
     anything,
     boolean,
     coins,
+    either,
     hexadecimal,
     number,
     obj,
@@ -39,9 +41,14 @@ class ChainMethods:
     """What is known about blocks."""
 
     def __init__(
-        self, chain: ChainState, mempool: Mempool, verify: Callable[[], Verification]
+        self,
+        chain: ChainState,
+        mempool: Mempool,
+        blocks: BlockForms,
+        verify: Callable[[], Verification],
     ) -> None:
         self._chain = chain
+        self._blocks = blocks
         self._mempool = mempool
         self._verify = verify
 
@@ -82,28 +89,31 @@ class ChainMethods:
 
     @method(
         Category.CHAIN,
-        result=anything("by detail: the block in hex, the block with ids, or with transactions"),
+        result=either(
+            "by detail: the block in hex, the block with ids, or with transactions",
+            hexadecimal("the bytes"),
+            obj("the block", **BLOCK_FIELDS),
+        ),
         examples=("5", "5 2"),
     )
     def get_block(
         self,
         block: Annotated[int | bytes, HEIGHT_OR_HASH, "height on the active chain, or hash"],
         detail: Annotated[
-            int, LEVEL, "0: the bytes in hex; 1: transactions by id; 2: whole transactions"
+            int,
+            LEVEL,
+            "0: the bytes in hex; 1: transactions by id; 2: whole transactions; 3: with the coins "
+            "that they spend",
         ] = 1,
     ) -> Json:
         """Show a block.
 
         The fields are Bitcoin Core's `getblock`'s.
         """
-        if detail not in (0, 1, 2):
-            raise RpcError(RpcCode.INVALID_PARAMETER, "detail must be 0, 1 or 2")
-        chain = self._chain
-        node = self._at_height(block) if isinstance(block, int) else chain.find(block)
-        if detail == 0:
-            return chain.get_block_bytes(node).hex()
-        body = chain.get_block(node)
-        return block_json(body, node, chain.tip, chain.params, details=detail == 2)
+        if detail not in (0, 1, 2, 3):
+            raise RpcError(RpcCode.INVALID_PARAMETER, "detail must be 0, 1, 2 or 3")
+        node = self._at_height(block) if isinstance(block, int) else self._chain.find(block)
+        return self._blocks.form(node, detail)
 
     def _at_height(self, height: int) -> HeaderNode:
         try:

@@ -6,6 +6,7 @@ from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_rules import MempoolRules
 from misocoin.errors import ValidationError
 from misocoin.policy.settings import MempoolLimits, RelayPolicy
+from misocoin.rpc.block_forms import BlockForms
 from misocoin.rpc.declare import methods_of
 from misocoin.rpc.methods.chain import ChainMethods
 from misocoin.rpc.registry import Registry
@@ -19,7 +20,7 @@ def test_low_work_blocks_do_not_reach_the_disk() -> None:
         for block in grow(genesis, params, 150):
             chain.submit_block(block)
         pool = Mempool(chain, MempoolRules(params, RelayPolicy(), MempoolLimits()))
-        registry = Registry(methods_of(ChainMethods(chain, pool, lambda: None)))  # type: ignore[arg-type,return-value]
+        registry = Registry(methods_of(ChainMethods(chain, pool, BlockForms(chain), lambda: None)))  # type: ignore[arg-type,return-value]
         old = make_block(genesis, params, tag=b"old")
         with pytest.raises(ValidationError, match="too-little-chainwork"):
             registry.call("submit_block", [old.serialize().hex()])

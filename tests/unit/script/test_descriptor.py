@@ -1,0 +1,140 @@
+"""Descriptors: checksums and scripts of BIP380 to BIP386 and of Core's own help."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from misocoin.errors import ParseError
+from misocoin.params import bitcoin, regtest
+from misocoin.script.descriptor import (
+    descriptor_checksum,
+    descriptor_from_script,
+    descriptor_from_text,
+    with_checksum,
+)
+from misocoin.script.templates import template_from_script
+
+KEY = "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5"
+OTHER = "022f8bde4d1a07209355b4a7250a5c5128e88b84bddc619ab7cba8d569b240efe4"
+THIRD = "025cbdf0646e5db4eaa398f365f2ea7a0e3d419b7e0330e39ce92bddedcac4f9bc"
+XONLY = "a34b99f22c790c4e36b2b3c2c35a36db06226e41c692fc82b8b56ac1c540c5bd"
+WIF = "L4rK1yDtCWekvXuE6oXD9jCYfFNV2cWRpVuPLBcCU2z8TrisoyY1"
+WIF_KEY = "03a34b99f22c790c4e36b2b3c2c35a36db06226e41c692fc82b8b56ac1c540c5bd"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "raw(deadbeef)#89f8spxm",
+        f"pkh({KEY})#8fhd9pwu",
+        f"multi(1,{OTHER},{THIRD})#hzhjw406",
+        f"tr({XONLY})#dh4fyxrd",
+    ],
+)
+def test_checksums(text: str) -> None:
+    body, _, checksum = text.partition("#")
+    assert descriptor_checksum(body) == checksum
+    assert descriptor_from_text(body, bitcoin()).text == text
+    assert descriptor_from_text(text, bitcoin(), require_checksum=True).text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "scripts"),
+    [
+        ("raw(deadbeef)", ["deadbeef"]),
+        (f"pk({WIF})", [f"21{WIF_KEY}ac"]),
+        (f"pkh({WIF})", ["76a9149a1c78a507689f6f54b847ad1cef1e614ee23f1e88ac"]),
+        (
+            f"pkh([deadbeef/1/2'/3]{WIF_KEY})",
+            ["76a9149a1c78a507689f6f54b847ad1cef1e614ee23f1e88ac"],
+        ),
+        (f"wpkh({WIF_KEY})", ["00149a1c78a507689f6f54b847ad1cef1e614ee23f1e"]),
+        (f"sh(wpkh({WIF_KEY}))", ["a91484ab21b1b2fd065d4504ff693d832434b6108d7b87"]),
+        (
+            f"combo({WIF_KEY})",
+            [
+                f"21{WIF_KEY}ac",
+                "76a9149a1c78a507689f6f54b847ad1cef1e614ee23f1e88ac",
+                "00149a1c78a507689f6f54b847ad1cef1e614ee23f1e",
+                "a91484ab21b1b2fd065d4504ff693d832434b6108d7b87",
+            ],
+        ),
+        (f"tr({XONLY})", ["512077aab6e066f8a7419c5ab714c12c67d25007ed55a43cadcacb4d7a970a093f11"]),
+        (f"rawtr({XONLY})", [f"5120{XONLY}"]),
+        (f"multi(1,{OTHER},{THIRD})", [f"5121{OTHER}21{THIRD}52ae"]),
+        (f"sortedmulti(1,{THIRD},{OTHER})", [f"5121{OTHER}21{THIRD}52ae"]),
+    ],
+)
+def test_scripts(text: str, scripts: list[str]) -> None:
+    assert [script.hex() for script in descriptor_from_text(text, bitcoin()).scripts] == scripts
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not a valid descriptor function"),
+        ("pkh", "not a valid descriptor function"),
+        ("what(00)", "'what' is not a valid descriptor function here"),
+        ("raw(deadbeef)#", "Expected 8 character checksum, not 0 characters"),
+        ("raw(deadbeef)#89f8spxn", "does not match computed checksum '89f8spxm'"),
+        ("raw(zz)", "Raw script is not hex"),
+        ("addr(nobody)", "Address is not valid"),
+        ("pk(02)", "Pubkey '02' is invalid"),
+        ("pk(xpub)", "key 'xpub' is not valid"),
+        (f"sh(sh(pk({KEY})))", "'sh' is not a valid"),
+        (f"multi(3,{KEY},{OTHER})", "Multi threshold is 3 with 2 keys"),
+        (f"multi(x,{KEY})", "Multi threshold 'x' is not valid"),
+        (f"multi(1,{KEY},{KEY},{KEY},{KEY})", "Cannot have 4 keys in multi; must have 1 to 3"),
+        (f"tr({XONLY},pk({KEY}))", "with scripts is not understood"),
+        ("raw(00)\n", "Invalid characters in payload"),
+    ],
+)
+def test_bad_ones(text: str, words: str) -> None:
+    with pytest.raises(ParseError, match=words.replace("(", r"\(").replace(")", r"\)")):
+        descriptor_from_text(text, bitcoin())
+
+
+def test_an_uncompressed_key_has_no_place_in_segwit() -> None:
+    key = "04" + "".join(
+        (
+            "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+            "483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8",
+        )
+    )
+    assert len(descriptor_from_text(f"combo({key})", bitcoin()).scripts) == 2
+    with pytest.raises(ParseError, match="Uncompressed keys are not allowed"):
+        descriptor_from_text(f"wpkh({key})", bitcoin())
+
+
+@pytest.mark.parametrize(
+    ("script", "body"),
+    [
+        (f"21{KEY}ac", f"pk({KEY})"),
+        ("21" + "02" + "ff" * 32 + "ac", "raw(21" + "02" + "ff" * 32 + "ac)"),
+        (f"5121{OTHER}21{THIRD}52ae", f"multi(1,{OTHER},{THIRD})"),
+        ("0014" + "751e76e8199196d454941c45d1b3a323f1433bd6", None),
+        (f"5120{XONLY}", f"rawtr({XONLY})"),
+        ("6a0101", "raw(6a0101)"),
+        ("", "raw()"),
+    ],
+)
+def test_what_is_inferred_of_a_script(script: str, body: str | None) -> None:
+    code = bytes.fromhex(script)
+    text, address = descriptor_from_script(code, template_from_script(code), regtest())
+    assert text == with_checksum(body or f"addr({address})")
+    if body is None:
+        assert descriptor_from_text(text, regtest()).scripts == (code,)
+
+
+_WORDS = st.sampled_from(
+    ["pk(", "sh(", "wsh(", "multi(", "tr(", "combo(", "addr(", "raw(", ")", ",", "#", "1", KEY, WIF]
+)
+
+
+@given(st.one_of(st.text(max_size=80), st.lists(_WORDS, max_size=12).map("".join)))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        found = descriptor_from_text(text, bitcoin())
+    except ParseError:
+        return
+    assert descriptor_from_text(found.text, bitcoin(), require_checksum=True) == found
