@@ -51,7 +51,7 @@ from misocoin.rpc.methods.network import NetworkMethods
 from misocoin.rpc.methods.transactions import TransactionMethods
 from misocoin.rpc.methods.wallet import WalletMethods
 from misocoin.rpc.registry import Registry
-from misocoin.rpc.server import NodeServer
+from misocoin.rpc.server import AccessRules, NodeServer
 from misocoin.store.folder import DataFolder
 from misocoin.store.store import Store
 from misocoin.version import VERSION
@@ -105,7 +105,8 @@ class Node:
             self._build()
             self._load()
             self._join_network()
-            self.server.open(self.registry(), self._add_routes)
+            registry = self.registry(check_results=self.config.check_results)
+            self.server.open(registry, self._add_routes)
         except BaseException:
             self._open.close()
             raise
@@ -146,15 +147,16 @@ class Node:
             # Only the cookie lay there; its folder goes with it, if it was made for that.
             self._open.callback(_remove_if_empty, config.cookie_file.parent)
         self._control = ControlMethods(self.request_stop, self.started_at)
+        for copy in config.cookie_copies:
+            self._open.callback(_remove_if_empty, copy.parent)
         credentials = None
         if config.rpcuser is not None and config.rpcpassword is not None:
             credentials = (config.rpcuser, config.rpcpassword)
         self.server = NodeServer(
-            config.host,
-            config.port,
-            config.cookie_file,
+            ((config.host, config.port), *config.more_places),
+            (config.cookie_file, *config.cookie_copies),
             methods_of(self._control),
-            credentials,
+            AccessRules(credentials, config.rpcauth, config.allowed),
         )
         self.server.start()
         self._open.callback(self.server.stop)
@@ -176,7 +178,10 @@ class Node:
             now=lambda: int(time.time()),
             options=ChainOptions(config.coin_cache_bytes, config.txindex),
         )
-        policy = RelayPolicy(min_relay_feerate=FeeRate(config.min_relay_fee))
+        policy = RelayPolicy(
+            require_standard=config.require_standard,
+            min_relay_feerate=FeeRate(config.min_relay_fee),
+        )
         limits = MempoolLimits(config.max_mempool_bytes, config.mempool_expiry_seconds)
         rules = MempoolRules(params, policy, limits, signatures)
         self.pool = TransactionPool(self.chain, Mempool(self.chain, rules, store))

@@ -7,6 +7,8 @@ from enum import Flag, auto
 from pathlib import Path
 from typing import Any
 
+from misocoin import core_options
+from misocoin.core_options import chain_from_text, peer_from_text
 from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
 from misocoin.units import Sats, sats_from_text
 
@@ -15,6 +17,9 @@ CHAINS = ("miso", "regtest", "bitcoin")
 
 DEFAULT_PORT = 4000
 """Where a daemon listens and where the tool looks for it, on every chain."""
+
+MAX_PEERS = 200
+"""Nodes that may connect to one, at most."""
 
 MEMORY = Path(":memory:")
 """What `-datadir` says where nothing is to be kept."""
@@ -38,6 +43,9 @@ def options_of(program: Program) -> tuple[Option, ...]:
         (Program.DAEMON, _chain_options()),
         (Program.DAEMON, _node_options()),
         (Program.CLIENT, _client_options()),
+        (Program.BOTH, core_options.shared_options()),
+        (Program.DAEMON, core_options.daemon_options()),
+        (Program.CLIENT, core_options.client_options()),
     )
     return tuple(option for users, options in parts if program & users for option in options)
 
@@ -53,12 +61,6 @@ def _path(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError("write a path")
     return Path(text).expanduser()
-
-
-def _peer(text: str) -> str:
-    if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+)(:\d{1,5})?", text):
-        raise ValueError("write host:port, several of them with commas between")
-    return text
 
 
 def _host(text: str) -> str:
@@ -107,8 +109,23 @@ def _common_options() -> tuple[Option, ...]:
             "localhost",
             "Address to listen on, or to call. Others can reach a node that listens on 0.0.0.0.",
         ),
-        _number("port", node, 0, 65535, DEFAULT_PORT, "port", "Port to listen on, or to call."),
-        _value("chain", chain, choice_of(*CHAINS), "name", "miso", "miso, regtest or bitcoin."),
+        Option(
+            "port",
+            node,
+            "Port to listen on, or to call.",
+            integer_between(0, 65535),
+            placeholder="port",
+            default_text=str(DEFAULT_PORT),
+        ),
+        _value(
+            "chain",
+            chain,
+            chain_from_text,
+            "name",
+            None,
+            "miso, regtest or bitcoin (which Core calls main).",
+            "miso",
+        ),
         _value(
             "datadir",
             chain,
@@ -195,7 +212,7 @@ def _node_options() -> tuple[Option, ...]:
             "nodes",
             "Network",
             "Peers to connect to. May be given again.",
-            _peer,
+            peer_from_text,
             (),
             Kind.LIST,
             "host:port,...",
@@ -210,7 +227,9 @@ def _node_options() -> tuple[Option, ...]:
             default_text="1",
         ),
         _flag("discover", "Network", "Find nodes on the local network and be found there."),
-        _number("maxpeers", "Network", 0, 200, 64, "n", "Nodes that may connect to this one."),
+        _number(
+            "maxpeers", "Network", 0, MAX_PEERS, 64, "n", "Nodes that may connect to this one."
+        ),
         _value(
             "externalip",
             "Network",

@@ -5,8 +5,9 @@ A program declares its options as a tuple of `Option`. `values_from_arguments`,
 `resolve` lays them over each other (the source named first wins a whole option) and parses.
 
 On the command line an option is `-name=value` with one dash or two; `-name` alone switches a
-yes-or-no option on and `-noname` switches it off. The daemon and its tool stop there; the other
-commands (`spaced`) also take `-name value`, and options after other words.
+yes-or-no option on and `-noname` switches it off. The daemon stops there; its tool (`Words.LOOSE`)
+also finds its options after the method, and the other commands (`Words.SPACED`) also take
+`-name value`.
 Whatever cannot be used raises ConfigError with one line that says what to write instead.
 """
 
@@ -61,6 +62,17 @@ class Option:
     """What stands between the items of a `Kind.LIST`."""
 
 
+class Words(Enum):
+    """Where options may stand on a command line, and what may look like one."""
+
+    LAST = "options, then words"
+    """The first word ends the options."""
+    LOOSE = "options among words"
+    """After the first word a known option is one, and anything else a word; `--` ends options."""
+    SPACED = "options among words, with their values behind a blank or `=`"
+    """Whatever has a dash is an option, up to `--`."""
+
+
 class Arguments(NamedTuple):
     """A command line, taken apart."""
 
@@ -106,9 +118,9 @@ def choice_of(*names: str) -> Callable[[str], str]:
 
 
 def values_from_arguments(
-    arguments: Sequence[str], table: Iterable[Option], *, spaced: bool = False
+    arguments: Sequence[str], table: Iterable[Option], manner: Words = Words.LAST
 ) -> Arguments:
-    """Take the options off a command line: the leading ones, or with `spaced` all up to `--`.
+    """Take the options off a command line.
 
     Raises ConfigError for an unknown option, for a value that is missing or not wanted.
     """
@@ -117,21 +129,24 @@ def values_from_arguments(
     words: list[str] = []
     rest = iter(arguments)
     for word in rest:
-        if spaced and word == "--":
-            break
-        if not word.startswith("-") or word == "-":
-            words.append(word)
-            if spaced:
-                continue
+        if word == "--" and (manner is Words.SPACED or (manner is Words.LOOSE and words)):
             break
         name, equals, text = word.lstrip("-").partition("=")
+        if not word.startswith("-") or word == "-":
+            words.append(word)
+            if manner is not Words.LAST:
+                continue
+            break
         option = options.get(name)
         if option is None and name.startswith("no") and name[2:] in options:
             option, text = options[name[2:]], _negated(options[name[2:]], word, equals)
+        elif option is None and words and manner is Words.LOOSE:
+            words.append(word)
+            continue
         elif option is None:
             raise ConfigError(_unknown(f"option -{name}", name, options, "-"))
         elif not equals and option.kind is not Kind.FLAG:
-            following = next(rest, None) if spaced else None
+            following = next(rest, None) if manner is Words.SPACED else None
             if following is None:
                 raise ConfigError(f"-{name} needs a value: write -{name}=<{option.placeholder}>")
             text = following
@@ -161,20 +176,39 @@ def values_from_environment(environment: Mapping[str, str], table: Iterable[Opti
     return values
 
 
-def values_from_file(
-    path: Path, section: str, sections: Sequence[str], known: Sequence[str]
-) -> Values:
+class FileForm(NamedTuple):
+    """What a configuration file may say, and how strictly it is read."""
+
+    table: tuple[Option, ...]
+    """The options that may stand in it."""
+    sections: Mapping[str, str]
+    """The names that may stand in brackets, each with the section it means."""
+    is_core: bool = False
+    """Read as bitcoind reads its file: unknown lines are passed over and told of, and of several
+    values the first counts."""
+
+
+class FileValues(NamedTuple):
+    """What a configuration file says."""
+
+    values: Values
+    unknown: tuple[str, ...] = ()
+    """What was passed over."""
+
+
+def values_from_file(path: Path, section: str, form: FileForm) -> FileValues:
     """Read `key=value` lines; those under `[section]` come before those above any section.
 
-    `#` starts a comment at the start of a line or after a blank. A missing file says nothing.
-    Raises ConfigError for a line that is neither, an option not among `known`, a section not
-    among `sections`, and a file that cannot be read.
+    `section.key=value` stands for a line under a section, `nokey=1` switches off. `#` starts a
+    comment at the start of a line or after a blank. A missing file says nothing. Raises
+    ConfigError for a line that is neither, for what the form does not allow, and for a file that
+    cannot be read.
     """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_SIZE + 1)
     except FileNotFoundError:
-        return {}
+        return FileValues({})
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     if len(content) > MAX_FILE_SIZE:
@@ -183,33 +217,55 @@ def values_from_file(
         lines = content.decode("utf-8").splitlines()
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text") from None
-    return _values_from_lines(path, lines, section, sections, known)
+    return _values_from_lines(path, lines, section, form)
 
 
 def _values_from_lines(
-    path: Path, lines: Iterable[str], section: str, sections: Sequence[str], known: Sequence[str]
-) -> Values:
+    path: Path, lines: Iterable[str], section: str, form: FileForm
+) -> FileValues:
+    options = {option.name: option for option in form.table}
     by_section: dict[str, Values] = {}
-    current = ""
+    unknown: list[str] = []
+    heading = ""
     for number, raw in enumerate(lines, 1):
         line = f" {raw}".split(" #", 1)[0].strip()
         place = f"{path}, line {number}"
         if not line:
             continue
         if line.startswith("[") and line.endswith("]"):
-            current = line[1:-1].strip()
-            if current not in sections:
-                raise ConfigError(f"{place}: {_unknown(f'section [{current}]', current, sections)}")
+            name = line[1:-1].strip()
+            heading = form.sections.get(name, f"[{name}]")
+            if name not in form.sections:
+                if not form.is_core:
+                    hint = _unknown(f"section [{name}]", name, form.sections)
+                    raise ConfigError(f"{place}: {hint}")
+                unknown.append(heading)
             continue
         name, equals, text = (part.strip() for part in line.partition("="))
+        current = heading
+        before, dot, behind = name.partition(".")
+        if dot and before in form.sections:
+            current, name = form.sections[before], behind
         if name.startswith("-"):
             raise ConfigError(f"{place}: options stand here without a leading dash: {name[:40]}")
         if not equals:
             raise ConfigError(f"{place}: write option=value, not {line[:40]!r}")
-        if name not in known:
-            raise ConfigError(f"{place}: {_unknown(f'option {name}', name, known)}")
-        by_section.setdefault(current, {}).setdefault(name, []).append(text)
-    return {**by_section.get("", {}), **by_section.get(section, {})}
+        option = options.get(name)
+        if option is None and name.startswith("no") and name[2:] in options and text in ("", "1"):
+            option = options[name[2:]]
+            text = _negated(option, f"{place}: {name}", "")
+        if option is not None:
+            by_section.setdefault(current, {}).setdefault(option.name, []).append(text)
+        elif form.is_core:
+            unknown.append(name)
+        else:
+            raise ConfigError(f"{place}: {_unknown(f'option {name}', name, options)}")
+    values = {**by_section.get("", {}), **by_section.get(section, {})}
+    if form.is_core:
+        for name in values:
+            if options[name].kind is not Kind.LIST:
+                del values[name][1:]
+    return FileValues(values, tuple(dict.fromkeys(unknown)))
 
 
 def _unknown(what: str, name: str, known: Iterable[str], dash: str = "") -> str:
@@ -244,7 +300,7 @@ def _parse(option: Option, prefix: str, texts: Sequence[str]) -> object:
         items = [item.strip() for text in texts for item in text.split(option.separator)]
         return tuple(option.parse(item) for item in items if item)
     except (ValueError, ParseError) as error:
-        shown = "" if option.secret else f"={texts[-1][:40]}"
+        shown = "" if option.secret or not texts[-1] else f"={texts[-1][:40]}"
         raise ConfigError(f"{prefix}{option.name}{shown}: {error}") from None
 
 

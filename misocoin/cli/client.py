@@ -3,6 +3,9 @@
     misocoin-cli [options] <method> [arguments]
     misocoin-cli [options] -named <method> [name=value]...
 
+Options may also stand behind the method; what has the name of an option there is one, and `--`
+ends them. bitcoin-cli's options mean the same here.
+
 Every argument is sent as the text that was typed, and the daemon reads it by the declared kind of
 the parameter. So the tool needs no table of methods, and an address that looks like a number stays
 an address. An argument `-` is read from standard input, whole.
@@ -19,9 +22,11 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
 from time import monotonic, sleep
 from typing import Any
+from urllib.parse import quote
 
 from misocoin.config import ClientConfig, client_config
 from misocoin.errors import ConfigError, MisocoinError
@@ -111,6 +116,8 @@ def _run(arguments: Sequence[str]) -> int:
         _print_help()
         return 0
     words = list(line.words)
+    if config.password_on_stdin:
+        config = replace(config, rpcpassword=sys.stdin.readline().rstrip("\r\n"))
     if config.stdin:
         words += sys.stdin.read().splitlines()
     if not words:
@@ -154,7 +161,7 @@ def _call(config: ClientConfig, method: str, params: list[str] | dict[str, Any])
     body = json.dumps(
         {"jsonrpc": "2.0", "id": 1, "method": method, "params": params, "text": True}
     ).encode()
-    end = monotonic() + config.timeout if config.timeout else float("inf")
+    end = monotonic() + config.wait_timeout if config.wait_timeout else float("inf")
     while True:
         try:
             return _result(*_exchange(config, body))
@@ -179,7 +186,8 @@ def _exchange(config: ClientConfig, body: bytes) -> tuple[int, bytes]:
             "with -host and -port"
         ) from None
     try:
-        connection.request("POST", "/", body, _headers(config))
+        path = "/" if config.wallet is None else f"/wallet/{quote(config.wallet, safe='')}"
+        connection.request("POST", path, body, _headers(config))
         response = connection.getresponse()
         return response.status, response.read(_MAX_ANSWER)
     except TimeoutError:

@@ -15,6 +15,7 @@ from misocoin.errors import ConfigError, MisocoinError
 from misocoin.options import (
     Kind,
     Option,
+    Words,
     flag_from_text,
     help_text,
     resolve,
@@ -83,7 +84,7 @@ def _run(program: str, commands: Sequence[Command], arguments: Sequence[str]) ->
         raise UsageError(f"no command {name[:40]!r}" if name else "which command?")
     table = (*command.options, HELP)
     words = ["-help" if word == "-h" else word for word in rest]
-    line = values_from_arguments(words, table, spaced=True)
+    line = values_from_arguments(words, table, Words.SPACED)
     values = resolve(table, ("-", line.values), ("MISOCOIN_", _environment(table)))
     if values["help"]:
         print(

@@ -2,10 +2,10 @@
 
     misocoind [options]
 
-It runs in the foreground until Ctrl-C, SIGTERM, SIGHUP or the method `stop`, and then writes what
-it holds in memory to disk. Exit code 0 after a clean stop, 1 where it could not start (as
-bitcoind), 130 after a second Ctrl-C, which does not wait for the first; nothing acknowledged is
-lost even then.
+It runs in the foreground, with `-daemon` in the background, until Ctrl-C, SIGTERM, SIGHUP or the
+method `stop`, and then writes what it holds in memory to disk. Exit code 0 after a clean stop, 1
+where it could not start (as bitcoind), 130 after a second Ctrl-C, which does not wait for the
+first; nothing acknowledged is lost even then.
 """
 
 import logging
@@ -13,13 +13,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
+from misocoin.cli.background import detach
 from misocoin.cli.logs import set_up_logging
 from misocoin.cli.progress import Progress
 from misocoin.config import Config, daemon_config
-from misocoin.errors import MisocoinError
+from misocoin.errors import ConfigError, MisocoinError
 from misocoin.node import Node
 from misocoin.option_table import Program, options_of
 from misocoin.options import help_text
@@ -39,8 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if line.help:
             print(f"Usage: misocoind [options]\n\n{help_text(options_of(Program.DAEMON))}", end="")
             return 0
-        set_up_logging(config.loglevel, config.logjson)
-        return run(config)
+        return _run_configured(config)
     except MisocoinError as error:
         print(f"misocoind: {error}", file=sys.stderr)
         return 1
@@ -48,21 +50,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def run(config: Config) -> int:
-    """Run a node until a signal or a call stops it."""
+def _run_configured(config: Config) -> int:
+    """Run where the configuration says, with messages where it says."""
+    log_file = None if config.log_file is None else _open_log(config.log_file)
+    tell_ready = None
+    if config.background:
+        print("Misocoin daemon starting", flush=True)
+        tell_ready = detach(config.waits_for_start)
+    set_up_logging(config.loglevel, config.logjson, log_file)
+    try:
+        return run(config, tell_ready)
+    except MisocoinError as error:
+        if log_file is not None:
+            log.error("%s", error)  # noqa: TRY400 - one line says it
+        raise
+
+
+def _open_log(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path.open("a", buffering=1, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"messages cannot go to {path}: {error.strerror}") from None
+
+
+def run(config: Config, tell_ready: Callable[[], None] | None = None) -> int:
+    """Run a node until a signal or a call stops it; `tell_ready` is called when it serves."""
+    for note in config.notes:
+        log.warning("%s", note)
     node = Node(config, Progress)
     _stop_on_signals(node)
     node.start()
     try:
+        _leave_pid(config.pid_file)
         _welcome(node)
+        if tell_ready is not None:
+            tell_ready()
         node.run_imports()
         node.start_mining()
         node.wait()
         log.info("stopping")
     finally:
         node.stop()
+        if config.pid_file is not None:
+            config.pid_file.unlink(missing_ok=True)
     log.info("stopped")
     return 0
+
+
+def _leave_pid(path: Path | None) -> None:
+    if path is not None:
+        try:
+            path.write_text(f"{os.getpid()}\n", "ascii")
+        except OSError as error:
+            raise ConfigError(f"-pid={path} cannot be written: {error.strerror}") from None
 
 
 def _stop_on_signals(node: Node) -> None:
@@ -78,7 +119,7 @@ def _stop_on_signals(node: Node) -> None:
 
 
 def _welcome(node: Node) -> None:
-    host, port = node.server.address
+    places = node.server.addresses
     config = node.config
     tip = node.chain.tip
     log.info("Misocoin %s on %s, at height %d", VERSION, config.chain, tip.height)
@@ -91,4 +132,8 @@ def _welcome(node: Node) -> None:
         threads = f"{config.threads} thread" + ("s" if config.threads > 1 else "")
         log.info("mining with %s", threads)
     # Last: whoever waits for this line finds all of it told.
-    log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+    shown = [
+        f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        for host, port in places
+    ]
+    log.info("listening on %s", " and ".join(shown))

@@ -9,8 +9,10 @@ import binascii
 import hmac
 import os
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from misocoin.errors import StoreError
 
@@ -21,9 +23,13 @@ COOKIE_USER = "__cookie__"
 class Authenticator:
     """Knows the names and passwords of this run. Immutable."""
 
-    def __init__(self, *credentials: str) -> None:
-        """Each of the credentials is `name:password`."""
+    def __init__(self, *credentials: str, hashed: Iterable[str] = ()) -> None:
+        """Each of the credentials is `name:password`; `hashed` ones are `name:salt$hash`.
+
+        The hash is HMAC-SHA256 of the password under the salt, in hex (Core's `-rpcauth`).
+        """
         self._credentials = tuple(text.encode() for text in credentials)
+        self._hashed = tuple(_hashed_from_text(text) for text in hashed)
 
     def is_right(self, header: str) -> bool:
         """Whether an Authorization header holds one of them; takes as long for any wrong one."""
@@ -32,7 +38,25 @@ class Authenticator:
             return False
         # No early way out: how long it takes must not tell which one was nearly right.
         matches = [hmac.compare_digest(given, known) for known in self._credentials]
+        name, _, password = given.partition(b":")
+        matches += [
+            hmac.compare_digest(name, known.name)
+            & hmac.compare_digest(hmac.digest(known.salt, password, "sha256"), known.hash)
+            for known in self._hashed
+        ]
         return any(matches)
+
+
+class _Hashed(NamedTuple):
+    name: bytes
+    salt: bytes
+    hash: bytes
+
+
+def _hashed_from_text(text: str) -> _Hashed:
+    name, _, rest = text.partition(":")
+    salt, _, hash_hex = rest.partition("$")
+    return _Hashed(name.encode(), salt.encode(), bytes.fromhex(hash_hex))
 
 
 def _basic_credentials(header: str) -> bytes | None:

@@ -5,14 +5,15 @@ much as most calls. Flask itself is imported with the first request that needs i
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from ipaddress import ip_address, ip_network
 from threading import Lock
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from misocoin.http.errors import Overloaded
-from misocoin.http.server import PERMIT, Application
+from misocoin.http.server import PERMIT, Application, is_loopback
 from misocoin.rpc.auth import Authenticator
 from misocoin.rpc.envelope import CONTENT_TYPE, Answer
 from misocoin.rpc.guard import refusal
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 RPC_PATHS = frozenset({"/", "/jsonrpc"})
 """Where JSON-RPC is asked with POST."""
+
+PEER_PATHS = "/peer/"
+"""Where other nodes' messages come."""
 
 MAX_OPEN_BODY = 9_000_000
 """Bytes of a body that came without credentials: the hex of the largest block, and room."""
@@ -54,12 +58,18 @@ class Front:
         service: RpcService,
         authenticator: Authenticator,
         is_local: bool,
+        allowed: Sequence[str] | None = None,
         wrong_password_seconds: float = 0.25,
     ) -> None:
-        """`is_local` says that only this machine can reach the port (see `guard`)."""
+        """`is_local` says that only this machine can reach the port (see `guard`).
+
+        `allowed` are the networks that may call beside this machine; None for all. Other nodes'
+        messages (`/peer/`) are no calls and may come from everywhere.
+        """
         self._service = service
         self._authenticator = authenticator
         self._is_local = is_local
+        self._allowed = None if allowed is None else tuple(ip_network(each) for each in allowed)
         self._wrong_password_seconds = wrong_password_seconds
         self._extend: Callable[[Flask], None] | None = None
         self._flask: Application | None = None
@@ -74,6 +84,8 @@ class Front:
         refused = refusal(environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN"), self._is_local)
         if refused is not None:
             return _plain(start_response, 403, refused)
+        if self._allowed is not None and not self._may_call(environ):
+            return _plain(start_response, 403, "this address may not call; see -rpcallowip")
         if environ["PATH_INFO"] not in RPC_PATHS:
             return self._pages()(environ, start_response)
         if environ["REQUEST_METHOD"] == "POST":
@@ -81,6 +93,18 @@ class Front:
         if environ["PATH_INFO"] == "/":
             return self._pages()(environ, start_response)
         return _plain(start_response, 405, "JSONRPC server handles only POST requests")
+
+    def _may_call(self, environ: dict[str, Any]) -> bool:
+        if environ["PATH_INFO"].startswith(PEER_PATHS):
+            return True
+        caller = environ.get("REMOTE_ADDR", "")
+        if is_loopback(caller):
+            return True
+        try:
+            address = ip_address(caller.removeprefix("::ffff:"))
+        except ValueError:
+            return False
+        return any(address in network for network in self._allowed or ())
 
     def _rpc(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         header = environ.get("HTTP_AUTHORIZATION")

@@ -1,10 +1,12 @@
 """The node's port: cookie, HTTP server and RPC service, started and stopped together."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from misocoin.errors import StoreError
+from misocoin.http.errors import ListenError
 from misocoin.http.server import HttpServer, is_loopback, numeric_host
 from misocoin.http.sockets import Limits
 from misocoin.rpc.auth import Authenticator, delete_cookie, new_cookie, write_cookie
@@ -17,6 +19,18 @@ if TYPE_CHECKING:
     from flask import Flask
 
 
+@dataclass(frozen=True, slots=True)
+class AccessRules:
+    """Who may call, as the owner chose."""
+
+    credentials: tuple[str, str] | None = None
+    """The owner's own name and password, beside the cookie."""
+    hashed: tuple[str, ...] = ()
+    """Users by the hash of their password (`auth.Authenticator`)."""
+    allowed: tuple[str, ...] | None = None
+    """Networks that may call beside this machine; None for everybody."""
+
+
 class NodeServer:
     """What a node shows to the outside.
 
@@ -25,41 +39,61 @@ class NodeServer:
 
     def __init__(
         self,
-        host: str,
-        port: int,
-        cookie_file: Path,
+        places: Sequence[tuple[str, int]],
+        cookie_files: Sequence[Path],
         early: Iterable[Method] = (),
-        credentials: tuple[str, str] | None = None,
+        access: AccessRules = AccessRules(),  # noqa: B008 - an immutable value
         limits: Limits | None = None,
     ) -> None:
-        """`early` methods answer at once; `credentials` are a user's own name and password."""
-        self._cookie_file = cookie_file
+        """It listens in all these places alike; `early` methods answer at once.
+
+        `cookie_files` are where the password of this run is left.
+        """
+        self._cookie_files = tuple(cookie_files)
         self._cookie = new_cookie()
-        own = [":".join(credentials)] if credentials else []
+        own = [":".join(access.credentials)] if access.credentials else []
         self._service = RpcService(Registry(early))
+        is_local = all(is_loopback(numeric_host(host)) for host, _ in places)
         self._front = Front(
-            self._service, Authenticator(self._cookie, *own), is_loopback(numeric_host(host))
+            self._service,
+            Authenticator(self._cookie, *own, hashed=access.hashed),
+            is_local,
+            access.allowed,
         )
-        self._http = HttpServer(host, port, self._front, limits)
+        self._http = [HttpServer(host, port, self._front, limits) for host, port in places]
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port that it listens on; the port is known for sure after `start`."""
-        return self._http.address
+        """Host and port of the first place; the port is known for sure after `start`."""
+        return self._http[0].address
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of every place."""
+        return [http.address for http in self._http]
 
     def start(self) -> None:
         """Listen, leave the cookie, and answer that the node is starting.
 
-        Raises ListenError where the port cannot be had, StoreError where the cookie cannot be
+        Raises ListenError where a port cannot be had, StoreError where the cookie cannot be
         written; nothing is left running then.
         """
-        self._http.listen()
         try:
-            write_cookie(self._cookie_file, self._cookie)
-        except StoreError:
-            self._http.stop()
+            for http in self._http:
+                http.listen()
+            for path in self._cookie_files:
+                write_cookie(path, self._cookie)
+        except (StoreError, ListenError):
+            self._close(0)
             raise
-        self._http.start()
+        for http in self._http:
+            http.start()
+
+    def _close(self, timeout: float) -> None:
+        for http in self._http:
+            http.stop(timeout)
+        for path in self._cookie_files:
+            delete_cookie(path, self._cookie)
 
     def set_warmup(self, message: str) -> None:
         """Say what the node is busy with; callers get it with error -28."""
@@ -75,6 +109,5 @@ class NodeServer:
         self._service.open(registry)
 
     def stop(self, timeout: float = 5.0) -> None:
-        """Let the requests being served end, close the port, remove the cookie."""
-        self._http.stop(timeout)
-        delete_cookie(self._cookie_file, self._cookie)
+        """Let the requests being served end, close the ports, remove the cookie."""
+        self._close(timeout)

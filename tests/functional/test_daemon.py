@@ -102,7 +102,7 @@ def test_a_folder_in_use_is_one_clear_line(daemon: Daemon, make_daemon: MakeDaem
     [
         ("-prot=4001", "did you mean -port?"),
         ("-port=99999", "write a number from 0 to 65535"),
-        ("-chain=main", "choose miso, regtest or bitcoin"),
+        ("-chain=maim", "choose miso, regtest or bitcoin"),
         ("4001", "-port=4001"),
         ("-rpcuser=me", "go together"),
     ],

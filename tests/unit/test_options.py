@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from misocoin.errors import ConfigError
 from misocoin.options import (
+    FileForm,
     Kind,
     Option,
+    Words,
     choice_of,
     flag_from_text,
     help_text,
@@ -28,6 +30,7 @@ TABLE = (
     Option("chain", "Network", "Which.", choice_of("miso", "regtest"), "miso"),
 )
 NAMES = [option.name for option in TABLE]
+FORM = FileForm(TABLE, {"miso": "miso", "regtest": "regtest", "main": "miso"})
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,27 @@ def test_options_end_at_the_first_word() -> None:
     values, words = values_from_arguments(["-mine", "get_block", "-5", "-port=1"], TABLE)
     assert values == {"mine": [""]}
     assert words == ("get_block", "-5", "-port=1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "values", "words"),
+    [
+        (["get", "-port=1", "5"], {"port": ["1"]}, ["get", "5"]),
+        (["get", "-mine"], {"mine": [""]}, ["get"]),
+        (["get", "-nomine"], {"mine": ["0"]}, ["get"]),
+        (["get", "-5", "-x=1", "-"], {}, ["get", "-5", "-x=1", "-"]),
+        (["get", "--", "-port=1"], {}, ["get", "-port=1"]),
+    ],
+)
+def test_loose_words_may_have_options_behind_them(
+    arguments: list[str], values: dict[str, list[str]], words: list[str]
+) -> None:
+    assert values_from_arguments(arguments, TABLE, Words.LOOSE) == (values, tuple(words))
+
+
+def test_before_the_first_word_an_unknown_option_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="did you mean -port"):
+        values_from_arguments(["-prot=1", "get"], TABLE, Words.LOOSE)
 
 
 def test_a_lone_dash_is_a_word() -> None:
@@ -84,7 +108,7 @@ def test_the_environment_is_read_by_name() -> None:
 def _file(folder: Path, text: str, section: str = "regtest") -> dict[str, list[str]]:
     path = folder / "misocoin.conf"
     path.write_text(text)
-    return values_from_file(path, section, ("miso", "regtest"), NAMES)
+    return values_from_file(path, section, FORM).values
 
 
 def test_a_file_has_lines_comments_and_sections(tmp_path: Path) -> None:
@@ -119,19 +143,35 @@ def test_a_bad_line_is_named(tmp_path: Path, text: str, hint: str) -> None:
     assert hint in str(raised.value)
 
 
+def test_a_file_may_name_a_section_in_a_line_and_switch_off(tmp_path: Path) -> None:
+    text = "regtest.port=2\nport=1\nmain.mine=1\nnomine=1\nnonodes=1\n"
+    assert _file(tmp_path, text) == {"port": ["2"], "mine": ["0"], "nodes": [""]}
+    assert _file(tmp_path, text, "miso") == {"port": ["1"], "mine": ["1"], "nodes": [""]}
+
+
+def test_core_s_file_passes_over_the_unknown_and_takes_the_first_value(tmp_path: Path) -> None:
+    path = tmp_path / "bitcoin.conf"
+    path.write_text("port=1\nport=2\nnodes=a\nnodes=b\nwhat=1\n[signet]\nport=3\n[main]\nmine=0\n")
+    said = values_from_file(path, "miso", FORM._replace(is_core=True))
+    assert said.values == {"port": ["1"], "nodes": ["a", "b"], "mine": ["0"]}
+    assert said.unknown == ("what", "[signet]")
+    with pytest.raises(ConfigError, match="unknown option what"):
+        values_from_file(path, "miso", FORM)
+
+
 def test_a_missing_file_says_nothing(tmp_path: Path) -> None:
-    assert values_from_file(tmp_path / "none", "", (), NAMES) == {}
+    assert values_from_file(tmp_path / "none", "", FORM) == ({}, ())
 
 
 def test_a_file_that_is_none_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
-        values_from_file(tmp_path, "", (), NAMES)
+        values_from_file(tmp_path, "", FORM)
     (tmp_path / "big").write_bytes(b"#" * ((1 << 20) + 1))
     with pytest.raises(ConfigError, match="larger"):
-        values_from_file(tmp_path / "big", "", (), NAMES)
+        values_from_file(tmp_path / "big", "", FORM)
     (tmp_path / "binary").write_bytes(b"port=\xff")
     with pytest.raises(ConfigError, match="UTF-8"):
-        values_from_file(tmp_path / "binary", "", (), NAMES)
+        values_from_file(tmp_path / "binary", "", FORM)
 
 
 @given(st.binary(max_size=300))
@@ -139,7 +179,8 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, d
     path = tmp_path_factory.getbasetemp() / "any.conf"
     path.write_bytes(data)
     try:
-        values = values_from_file(path, "regtest", ("regtest",), NAMES)
+        values_from_file(path, "regtest", FORM._replace(is_core=True))
+        values = values_from_file(path, "regtest", FORM).values
     except ConfigError:
         return
     assert set(values) <= set(NAMES)

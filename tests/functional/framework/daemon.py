@@ -214,7 +214,8 @@ class Daemon:
 
     def _where(self) -> list[str]:
         folder = [f"-datadir={self.folder}"] if self._names_folder else []
-        return [f"-chain={self.chain}", f"-port={self.port}", *folder]
+        chain = [f"-chain={self.chain}"] if self.chain else []
+        return [*chain, f"-port={self.port}", *folder]
 
     @property
     def url(self) -> str:

@@ -1,23 +1,32 @@
 """The node's port over real sockets: statuses, headers, credentials, Flask behind it."""
 
 import base64
+import hmac
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 
 from misocoin.errors import StoreError
 from misocoin.http.client import HttpClient, HttpResponse
 from misocoin.http.errors import ListenError
-from misocoin.rpc.server import NodeServer
+from misocoin.http.server import PERMIT
+from misocoin.rpc.auth import Authenticator
+from misocoin.rpc.front import Front
+from misocoin.rpc.server import AccessRules, NodeServer
+from misocoin.rpc.service import RpcService
 from tests.unit.rpc.sample import sample_registry
 
 if TYPE_CHECKING:
     from flask import Flask
 
 ADD = b'{"method":"add","params":[1],"id":1}'
+HASH = hmac.digest(b"5a17", b"geheim", "sha256").hex()
 PAY = b'{"method":"pay","params":["x","0"],"id":1}'
 
 
@@ -30,7 +39,11 @@ class Node:
 
     def __init__(self, folder: Path) -> None:
         self.cookie = folder / ".cookie"
-        self.server = NodeServer("localhost", 0, self.cookie, credentials=("me", "secret"))
+        self.server = NodeServer(
+            [("localhost", 0), ("localhost", 0)],
+            [self.cookie, folder / "regtest" / ".cookie"],
+            access=AccessRules(("me", "secret"), ("you:5a17$" + HASH,)),
+        )
         self.client = HttpClient()
 
     def start(self) -> None:
@@ -137,14 +150,62 @@ def test_it_says_that_it_starts_and_leaves_nothing_behind(tmp_path: Path) -> Non
 def test_a_port_in_use_leaves_the_other_s_cookie_alone(node: Node) -> None:
     cookie = node.cookie.read_text()
     with pytest.raises(ListenError):
-        NodeServer("localhost", node.server.address[1], node.cookie).start()
+        NodeServer([node.server.address], [node.cookie]).start()
     assert node.cookie.read_text() == cookie
 
 
 def test_a_cookie_that_cannot_be_written_frees_the_port(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    server = NodeServer("localhost", 0, tmp_path / "file" / ".cookie")
+    server = NodeServer([("localhost", 0)], [tmp_path / "file" / ".cookie"])
     before = set(threading.enumerate())
     with pytest.raises(StoreError):
         server.start()
     assert set(threading.enumerate()) <= before
+
+
+def test_a_password_known_by_its_hash_alone(node: Node) -> None:
+    assert node.post(PAY, "you:geheim").status == 200
+    for wrong in ("you:secret", "me:geheim", "you:", ":geheim"):
+        assert node.post(PAY, wrong).status == 401
+
+
+def test_every_place_answers_alike_and_every_cookie_opens(node: Node, tmp_path: Path) -> None:
+    first, second = node.server.addresses
+    assert first != second
+    copy = tmp_path / "regtest" / ".cookie"
+    assert copy.read_text() == node.cookie.read_text()
+    answer = node.client.post(f"http://127.0.0.1:{second[1]}/", ADD)
+    assert answer.body == node.post(ADD).body
+
+
+@pytest.mark.parametrize(
+    ("caller", "path", "status"),
+    [
+        ("10.1.2.3", "/", "200 OK"),
+        ("::ffff:10.1.2.3", "/", "200 OK"),
+        ("127.0.0.1", "/", "200 OK"),
+        ("::1", "/", "200 OK"),
+        ("192.0.2.1", "/", "403 Forbidden"),
+        ("192.0.2.1", "/rest/x", "403 Forbidden"),
+        ("192.0.2.1", "/peer/x", "404 NOT FOUND"),
+        ("2001:db8::1", "/", "403 Forbidden"),
+        ("nonsense", "/", "403 Forbidden"),
+    ],
+)
+def test_calls_come_from_allowed_networks_alone(caller: str, path: str, status: str) -> None:
+    service = RpcService(sample_registry())
+    service.open(sample_registry())
+    front = Front(service, Authenticator(), False, ("10.0.0.0/8",))
+    environ: dict[str, object] = {}
+    setup_testing_defaults(environ)
+    environ |= {
+        "PATH_INFO": path,
+        "REQUEST_METHOD": "POST" if path == "/" else "GET",
+        "REMOTE_ADDR": caller,
+        "CONTENT_LENGTH": str(len(ADD)),
+        "wsgi.input": BytesIO(ADD),
+        PERMIT: nullcontext,
+    }
+    statuses: list[str] = []
+    b"".join(front(environ, lambda line, _fields: statuses.append(line)))
+    assert statuses == [status]

@@ -1,0 +1,273 @@
+"""The options a Bitcoin Core script starts its daemon and tool with, where they mean the same here.
+
+Some of Core's names are Misocoin's own (`-datadir`, `-txindex`, `-dbcache`, ...; see
+`option_table`). Those here are Core's words for something that Misocoin calls otherwise or does in
+another way, and `misocoin.config` says what they come to. Options that change nothing here are
+taken too, and the daemon says that they do nothing: a script goes on, and nobody is misled.
+"""
+
+import re
+from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from misocoin.options import Kind, Option, flag_from_text, integer_between
+
+GROUP = "As bitcoind"
+"""Heading of options that are Core's words for something."""
+
+IDLE_GROUP = "As bitcoind, and without effect here"
+"""Heading of options that are taken for the sake of scripts."""
+
+CORE_PORTS = MappingProxyType({"regtest": 18443, "main": 8332})
+"""Where clients of bitcoind look for its RPC: the port that `-regtest` and `-chain=main` bring."""
+
+CHAIN_NAMES = MappingProxyType(
+    {"miso": "miso", "regtest": "regtest", "bitcoin": "bitcoin", "main": "bitcoin"}
+)
+"""What `-chain` takes, and the network it means; `main` is Core's word."""
+
+MISSING_CHAINS = ("test", "testnet", "testnet3", "testnet4", "signet")
+"""Core's words for networks that are not here."""
+
+
+class Place(NamedTuple):
+    """Where to listen."""
+
+    host: str
+    port: int | None
+    """None where only a host was given."""
+
+
+def place_from_text(text: str) -> Place:
+    """Read `host`, `host:port` or `[host]:port`; raises ValueError."""
+    match = re.fullmatch(
+        r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:/\[\]]+))(?::(?P<port>\d{1,5}))?", text
+    )
+    if match is None:
+        if re.fullmatch(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*", text):
+            return Place(text, None)
+        raise ValueError("write host or host:port")
+    port = None if match["port"] is None else int(match["port"])
+    if port is not None and port > 65535:
+        raise ValueError("a port is at most 65535")
+    return Place(match["v6"] or match["host"], port)
+
+
+def network_from_text(text: str) -> str:
+    """Check an address or a network (`10.0.0.0/8`, `10.0.0.0/255.0.0.0`); raises ValueError."""
+    try:
+        return str(ip_network(text.strip(), strict=False))
+    except ValueError:
+        raise ValueError("write an address or a network such as 10.0.0.0/8") from None
+
+
+def rpcauth_from_text(text: str) -> str:
+    """Check the shape of `user:salt$hash`; raises ValueError."""
+    if not re.fullmatch(r"[^:\s]+:[^$\s]+\$[0-9a-fA-F]{64}", text):
+        raise ValueError("write user:salt$hash, the hash of 64 hex digits")
+    return text
+
+
+def chain_from_text(text: str) -> str:
+    """Read the name of a chain, ours or Core's; raises ValueError."""
+    name = text.strip().lower()
+    if name in MISSING_CHAINS:
+        raise ValueError("there is no such network here; choose miso, regtest or bitcoin")
+    if name not in CHAIN_NAMES:
+        raise ValueError("choose miso, regtest or bitcoin")
+    return name
+
+
+def shared_options() -> tuple[Option, ...]:
+    """Those that daemon and tool both take."""
+    return (
+        _flag(
+            "regtest",
+            f"Chain regtest, on bitcoind's port for it ({CORE_PORTS['regtest']}) where no other "
+            "is given.",
+        ),
+        *(
+            Option(name, GROUP, "There is no such network here.", _refuse_chain, kind=Kind.FLAG)
+            for name in ("testnet", "testnet4", "signet")
+        ),
+        _number("rpcport", "Port for calls. Where -port is given too, the node listens on both."),
+        _value("rpccookiefile", "file", "Cookie file, by its path in the data folder.", _path),
+    )
+
+
+def daemon_options() -> tuple[Option, ...]:
+    """Those of the daemon."""
+    return (
+        _list(
+            "rpcbind",
+            "host[:port]",
+            "Address to listen on instead of -host. Counts only with -rpcallowip, as in Core.",
+            place_from_text,
+        ),
+        _list(
+            "rpcallowip",
+            "network",
+            "Who may call, beside this machine: an address, or a network such as 10.0.0.0/8. "
+            "Without it everybody who reaches the port may make open calls.",
+            network_from_text,
+        ),
+        _list(
+            "rpcauth",
+            "user:salt$hash",
+            "A user by the hash of the password, as Core's rpcauth.py makes it. May be given "
+            "again.",
+            rpcauth_from_text,
+        ),
+        _list("addnode", "host:port", "The same as -nodes.", peer_from_text),
+        _list(
+            "connect",
+            "host:port",
+            "As -nodes, and connect to nobody else; 0 connects to nobody.",
+            _peer_or_none,
+        ),
+        _flag("listen", "Whether other nodes may connect; -listen=0 is -maxpeers=0."),
+        _number("maxconnections", "The same as -maxpeers.", 100_000, "n"),
+        _flag(
+            "daemon",
+            "Run in the background; messages go to debug.log in the data folder.",
+        ),
+        _flag("daemonwait", "As -daemon, and return when the node answers."),
+        _flag("printtoconsole", "Whether messages go to the console; 0 sends them to debug.log."),
+        _value(
+            "debuglogfile",
+            "file",
+            "Send messages to a file, by its path in the data folder.",
+            _path,
+        ),
+        Option("debug", GROUP, "The same as -loglevel=debug.", str, None, Kind.FLAG),
+        _value(
+            "pid",
+            "file",
+            "Leave the process's number in a file, by its path in the data folder.",
+            _path,
+        ),
+        _flag("acceptnonstdtxn", "Take unusual transactions into the mempool."),
+        _flag("rpcdoccheck", "Hold every result of a call against its documented form."),
+        Option(
+            "prune",
+            GROUP,
+            "Only 0: every block is kept.",
+            _only("0", "every block is kept here"),
+            None,
+            placeholder="0",
+        ),
+        *(Option(name, IDLE_GROUP, why, str, None, Kind.FLAG) for name, why in _IDLE),
+    )
+
+
+def client_options() -> tuple[Option, ...]:
+    """Those of the command line tool."""
+    return (
+        _value("rpcconnect", "host[:port]", "The same as -host.", place_from_text),
+        _number(
+            "rpcwaittimeout", "How long -rpcwait waits; 0 is without end.", 1_000_000, "seconds"
+        ),
+        _flag("getinfo", "Show the node at a glance; takes the place of a method."),
+        _flag(
+            "netinfo",
+            "Show the links with other nodes; takes the place of a method. A number "
+            "from 0 to 4 behind it says how much.",
+        ),
+        _flag(
+            "generate",
+            "Mine a block to a new address of the wallet; takes the place of a "
+            "method. A number of blocks may stand behind it.",
+        ),
+        _flag("stdinrpcpass", "Read the password of -rpcuser from standard input, its first line."),
+        _value("rpcwallet", "name", "The wallet to speak of."),
+        Option("color", IDLE_GROUP, "There are no colours.", str, None, Kind.FLAG),
+    )
+
+
+_IDLE = (
+    ("server", "Calls are always answered."),
+    ("rest", "REST is always there."),
+    ("bind", "There is one port for all: -host, or -rpcbind, says where."),
+    ("fallbackfee", "The wallet always finds a fee rate by the mempool."),
+    ("dnsseed", "Nobody is asked for nodes."),
+    ("fixedseeds", "No nodes are built in."),
+    ("forcednsseed", "Nobody is asked for nodes."),
+    ("upnp", "Routers are left alone."),
+    ("natpmp", "Routers are left alone."),
+    ("listenonion", "Tor is left alone."),
+    ("whitelist", "There are no such rights."),
+    ("peerbloomfilters", "Not spoken between nodes here."),
+    ("deprecatedrpc", "No method is deprecated."),
+    ("keypool", "Keys are made when they are needed."),
+    ("disablewallet", "The wallet is always there."),
+    ("walletrbf", "Every transaction can be replaced."),
+    ("rpcthreads", "Threads come as they are needed."),
+    ("rpcworkqueue", "The queue has a size of its own."),
+    ("rpcservertimeout", "Connections have a time limit of their own."),
+    ("assumevalid", "Every script is checked."),
+    ("checkmempool", "Nothing is checked twice."),
+    ("persistmempool", "Waiting transactions are always kept."),
+    ("debugexclude", "Messages have no categories."),
+    ("logips", "Addresses are always shown."),
+    ("logtimestamps", "The time is always shown."),
+    ("logtimemicros", "Times are in seconds."),
+    ("logthreadnames", "Threads are not shown."),
+    ("shrinkdebugfile", "The file is left as it is."),
+)
+"""Options that are taken and change nothing, and why."""
+
+
+def idle_names() -> frozenset[str]:
+    """The names of the options that change nothing."""
+    return frozenset(name for name, _ in _IDLE)
+
+
+def peer_from_text(text: str) -> str:
+    """Check the shape of `host` or `host:port`; raises ValueError."""
+    if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+)(:\d{1,5})?", text):
+        raise ValueError("write host:port, several of them with commas between")
+    return text
+
+
+def _peer_or_none(text: str) -> str:
+    return "" if text.strip() == "0" else peer_from_text(text)
+
+
+def _refuse_chain(text: str) -> bool:
+    if flag_from_text(text):
+        raise ValueError("there is no such network here; choose -chain=miso, regtest or bitcoin")
+    return False
+
+
+def _path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError("write a path")
+    return Path(text).expanduser()
+
+
+def _only(wanted: str, why: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.strip() != wanted:
+            raise ValueError(why)
+        return wanted
+
+    return parse
+
+
+def _flag(name: str, help: str) -> Option:
+    return Option(name, GROUP, help, flag_from_text, None, Kind.FLAG)
+
+
+def _number(name: str, help: str, most: int = 65535, placeholder: str = "port") -> Option:
+    return Option(name, GROUP, help, integer_between(0, most), None, placeholder=placeholder)
+
+
+def _value(name: str, placeholder: str, help: str, parse: Callable[[str], Any] = str) -> Option:
+    return Option(name, GROUP, help, parse, None, placeholder=placeholder)
+
+
+def _list(name: str, placeholder: str, help: str, parse: Callable[[str], Any]) -> Option:
+    return Option(name, GROUP, help, parse, (), Kind.LIST, placeholder)
