@@ -21,7 +21,7 @@ MIN_TRANSACTION_WEIGHT = 60 * WITNESS_SCALE_FACTOR
 class PartialMerkleTree(NamedTuple):
     """A proof as it goes over the wire."""
 
-    count: int
+    tx_count: int
     """Transactions of the block."""
     hashes: tuple[bytes, ...]
     """32 bytes each, depth first."""
@@ -35,7 +35,7 @@ class PartialMerkleTree(NamedTuple):
             packed[place // 8] |= bit << place % 8
         return b"".join(
             (
-                self.count.to_bytes(4, "little"),
+                self.tx_count.to_bytes(4, "little"),
                 compact_size(len(self.hashes)),
                 *self.hashes,
                 compact_size(len(packed)),
@@ -109,9 +109,9 @@ def check_partial_merkle_tree(tree: PartialMerkleTree) -> Proven:
     """What a tree proves; raises ParseError for one that is not exactly a proof.
 
     The same node must not come twice as left and right (CVE-2012-2459). Whoever knows how many
-    transactions the block has must compare `count`: another one makes inner nodes look like ids.
+    transactions the block has must compare `tx_count`: another one makes inner nodes look like ids.
     """
-    count = tree.count
+    count = tree.tx_count
     if not 0 < count <= MAX_BLOCK_WEIGHT // MIN_TRANSACTION_WEIGHT:
         raise ParseError(f"no block holds {count} transactions")
     if len(tree.hashes) > count or len(tree.bits) < len(tree.hashes):
@@ -151,7 +151,7 @@ class _Reading:
                 self.places.append(place)
             return found
         left = right = self.node(height - 1, 2 * place)
-        if 2 * place + 1 < _width(tree.count, height - 1):
+        if 2 * place + 1 < _width(tree.tx_count, height - 1):
             right = self.node(height - 1, 2 * place + 1)
             if left == right:
                 raise ParseError("two nodes beside each other are the same")
