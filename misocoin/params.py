@@ -93,6 +93,8 @@ class Params:
     """Blocks between two halvings."""
     max_money: int
     """No amount and no sum of amounts may exceed this, in base units."""
+    bip44_coin: int = 1
+    """The coin's number in the paths of HD wallets (BIP44, SLIP-44); 1 is every test network's."""
     coinbase_maturity: int = 100
     """Blocks before a coinbase's outputs may be spent."""
     default_port: int = 4000
@@ -171,6 +173,7 @@ def miso() -> Params:
         initial_subsidy=15 * COIN,
         halving_interval=4_200_000,
         max_money=126_000_000 * COIN,
+        bip44_coin=int.from_bytes(b"miso", "big"),  # unregistered; no coin has its name's number
         max_step_back=600,
     )
 
@@ -230,6 +233,7 @@ def bitcoin() -> Params:
         initial_subsidy=50 * COIN,
         halving_interval=210_000,
         max_money=21_000_000 * COIN,
+        bip44_coin=0,
         script_exceptions=MappingProxyType(
             {
                 # Spends a P2SH-shaped output before BIP16 was in force.
