@@ -103,6 +103,8 @@ class Config:
     """Whether to hold every result of a call against its documented form."""
     txindex: bool = False
     """Whether any transaction of the chain can be found by its id."""
+    blockfilterindex: bool = True
+    """Whether light wallets are served filters of the blocks."""
     loadblock: tuple[Path, ...] = ()
     """Block files to import at the start."""
     max_mempool_bytes: int = 300 * _MEGABYTE
@@ -225,6 +227,7 @@ def daemon_config(
         rpcauth=values["rpcauth"],
         check_results=bool(values["rpcdoccheck"]),
         txindex=values["txindex"],
+        blockfilterindex=values["blockfilterindex"],
         loadblock=values["loadblock"],
         max_mempool_bytes=values["maxmempool"] * _MEGABYTE,
         mempool_expiry_seconds=values["mempoolexpiry"] * 3600,

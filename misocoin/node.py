@@ -26,7 +26,7 @@ from misocoin.config import Config
 from misocoin.crypto.batch import SignatureCache
 from misocoin.crypto.keys import PrivateKey
 from misocoin.crypto.wif import key_from_wif
-from misocoin.errors import ConfigError, ValidationError
+from misocoin.errors import ConfigError, MisocoinError, ValidationError
 from misocoin.http.server import is_loopback, numeric_host
 from misocoin.mining.miner import Miner, generate_blocks
 from misocoin.narrator import Narrator
@@ -176,7 +176,7 @@ class Node:
             self.scripts,
             self.events,
             now=lambda: int(time.time()),
-            options=ChainOptions(config.coin_cache_bytes, config.txindex),
+            options=ChainOptions(config.coin_cache_bytes, config.txindex, config.blockfilterindex),
         )
         policy = RelayPolicy(
             require_standard=config.require_standard,
@@ -213,6 +213,25 @@ class Node:
         self.events.subscribe(self.narrator.handle)
         self.events.subscribe(self.miner.handle)
         self._open.callback(self.miner.close)
+        self._make_missing_filters()
+
+    def _make_missing_filters(self) -> None:
+        """Have a thread make the filters of blocks that were connected without."""
+        filters = self.chain.filters
+        if filters is None:
+            return
+        stopping = threading.Event()
+
+        def work() -> None:
+            try:
+                filters.catch_up(self.chain, stopping.is_set)
+            except MisocoinError as error:
+                log.error("block filters cannot be made: %s", error)  # noqa: TRY400
+
+        thread = threading.Thread(target=work, name="filters", daemon=True)
+        thread.start()
+        self._open.callback(thread.join)
+        self._open.callback(stopping.set)
 
     def _join_network(self) -> None:
         config = self.config

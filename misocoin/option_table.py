@@ -179,6 +179,15 @@ def _chain_options() -> tuple[Option, ...]:
             separator=os.pathsep,
         ),
         _flag("txindex", chain, "Index all transactions, so that any is found by its id."),
+        Option(
+            "blockfilterindex",
+            chain,
+            "Make a filter of each block (BIP158), with which light wallets find their payments.",
+            flag_from_text,
+            True,
+            Kind.FLAG,
+            default_text="1",
+        ),
         _number("dbcache", chain, 4, 65536, 256, "MB", "Size of the cache of unspent outputs."),
         _number(
             "par", chain, 0, 64, 0, "n", "Threads that check signatures; 0 is one for each core."

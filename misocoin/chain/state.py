@@ -13,6 +13,7 @@ from typing import NamedTuple
 from misocoin.chain.candidates import Candidates
 from misocoin.chain.coins import CoinCache
 from misocoin.chain.events import BlockConnected, BlockDisconnected, EventBus, TipChanged
+from misocoin.chain.filter_index import FilterIndex
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.consensus.block_rules import check_block, check_block_context, check_header
 from misocoin.consensus.coins import Coin
@@ -54,6 +55,8 @@ class ChainOptions(NamedTuple):
     """Memory for coins before they are flushed."""
     txindex: bool = False
     """Whether to note which block holds each transaction."""
+    blockfilterindex: bool = True
+    """Whether to make a filter of each block (BIP158)."""
 
 
 class BlockResult(NamedTuple):
@@ -90,6 +93,9 @@ class ChainState:
         self.tree = HeaderTree(params)
         self._store = store
         self._scripts = scripts
+        self.filters: FilterIndex | None = None
+        if options.blockfilterindex:
+            self.filters = FilterIndex(store, params.genesis)
         self._coins = CoinCache(store)
         self._coin_limit = max(1000, options.coin_cache_bytes // COIN_BYTES)
         self._last_flush = time.monotonic()
@@ -453,6 +459,8 @@ class ChainState:
             changes.bodies.append((node.hash, raw))
         if self.options.txindex:
             changes.transactions += [(tx.txid, node.hash) for tx in block.transactions]
+        if self.filters is not None:
+            self.filters.add(node, block, result.spent, changes)
         self._save(changes)
         self._coins.apply(result.consumed, result.created)
         self._status[node.hash] = status

@@ -28,25 +28,28 @@ from misocoin.rpc.forms import (
     script_json,
     tx_json,
 )
-from misocoin.rpc.json import Json, amount, bytes_from_json
+from misocoin.rpc.json import Json, amount
+from misocoin.rpc.rest_filters import FilterRoutes
+from misocoin.rpc.rest_forms import (
+    BadRequest,
+    active_nodes,
+    bytes_response,
+    check_only_json,
+    count_and_hash,
+    error_response,
+    hash_from_text,
+    json_response,
+    split_path,
+)
 from misocoin.script.asm import asm_from_script
 
-MAX_HEADERS = 2000
 MAX_OUTPOINTS = 15
 """Outputs that one `getutxos` may ask for."""
-
-DEFAULT_HEADERS = 5
 
 _POOL_HEIGHT = 0x7FFFFFFF
 """The height Core gives coins of the mempool."""
 
 _NAMES = {"miso": "miso", "regtest": "regtest", "bitcoin": "main"}
-
-
-class _BadRequest(Exception):  # noqa: N818 - never leaves this module
-    def __init__(self, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class RestRoutes:
@@ -69,6 +72,7 @@ class RestRoutes:
             ("mempool/info", self._mempool_info),
             ("mempool/contents", self._mempool_contents),
             ("getutxos", self._utxos),
+            *FilterRoutes(self._chain).views(),
         )
 
         def serve(path: str) -> Response:
@@ -76,19 +80,19 @@ class RestRoutes:
                 if path.startswith(prefix):
                     try:
                         return view(path.removeprefix(prefix))
-                    except _BadRequest as error:
-                        return _error(error.status, str(error))
-            return _error(HTTPStatus.NOT_FOUND, "")
+                    except BadRequest as error:
+                        return error_response(error.status, str(error))
+            return error_response(HTTPStatus.NOT_FOUND, "")
 
         app.add_url_rule("/rest/<path:path>", "rest", serve, methods=["GET", "POST"])
 
     # -- the chain ----------------------------------------------------------------------------
 
     def _chain_info(self, rest: str) -> Response:
-        _only_json(rest)
+        check_only_json(rest)
         chain = self._chain
         tip, best = chain.tip, chain.best_header
-        return _json(
+        return json_response(
             {
                 "chain": _NAMES[chain.params.name],
                 "blocks": tip.height,
@@ -107,77 +111,61 @@ class RestRoutes:
         )
 
     def _headers(self, rest: str) -> Response:
-        parts, form = _split(rest)
-        if len(parts) == 2:
-            count_text, hash_text = parts
-        elif len(parts) == 1:
-            count_text = request.args.get("count", str(DEFAULT_HEADERS))
-            hash_text = parts[0]
-        else:
-            raise _BadRequest(
-                "Invalid URI format. Expected /rest/headers/<hash>.<ext>?count=<count>"
-            )
-        if not re.fullmatch(r"\d{1,9}", count_text) or not 1 <= int(count_text) <= MAX_HEADERS:
-            raise _BadRequest(
-                "Header count is invalid or out of acceptable range "
-                f"(1-{MAX_HEADERS}): {count_text}"
-            )
-        node = self._chain.tree.get(_hash(hash_text))
+        parts, form = split_path(rest)
+        count, block_hash = count_and_hash(
+            parts, "Invalid URI format. Expected /rest/headers/<hash>.<ext>?count=<count>"
+        )
         tip = self._chain.tip
-        nodes: list[HeaderNode] = []
-        if node is not None and node.is_ancestor_of(tip):
-            last = tip.ancestor(min(tip.height, node.height + int(count_text) - 1))
-            nodes = [*list(last.back_to(node))[::-1]]
-            nodes.insert(0, node)
+        nodes = active_nodes(self._chain, block_hash, count)
         if form == "json":
             chain = self._chain
-            return _json(
+            return json_response(
                 [header_json(each, tip, chain.tx_count(each), chain.params) for each in nodes]
             )
-        return _bytes(serialize_headers([each.header for each in nodes]), form)
+        return bytes_response(serialize_headers([each.header for each in nodes]), form)
 
     def _block(self, rest: str, *, details: bool) -> Response:
-        parts, form = _split(rest)
+        parts, form = split_path(rest)
         text = "/".join(parts)
-        node = self._chain.tree.get(_hash(text))
+        node = self._chain.tree.get(hash_from_text(text))
         if node is None:
-            raise _BadRequest(f"{text} not found", HTTPStatus.NOT_FOUND)
+            raise BadRequest(f"{text} not found", HTTPStatus.NOT_FOUND)
         try:
             if form == "json":
-                return _json(self._blocks.form(node, 3 if details else 1))
-            return _bytes(self._chain.get_block_bytes(node), form)
+                return json_response(self._blocks.form(node, 3 if details else 1))
+            return bytes_response(self._chain.get_block_bytes(node), form)
         except NotFoundError:
-            raise _BadRequest(
+            raise BadRequest(
                 f"{text} not available (not fully downloaded)", HTTPStatus.NOT_FOUND
             ) from None
 
     def _block_hash(self, rest: str) -> Response:
-        parts, form = _split(rest)
+        parts, form = split_path(rest)
         text = "/".join(parts)
         if not re.fullmatch(r"\d{1,9}", text):
-            raise _BadRequest(f"Invalid height: {text}")
+            raise BadRequest(f"Invalid height: {text}")
         tip = self._chain.tip
         if int(text) > tip.height:
-            raise _BadRequest("Block height out of range", HTTPStatus.NOT_FOUND)
+            raise BadRequest("Block height out of range", HTTPStatus.NOT_FOUND)
         block_hash = tip.ancestor(int(text)).hash
         if form == "json":
-            return _json({"blockhash": hash_hex(block_hash)})
+            return json_response({"blockhash": hash_hex(block_hash)})
         # Core writes hex in display order here, and the bytes in wire order.
-        return _bytes(block_hash if form == "bin" else block_hash[::-1], form)
+        return bytes_response(block_hash if form == "bin" else block_hash[::-1], form)
 
     def _tx(self, rest: str) -> Response:
-        parts, form = _split(rest)
+        parts, form = split_path(rest)
         text = "/".join(parts)
-        found = self._find_transaction(_hash(text))
+        found = self._find_transaction(hash_from_text(text))
         if found is None:
-            raise _BadRequest(f"{text} not found", HTTPStatus.NOT_FOUND)
+            raise BadRequest(f"{text} not found", HTTPStatus.NOT_FOUND)
         tx, node = found
         if form != "json":
-            return _bytes(tx.serialize(), form)
+            return bytes_response(tx.serialize(), form)
         shown = tx_json(tx, self._chain.params)
         if node is not None:
             shown["blockhash"] = node.header.hash_hex
-        return _json(shown)
+        return json_response(shown)
 
     def _find_transaction(self, txid: bytes) -> tuple[Transaction, HeaderNode | None] | None:
         """A transaction of the mempool, or of the chain where its block can be told."""
@@ -196,10 +184,10 @@ class RestRoutes:
     # -- the mempool --------------------------------------------------------------------------
 
     def _mempool_info(self, rest: str) -> Response:
-        _only_json(rest)
+        check_only_json(rest)
         with self._chain.lock:
             info = self._mempool.info(self._chain.now())
-        return _json(
+        return json_response(
             {
                 "loaded": True,
                 "size": info.transactions,
@@ -216,14 +204,14 @@ class RestRoutes:
         )
 
     def _mempool_contents(self, rest: str) -> Response:
-        _only_json(rest)
+        check_only_json(rest)
         verbose = request.args.get("verbose", "true")
         sequence = request.args.get("mempool_sequence", "false")
         for name, value in (("verbose", verbose), ("mempool_sequence", sequence)):
             if value not in ("true", "false"):
-                raise _BadRequest(f'The "{name}" query parameter must be either "true" or "false".')
+                raise BadRequest(f'The "{name}" query parameter must be either "true" or "false".')
         if verbose == "true" and sequence == "true":
-            raise _BadRequest(
+            raise BadRequest(
                 "Verbose results cannot contain mempool sequence values. "
                 '(hint: set "verbose=false")'
             )
@@ -232,29 +220,31 @@ class RestRoutes:
             number = self._mempool.sequence
         ids = [hash_hex(entry.txid) for entry in entries]
         if verbose == "true":
-            return _json({name: _entry(e) for name, e in zip(ids, entries, strict=True)})
-        return _json({"txids": ids, "mempool_sequence": number} if sequence == "true" else ids)
+            return json_response({name: _entry(e) for name, e in zip(ids, entries, strict=True)})
+        return json_response(
+            {"txids": ids, "mempool_sequence": number} if sequence == "true" else ids
+        )
 
     # -- unspent outputs ----------------------------------------------------------------------
 
     def _utxos(self, rest: str) -> Response:
-        parts, form = _split(rest)
+        parts, form = split_path(rest)
         parts = [part for part in parts if part]
         body = request.get_data(cache=False)
         with_pool = bool(parts) and parts[0] == "checkmempool"
         points = [_outpoint(part) for part in parts[with_pool:]]
         if parts and not points:
-            raise _BadRequest("Error: empty request")
+            raise BadRequest("Error: empty request")
         if body and form != "json":
             if points:
-                raise _BadRequest(
+                raise BadRequest(
                     "Combination of URI scheme inputs and raw post data is not allowed"
                 )
             with_pool, points = _asked(body, form)
         if not points:
-            raise _BadRequest("Error: empty request")
+            raise BadRequest("Error: empty request")
         if len(points) > MAX_OUTPOINTS:
-            raise _BadRequest(
+            raise BadRequest(
                 f"Error: max outpoints exceeded (max: {MAX_OUTPOINTS}, tried: {len(points)})"
             )
         with self._chain.lock:
@@ -264,7 +254,7 @@ class RestRoutes:
         bits = [point in coins for point in points]
         found = [coins[point] for point in points if point in coins]
         if form == "json":
-            return _json(
+            return json_response(
                 {
                     "chainHeight": tip.height,
                     "chaintipHash": tip.header.hash_hex,
@@ -280,7 +270,7 @@ class RestRoutes:
         for coin in found:
             answer += bytes(4) + _height(coin).to_bytes(4, "little")
             answer += TxOut(coin.value, coin.script_pubkey).serialize()
-        return _bytes(answer, form)
+        return bytes_response(answer, form)
 
     def _coin_json(self, coin: Coin) -> dict[str, Json]:
         script = script_json(coin.script_pubkey, self._chain.params)
@@ -316,31 +306,10 @@ def _entry(entry: MempoolEntry) -> dict[str, Any]:
     }
 
 
-def _split(rest: str) -> tuple[list[str], str]:
-    """The path's parts and its format; raises for an unknown format."""
-    path, dot, form = rest.rpartition(".")
-    if not dot or form not in ("bin", "hex", "json"):
-        raise _BadRequest(
-            "output format not found (available: .bin, .hex, .json)", HTTPStatus.NOT_FOUND
-        )
-    return path.split("/"), form
-
-
-def _only_json(rest: str) -> None:
-    if rest != ".json":
-        raise _BadRequest("output format not found (available: json)", HTTPStatus.NOT_FOUND)
-
-
-def _hash(text: str) -> bytes:
-    if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
-        raise _BadRequest(f"Invalid hash: {text}")
-    return bytes.fromhex(text)[::-1]
-
-
 def _outpoint(text: str) -> OutPoint:
     match = re.fullmatch(r"([0-9a-fA-F]{64})-(\d{1,10})", text)
     if match is None or int(match[2]) > 0xFFFFFFFF:
-        raise _BadRequest("Parse error")
+        raise BadRequest("Parse error")
     return outpoint(bytes.fromhex(match[1])[::-1], int(match[2]))
 
 
@@ -351,19 +320,5 @@ def _asked(body: bytes, form: str) -> tuple[bool, list[OutPoint]]:
         with_pool = reader.uint(1) != 0
         points = [OutPoint(reader.take(36)) for _ in range(reader.compact_size())]
     except (ParseError, ValueError):
-        raise _BadRequest("Parse error") from None
+        raise BadRequest("Parse error") from None
     return with_pool, points
-
-
-def _bytes(data: bytes, form: str) -> Response:
-    if form == "hex":
-        return Response(data.hex() + "\n", mimetype="text/plain")
-    return Response(data, mimetype="application/octet-stream")
-
-
-def _json(value: Json) -> Response:
-    return Response(bytes_from_json(value) + b"\n", mimetype="application/json")
-
-
-def _error(status: HTTPStatus, message: str) -> Response:
-    return Response(message + "\r\n", int(status), mimetype="text/plain")

@@ -44,6 +44,16 @@ class StoredTransaction(NamedTuple):
     """Base units."""
 
 
+class StoredFilter(NamedTuple):
+    """A block's filter."""
+
+    block_hash: bytes
+    data: bytes
+    """As BIP158 encodes it."""
+    header: bytes
+    """32 bytes, wire order."""
+
+
 @dataclass(slots=True)
 class Changes:
     """Writes to be made together, so that they are all there after a crash, or none is."""
@@ -58,6 +68,7 @@ class Changes:
     """Block hash -> (what is known, number of transactions)."""
     transactions: list[tuple[bytes, bytes]] = field(default_factory=list)
     """(txid, hash of its block), for the index of transactions."""
+    filters: list[StoredFilter] = field(default_factory=list)
     pool_removed: list[bytes] = field(default_factory=list)
     """Ids of transactions that left the mempool."""
     pool_added: list[StoredTransaction] = field(default_factory=list)
@@ -80,6 +91,10 @@ class Changes:
             (
                 "INSERT OR REPLACE INTO transactions (txid, block_hash) VALUES (?, ?)",
                 list(self.transactions),
+            ),
+            (
+                "INSERT OR REPLACE INTO filters (hash, data, header) VALUES (?, ?, ?)",
+                [tuple(row) for row in self.filters],
             ),
             ("DELETE FROM mempool WHERE txid = ?", [(txid,) for txid in self.pool_removed]),
             (

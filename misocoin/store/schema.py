@@ -63,6 +63,16 @@ transactions = Table(
 )
 """Which block of the active chain holds a transaction; filled with `-txindex` only."""
 
+filters = Table(
+    "filters",
+    metadata,
+    Column("hash", LargeBinary(32), primary_key=True, comment="the block's"),
+    Column("data", LargeBinary, nullable=False, comment="as BIP158 encodes it"),
+    Column("header", LargeBinary(32), nullable=False, comment="BIP157's chain of filters"),
+)
+"""The filter of every block that was connected while filters were made; a block has one only
+where its parent has."""
+
 mempool = Table(
     "mempool",
     metadata,

@@ -18,7 +18,13 @@ from misocoin.consensus.coins import Coin
 from misocoin.errors import StoreError
 from misocoin.primitives.transaction import OutPoint
 from misocoin.store import schema
-from misocoin.store.records import BlockStatus, Changes, StoredHeader, StoredTransaction
+from misocoin.store.records import (
+    BlockStatus,
+    Changes,
+    StoredFilter,
+    StoredHeader,
+    StoredTransaction,
+)
 
 BATCH = 500
 """Keys in one `IN (...)`; SQLite's own limit is far above."""
@@ -153,6 +159,20 @@ class Store:
         The block may have left the active chain since.
         """
         return self._blob("SELECT block_hash FROM transactions WHERE txid = ?", txid)
+
+    def get_filters(self, block_hashes: Sequence[bytes]) -> list[StoredFilter]:
+        """The filters of those of the blocks that have one, in any order."""
+        found: list[StoredFilter] = []
+        with self._read() as connection:
+            for start in range(0, len(block_hashes), BATCH):
+                batch = tuple(block_hashes[start : start + BATCH])
+                rows = connection.exec_driver_sql(
+                    "SELECT hash, data, header FROM filters "  # noqa: S608 - only question marks
+                    f"WHERE hash IN ({','.join('?' * len(batch))})",
+                    batch,
+                )
+                found += [StoredFilter(bytes(h), bytes(d), bytes(f)) for h, d, f in rows]
+        return found
 
     # -- coins --------------------------------------------------------------------------------
 
