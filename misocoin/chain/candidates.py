@@ -4,7 +4,7 @@ A candidate is a block whose body is stored, as are those of all its ancestors, 
 known to be invalid. The one with the most work is best; of equal work, the one that came first.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from misocoin.consensus.tree import HeaderNode
 
@@ -19,6 +19,7 @@ class Candidates:
         self._is_failed = is_failed
         self._arrival: dict[bytes, int] = {genesis.hash: 0}  # of blocks with all bodies below
         self._next_arrival = 1
+        self._first_arrival = 0
         self._waiting: dict[bytes, list[HeaderNode]] = {}  # parent's hash -> bodies without it
         self._nodes: set[HeaderNode] = {genesis}
 
@@ -43,7 +44,8 @@ class Candidates:
 
     def prefer(self, node: HeaderNode) -> None:
         """Let `node`, which is linked, be the first of those with as much work."""
-        self._arrival[node.hash] = -1
+        self._first_arrival -= 1
+        self._arrival[node.hash] = self._first_arrival
 
     def best(self, tip: HeaderNode) -> HeaderNode:
         """The best candidate, or `tip` (which is linked) where none is better."""
@@ -59,6 +61,14 @@ class Candidates:
     def discard(self, node: HeaderNode) -> None:
         """Forget a block that turned out to be invalid."""
         self._nodes.discard(node)
+
+    def refill(self, nodes: Iterable[HeaderNode], work: int) -> None:
+        """Take in again what was forgotten: linked blocks, not invalid, with at least that work."""
+        self._nodes.update(
+            node
+            for node in nodes
+            if node.chain_work >= work and self.is_linked(node) and not self._is_failed(node)
+        )
 
     def prune(self, work: int) -> None:
         """Forget all with less work, as they can not be the best any more."""

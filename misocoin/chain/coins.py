@@ -37,6 +37,8 @@ class CoinCache:
         self._new: dict[OutPoint, Coin] = {}  # not on disk, or to be written over it
         self._gone: set[OutPoint] = set()  # on disk perhaps, to be removed before _new is added
         self._clean: dict[OutPoint, Coin] = {}  # as on disk
+        # Where in _new the coins of a transaction are; made when it is asked for first.
+        self._new_by_txid: dict[bytes, set[OutPoint]] | None = None
 
     def __len__(self) -> int:
         """Entries held in memory."""
@@ -87,15 +89,19 @@ class CoinCache:
         return found
 
     def find_by_txid(self, txid: bytes) -> dict[OutPoint, Coin]:
-        """The unspent outputs of `txid`; looks through the coins that are not on disk yet."""
+        """The unspent outputs of `txid`."""
         found = self._remaining(self._store.find_coins_of(txid))
-        found.update({p: coin for p, coin in self._new.items() if p[:32] == txid})
+        index = self._new_by_txid
+        if index is None:
+            index = self._new_by_txid = {}
+            _note(index, self._new)
+        found.update({point: self._new[point] for point in index.get(txid, ())})
         return found
 
     def _remaining(self, stored: dict[OutPoint, Coin]) -> dict[OutPoint, Coin]:
         return {point: coin for point, coin in stored.items() if point not in self._gone}
 
-    def apply(self, removed: Iterable[OutPoint], added: Mapping[OutPoint, Coin]) -> None:
+    def apply(self, removed: Collection[OutPoint], added: Mapping[OutPoint, Coin]) -> None:
         """Remove coins (unknown ones are passed over), then add coins."""
         new, gone, clean = self._new, self._gone, self._clean
         for point in removed:
@@ -103,12 +109,31 @@ class CoinCache:
                 clean.pop(point, None)
                 gone.add(point)
         new.update(added)
+        index = self._new_by_txid
+        if index is not None:
+            for point in removed:
+                _forget(index, point)
+            _note(index, added)
 
     def flush(self, tip: bytes, keep: int) -> None:
         """Write the changes as of the block `tip` (hash); keep up to `keep` coins in memory."""
         self._store.flush_coins(tip, self._gone, self._new)
         self._clean.update(self._new)
         self._new = {}
+        self._new_by_txid = None
         self._gone = set()
         if len(self._clean) > keep:
             self._clean.clear()
+
+
+def _note(index: dict[bytes, set[OutPoint]], points: Iterable[OutPoint]) -> None:
+    for point in points:
+        index.setdefault(point[:32], set()).add(point)
+
+
+def _forget(index: dict[bytes, set[OutPoint]], point: OutPoint) -> None:
+    points = index.get(point[:32])
+    if points is not None:
+        points.discard(point)
+        if not points:
+            del index[point[:32]]

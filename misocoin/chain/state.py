@@ -5,15 +5,16 @@ reader who took one needs no lock to walk its branch.
 """
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain as chained
+from itertools import islice
 from typing import NamedTuple
 
 from misocoin.chain.candidates import Candidates
-from misocoin.chain.coins import CoinCache
 from misocoin.chain.events import BlockConnected, BlockDisconnected, EventBus, TipChanged
 from misocoin.chain.filter_index import FilterIndex
+from misocoin.chain.reader import ChainReader, block_name
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.consensus.block_rules import check_block, check_block_context, check_header
 from misocoin.consensus.coins import Coin
@@ -21,14 +22,13 @@ from misocoin.consensus.connect import (
     ConnectedBlock,
     connect_block,
     serialize_undo,
-    undo_from_bytes,
     undone_coins,
 )
 from misocoin.consensus.difficulty import work_from_bits
-from misocoin.consensus.tree import HeaderNode, HeaderTree, fork_point
+from misocoin.consensus.tree import HeaderNode, fork_point
 from misocoin.errors import NotFoundError, ParseError, StoreError, ValidationError
 from misocoin.params import Params
-from misocoin.primitives.block import Block, BlockHeader, block_from_bytes, header_from_bytes
+from misocoin.primitives.block import Block, BlockHeader, header_from_bytes
 from misocoin.primitives.transaction import OutPoint
 from misocoin.store.records import BlockStatus, Changes, StoredHeader
 from misocoin.store.store import Store
@@ -69,7 +69,7 @@ class BlockResult(NamedTuple):
     """Whether it is part of the active chain now."""
 
 
-class ChainState:
+class ChainState(ChainReader):
     """Owns header tree, blocks and coins of one network in one store.
 
     `now` answers the network time in unix seconds. After `load` it stands at the best block whose
@@ -85,159 +85,19 @@ class ChainState:
         now: Callable[[], int],
         options: ChainOptions = ChainOptions(),  # noqa: B008 - an immutable value
     ) -> None:
-        self.params = params
+        super().__init__(params, store)
         self.events = events
         self.now = now
         self.options = options
-        self.lock = threading.RLock()
-        self.tree = HeaderTree(params)
-        self._store = store
         self._scripts = scripts
         self.filters: FilterIndex | None = None
         if options.blockfilterindex:
             self.filters = FilterIndex(store, params.genesis)
-        self._coins = CoinCache(store)
         self._coin_limit = max(1000, options.coin_cache_bytes // COIN_BYTES)
         self._last_flush = time.monotonic()
-        genesis = self.tree.genesis
-        self._tip = self._flushed = genesis
-        self._best_header = genesis
-        self._tip_changed = threading.Condition()
-        self._status: dict[bytes, BlockStatus] = {
-            genesis.hash: BlockStatus.DATA | BlockStatus.CONNECTED
-        }
-        self._tx_count: dict[bytes, int] = {genesis.hash: 1}
-        self._candidates = Candidates(genesis, self._is_failed)
+        self._flushed = self.tree.genesis
+        self._candidates = Candidates(self.tree.genesis, self._is_failed)
         self._unsaved: list[tuple[bytes, bytes]] = []  # headers not in the store yet
-
-    # -- reading ------------------------------------------------------------------------------
-
-    @property
-    def tip(self) -> HeaderNode:
-        """The active chain's last block."""
-        return self._tip
-
-    @property
-    def best_header(self) -> HeaderNode:
-        """The header with the most work that is not known to be invalid."""
-        return self._best_header
-
-    @property
-    def height(self) -> int:
-        """The active chain's height."""
-        return self._tip.height
-
-    def is_active(self, node: HeaderNode) -> bool:
-        """Whether `node` is part of the active chain."""
-        return node.is_ancestor_of(self._tip)
-
-    def status(self, node: HeaderNode) -> BlockStatus:
-        """What is known about the block beyond its header."""
-        return self._status.get(node.hash, BlockStatus.NONE)
-
-    def _is_failed(self, node: HeaderNode) -> bool:
-        return bool(self.status(node) & BlockStatus.FAILED)
-
-    def tx_count(self, node: HeaderNode) -> int:
-        """How many transactions the block holds; 0 while its body is unknown."""
-        return self._tx_count.get(node.hash, 0)
-
-    def knows(self, block_hash: bytes) -> bool:
-        """Whether a header of that hash (wire order) is in the tree."""
-        return self.tree.get(block_hash) is not None
-
-    def find(self, block_hash: bytes) -> HeaderNode:
-        """The node of a known header; raises NotFoundError."""
-        node = self.tree.get(block_hash)
-        if node is None:
-            raise NotFoundError("Block not found")
-        return node
-
-    def at_height(self, height: int) -> HeaderNode:
-        """The active chain's block at `height`; raises NotFoundError beyond the tip."""
-        tip = self._tip
-        if not 0 <= height <= tip.height:
-            raise NotFoundError(f"Block height {height} out of range: the tip is at {tip.height}")
-        return tip.ancestor(height)
-
-    def get_block_bytes(self, node: HeaderNode) -> bytes:
-        """The block as on the wire; raises NotFoundError where only its header is known."""
-        if node.parent is None:
-            return self.params.genesis.serialize()
-        data = self._store.get_block(node.hash)
-        if data is None:
-            raise NotFoundError("Block not available (only its header is known)")
-        return data
-
-    def get_block(self, node: HeaderNode) -> Block:
-        """The block; raises NotFoundError where only its header is known.
-
-        Raises StoreError where the stored bytes are not of that block.
-        """
-        try:
-            block = block_from_bytes(self.get_block_bytes(node))
-        except ParseError as error:
-            raise StoreError(f"{_name(node)} is damaged on disk: {error}") from error
-        if block.hash != node.hash:
-            raise StoreError(f"{_name(node)} is damaged on disk: its header is another")
-        return block
-
-    def get_undo(self, node: HeaderNode) -> tuple[tuple[Coin, ...], ...]:
-        """The coins a block's transactions spent, its coinbase left out.
-
-        Raises NotFoundError for a block that was never part of the active chain, StoreError
-        where the stored bytes are damaged.
-        """
-        if node.parent is None:
-            return ()
-        data = self._store.get_undo(node.hash)
-        if data is None:
-            raise NotFoundError("Undo data not available (the block was never connected)")
-        try:
-            return undo_from_bytes(data)
-        except ParseError as error:
-            raise StoreError(f"the undo data of {_name(node)} is damaged: {error}") from error
-
-    def get_coins(self, points: Collection[OutPoint]) -> dict[OutPoint, Coin]:
-        """The unspent coins among `points` as of the tip."""
-        with self.lock:
-            return self._coins.get_many(points)
-
-    def coins_of(self, script: bytes) -> dict[OutPoint, Coin]:
-        """The unspent coins that an output script locks, as of the tip.
-
-        Looks through all coins: there is no index by script.
-        """
-        with self.lock:
-            return self._coins.find_by_script(script)
-
-    def iterate_coins(self) -> Iterator[tuple[OutPoint, Coin]]:
-        """All coins as of the last flush, by outpoint."""
-        return self._store.iterate_coins()
-
-    def median_time_past_at(self, height: int) -> int:
-        """Median time past of the active block at `height`, at most the tip's."""
-        return self._tip.ancestor(height).median_time_past
-
-    def find_transaction_block(self, txid: bytes) -> HeaderNode | None:
-        """The active chain's block that holds `txid`, if that can be told.
-
-        It can with the index of transactions, else while one of its outputs is unspent.
-        """
-        with self.lock:
-            block_hash = self._store.find_transaction(txid)
-            node = None if block_hash is None else self.tree.get(block_hash)
-            if node is not None and self.is_active(node):
-                return node
-            for coin in self._coins.find_by_txid(txid).values():
-                return self._tip.ancestor(coin.height)
-            return None
-
-    def wait_for_tip(self, other_than: bytes, timeout: float) -> HeaderNode:
-        """Wait up to `timeout` seconds until the tip's hash is another one; returns the tip."""
-        with self._tip_changed:
-            self._tip_changed.wait_for(lambda: self._tip.hash != other_than, timeout)
-        return self._tip
 
     # -- start and stop -----------------------------------------------------------------------
 
@@ -277,7 +137,7 @@ class ChainState:
         except (ParseError, ValidationError) as error:
             raise StoreError(f"the store's header tree is damaged: {error}") from error
         if node.hash != row.hash:
-            raise StoreError(f"the header of {_name(node)} is damaged on disk")
+            raise StoreError(f"the header of {block_name(node)} is damaged on disk")
         if node.parent is not None and self._is_failed(node.parent):
             status |= BlockStatus.FAILED
         self._status[node.hash] = status
@@ -306,6 +166,14 @@ class ChainState:
                 self._coins.flush(self._tip.hash, keep=self._coin_limit // 2)
                 self._flushed = self._tip
             self._last_flush = time.monotonic()
+
+    def iterate_coins_at_tip(self) -> tuple[HeaderNode, Iterator[tuple[OutPoint, Coin]]]:
+        """The tip and all coins as of it, by outpoint; the chain may go on while they are read."""
+        with self.lock:
+            self.flush()
+            coins = self._store.iterate_coins()
+            # The first row fixes what the database shows to this reader.
+            return self._tip, chained(list(islice(coins, 1)), coins)
 
     def _flush_if_due(self) -> None:
         if (
@@ -418,11 +286,16 @@ class ChainState:
         self._activate_best()  # bodies may have waited for this one
 
     def _activate_best(
-        self, progress: Callable[[int, int], None] = lambda _done, _all: None
+        self,
+        progress: Callable[[int, int], None] = lambda _done, _all: None,
+        old: HeaderNode | None = None,
     ) -> ValidationError | None:
-        """Walk to the candidate with the most work; returns the last broken rule on the way."""
+        """Walk to the candidate with the most work; returns the last broken rule on the way.
+
+        `old` is the tip that everybody knows of, where it is not the present one.
+        """
         failure: ValidationError | None = None
-        old = self._tip
+        old = self._tip if old is None else old
         while (best := self._candidates.best(self._tip)) is not self._tip:
             fork = fork_point(self._tip, best)
             while self._tip is not fork:
@@ -439,6 +312,48 @@ class ChainState:
         if self._tip is not old:
             self._tip_moved(old, fork_point(old, self._tip))
         return failure
+
+    # -- by hand ------------------------------------------------------------------------------
+
+    def invalidate(self, node: HeaderNode) -> None:
+        """Treat a block, and all that build on it, as invalid from now on, also after a restart.
+
+        The chain goes back to before it, and on to the best that is left. Raises ValidationError
+        for genesis.
+        """
+        if node.parent is None:
+            raise ValidationError("bad-genesis", "genesis cannot be invalid")
+        with self.lock:
+            old = self._tip
+            while node.is_ancestor_of(self._tip):
+                self._disconnect_tip()
+            self._condemn(node)
+            self._candidates.refill(self.tree, self._tip.chain_work)
+            self._activate_best(old=old)
+
+    def reconsider(self, node: HeaderNode) -> None:
+        """Forget that a block, its ancestors or what builds on it were held to be invalid."""
+        with self.lock:
+            changes = Changes()
+            for other in self.tree:
+                if self._is_failed(other) and (
+                    node.is_ancestor_of(other) or other.is_ancestor_of(node)
+                ):
+                    status = self.status(other) & ~BlockStatus.FAILED
+                    self._status[other.hash] = status
+                    changes.statuses[other.hash] = (status, self.tx_count(other))
+            self._save(changes)
+            for other in self.tree:
+                self._note_header(other)
+            self._candidates.refill(self.tree, self._tip.chain_work)
+            self._activate_best()
+
+    def prefer(self, node: HeaderNode) -> None:
+        """Treat a block as if it had come before all others with as much work."""
+        with self.lock:
+            if node.chain_work >= self._tip.chain_work and self._candidates.is_linked(node):
+                self._candidates.prefer(node)
+                self._activate_best()
 
     def _tip_moved(self, old: HeaderNode, fork: HeaderNode) -> None:
         self._candidates.prune(self._tip.chain_work)
@@ -495,7 +410,7 @@ class ChainState:
             check_block(block, self.params)
             check_block_context(block, node.height, parent.median_time_past, self.params)
         except (NotFoundError, ValidationError) as error:
-            raise StoreError(f"{_name(node)} is damaged on disk: {error}") from error
+            raise StoreError(f"{block_name(node)} is damaged on disk: {error}") from error
         return block
 
     def _disconnect_tip(self) -> None:
@@ -506,7 +421,7 @@ class ChainState:
             block = self.get_block(node)
             removed, restored = undone_coins(block, self.get_undo(node))
         except (NotFoundError, ValueError) as error:
-            raise StoreError(f"{_name(node)} cannot be undone: {error}") from error
+            raise StoreError(f"{block_name(node)} cannot be undone: {error}") from error
         self._save(Changes(meta={"active_tip": node.parent.hash}))
         self._coins.apply(removed, restored)
         self._tip = node.parent

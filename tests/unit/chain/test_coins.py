@@ -155,3 +155,18 @@ def test_coins_by_script():
     assert cache.find_by_script(ONE.script_pubkey) == {P3: ONE}
     assert cache.find_by_script(TWO.script_pubkey) == {P2: TWO}
     assert cache.find_by_script(b"none") == {}
+
+
+def test_coins_of_a_transaction_are_found_on_disk_and_in_memory():
+    cache = CoinCache(FakeStore())
+    one, two, other = make_outpoint(1), make_outpoint(1, 1), make_outpoint(2)
+    cache.apply([], {one: ONE, other: TWO})
+    assert cache.find_by_txid(one[:32]) == {one: ONE}
+    cache.apply([], {two: TWO})
+    assert cache.find_by_txid(one[:32]) == {one: ONE, two: TWO}
+    cache.apply([one], {})
+    assert cache.find_by_txid(one[:32]) == {two: TWO}
+    cache.flush(TIP, 0)
+    assert cache.find_by_txid(one[:32]) == {two: TWO}
+    cache.apply([two], {})
+    assert cache.find_by_txid(one[:32]) == {}
