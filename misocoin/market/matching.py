@@ -1,0 +1,83 @@
+"""Which bids meet, and at which price.
+
+A pool is what can meet at all: one article, one currency, one version. Of the live bids on the
+other side the cheapest sell (or the highest buy) is taken, of equal ones that which expires first.
+It must be the better price, or the same and older. Price and fee of the trade are the older bid's.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from misocoin.market.bids import Bid, BidState, BidType
+from misocoin.market.moments import Moment
+
+
+class Pool(NamedTuple):
+    """Bids that can meet."""
+
+    article: str
+    currency: str
+    version: int
+
+    @property
+    def key(self) -> str:
+        """One text for it."""
+        return f"{self.article} {self.currency} {self.version}"
+
+
+def pool_of(bid: Bid) -> Pool:
+    """The pool that a bid belongs to."""
+    return Pool(bid.article, bid.price.currency.value, bid.version)
+
+
+class Deal(NamedTuple):
+    """What a trade costs."""
+
+    price: int
+    """Base units that go to the seller."""
+    fee: int
+    """Base units that go to the market."""
+    bond: int
+    """Base units that each side keeps put up; what the seller offered beyond is free again."""
+
+
+def find_counterpart(
+    bid: Bid, others: Iterable[Bid], now: Moment, taken: Collection[str] = ()
+) -> Bid | None:
+    """The bid among `others` that a new one meets; None if there is none.
+
+    `taken` are the sellers that already work for the group the buying bid belongs to.
+    """
+    fitting = [other for other in others if is_match(bid, other, now, taken)]
+    return min(fitting, key=preference, default=None)
+
+
+def preference(bid: Bid) -> tuple[int, int, int]:
+    """Orders the bids of one side: those first that are taken first."""
+    price = bid.price.amount
+    return (price if bid.type is BidType.SELL else -price, bid.expires, bid.order)
+
+
+def is_match(bid: Bid, other: Bid, now: Moment, taken: Collection[str] = ()) -> bool:
+    """Whether a new bid and a resting one may become a trade."""
+    if other.type is bid.type or pool_of(other) != pool_of(bid):
+        return False
+    if other.state is not BidState.PLACED or other.expires <= now or other.order >= bid.order:
+        return False
+    buy, sell = (bid, other) if bid.type is BidType.BUY else (other, bid)
+    if buy.price.amount < sell.price.amount or sell.bond < buy.bond:
+        return False
+    if buy.terms is None or sell.terms is None or not buy.terms.group:
+        return True
+    # Who compares the results of several sellers must not get two of one, nor his own; and a
+    # seller need not let himself be outvoted by fewer than he said.
+    return 0 < sell.terms.agree <= buy.terms.agree and sell.participant not in {
+        *taken,
+        buy.participant,
+    }
+
+
+def deal_of(buy: Bid, sell: Bid) -> Deal:
+    """What the trade of two bids costs."""
+    older = min(buy, sell, key=lambda bid: bid.order)
+    return Deal(older.price.amount, older.fee, buy.bond)
