@@ -103,9 +103,10 @@ class Gossip:
     def disconnected(self, peer: Peer) -> None:
         """A link is gone."""
         address = peer.link.address
-        if address is None or not peer.link.is_outbound:
+        if address is None:
             return
-        self.book.failed(address, self._core.now)
+        if peer.link.is_outbound:
+            self.book.failed(address, self._core.now)
         named = self._named.get(address[:2])
         if named is not None:
             lived = self._core.now - peer.since > self._core.limits.retry_most
@@ -121,13 +122,9 @@ class Gossip:
             self.book.mark_own(event.address)
             self._named.pop(event.address[:2], None)
             return
-        if event.is_double:
-            if named is not None:
-                named.next_try = core.now + core.limits.retry_most
-            return
         if event.is_hostile and named is None:
             self.book.remove(event.address)
-        else:
+        elif not event.is_double:
             self.book.failed(event.address, core.now)
         if named is not None:
             named.failures += 1

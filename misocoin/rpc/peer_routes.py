@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from flask import Flask, Response, request
+from werkzeug.exceptions import ClientDisconnected
 
 from misocoin.errors import ParseError
-from misocoin.http.errors import Overloaded
+from misocoin.http.errors import HttpError, Overloaded
 from misocoin.http.server import PERMIT
 from misocoin.peers.addresses import is_local
 from misocoin.peers.dialling import RefusedError
@@ -75,22 +76,18 @@ class PeerRoutes:
             return _text(400, str(error))
         except RefusedError as error:
             return _text(409, str(error))
+        except HttpError as error:
+            return _text(400, str(error))
         except Overloaded as error:
             return _text(503, str(error))
         return Response(bytes_from_hello(answer), mimetype="application/json")
 
     def _messages(self, session: str) -> Response:
-        mailbox = self._peers.mailbox(session)
-        if mailbox is None:
-            return _no_session()
-        try:
+        def take(mailbox: Mailbox) -> Response:
             self._peers.received(mailbox, messages_from_bytes(_body(MAX_BODY)))
-        except ParseError as error:
-            self._peers.report(Garbage(mailbox.link.peer, str(error)))
-            return _text(400, str(error))
-        except Overloaded as error:
-            return _text(503, str(error))
-        return _text(200, "")
+            return _text(200, "")
+
+        return self._heard(session, take)
 
     def _poll(self, session: str) -> Response:
         mailbox = self._peers.mailbox(session)
@@ -104,16 +101,28 @@ class PeerRoutes:
         return _no_session() if body is None else _binary(body)
 
     def _pull(self, session: str) -> Response:
+        def take(mailbox: Mailbox) -> Response:
+            mailbox.touch()
+            asked = _one_request(_body(MAX_REQUEST))
+            return _binary(b"".join(self._frames(asked, mailbox)))
+
+        return self._heard(session, take)
+
+    def _heard(self, session: str, take: Callable[[Mailbox], Response]) -> Response:
+        """Take what the other end of a link says; garbage and silence are told to the machine."""
         mailbox = self._peers.mailbox(session)
         if mailbox is None:
             return _no_session()
-        mailbox.touch()
         try:
-            asked = _one_request(_body(MAX_REQUEST))
+            return take(mailbox)
         except ParseError as error:
             self._peers.report(Garbage(mailbox.link.peer, str(error)))
             return _text(400, str(error))
-        return _binary(b"".join(self._frames(asked, mailbox)))
+        except HttpError as error:
+            self._peers.report(Disconnected(mailbox.link.peer, str(error)))
+            return _text(400, str(error))
+        except Overloaded as error:
+            return _text(503, str(error))
 
     def _frames(self, asked: Request, mailbox: Mailbox) -> Iterator[bytes]:
         """The answer, cut where it would be too long; the asker asks for the rest again."""
@@ -146,10 +155,21 @@ def _permit() -> Any:
 
 
 def _body(most: int) -> bytes:
-    """The request's body; raises ParseError where it is longer than allowed."""
-    if (request.content_length or 0) > most:
+    """The request's body.
+
+    Raises ParseError where it is longer than allowed, HttpError where the line broke before its
+    end: that is nobody's fault.
+    """
+    length = request.content_length or 0
+    if length > most:
         raise ParseError(f"a body of more than {most} bytes")
-    return request.get_data(cache=False)
+    try:
+        body = request.get_data(cache=False)
+    except (TimeoutError, ClientDisconnected) as error:
+        raise HttpError("it fell silent in the middle of a message") from error
+    if len(body) < length:
+        raise HttpError("it was cut off in the middle of a message")
+    return body
 
 
 def _text(status: int, text: str) -> Response:

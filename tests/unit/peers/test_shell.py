@@ -9,8 +9,8 @@ import pytest
 
 from misocoin.http.client import HttpClient
 from misocoin.params import regtest
-from misocoin.peers.hello import Hello, bytes_from_hello
-from misocoin.peers.messages import Address, serialize_message
+from misocoin.peers.hello import Hello, bytes_from_hello, hello_from_bytes
+from misocoin.peers.messages import Address, GetBlocks, serialize_message
 from tests.unit.peers.rig import LIMITS, Rig, answer, bad_server, wait_for
 from tests.unit.peers.test_messages import ALL
 
@@ -209,6 +209,39 @@ def test_garbage_pushed_to_us_is_punished(rig: Rig) -> None:
     finally:
         client.close()
     check_well(rig)
+
+
+@pytest.mark.parametrize("path", ["pull", "messages"])
+@pytest.mark.parametrize("sent", [0, 9, 20])
+def test_one_that_dies_while_it_speaks_is_not_banned(rig: Rig, path: str, sent: int) -> None:
+    """Nobody is to blame for a power cut: the link is over, and a new one may be made."""
+    client = HttpClient()
+    said = hello().replace(b'"port":0', b'"port":4999')
+    frame = serialize_message(GetBlocks((bytes(32),)))
+    try:
+        session = hello_from_bytes(
+            client.post(f"http://{rig.address.text}/peer/hello", said).body
+        ).session
+        head = f"POST /peer/{session}/{path} HTTP/1.1\r\nHost: {rig.address.text}\r\n"
+        with socket.create_connection((rig.address.host, rig.address.port), 5) as sock:
+            sock.sendall(f"{head}Content-Length: {len(frame)}\r\n\r\n".encode() + frame[:sent])
+        wait_for(lambda: not rig.manager.peers())
+        assert not rig.manager.banned()
+    finally:
+        client.close()
+
+
+def test_a_source_that_dies_while_it_answers_is_not_banned(rig: Rig) -> None:
+    def serve(head: bytes, sock: socket.socket) -> None:
+        if is_for(head, b"/peer/hello"):
+            answer(sock, hello())
+        elif is_for(head, b"/poll"):
+            waits(sock)
+        else:
+            sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 800\r\n\r\n" + bytes(80))
+            sock.shutdown(socket.SHUT_RDWR)
+
+    assert link_with(rig, serve) == []
 
 
 def test_a_thousand_connections(rig: Rig) -> None:
