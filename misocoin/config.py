@@ -87,6 +87,8 @@ class Config:
     """Nodes that may connect to this one."""
     externalip: str | None = None
     """This node's address to the outside, where others cannot see it."""
+    minimum_chain_work: int | None = None
+    """Work that other nodes' chains must have; None is the network's own figure."""
     priv_key: str | None = field(default=None, repr=False)
     """The wallet's private key: 64 hex digits or WIF."""
     mine: bool = False
@@ -218,6 +220,7 @@ def daemon_config(
         discover=values["discover"],
         maxpeers=_max_peers(values),
         externalip=values["externalip"],
+        minimum_chain_work=values["minimumchainwork"],
         priv_key=key,
         mine=chain == "miso" if values["mine"] is None else values["mine"],
         threads=values["threads"],

@@ -88,7 +88,7 @@ class Node:
     def __init__(self, config: Config, progress: Callable[[str, str], ProgressPort]) -> None:
         """`progress(label, unit)` makes what shows a long job."""
         self.config = config
-        self.params: Params = params_by_name(config.chain)
+        self.params = _params(config)
         self.started_at = time.monotonic()
         self._progress = progress
         self._stopping = threading.Event()
@@ -352,6 +352,13 @@ class Node:
         """Switch the background miner on if the configuration says so."""
         if self.config.mine and not self.is_stopping:
             self.miner.set_mining(True)
+
+
+def _params(config: Config) -> Params:
+    """The network that a node is told to follow."""
+    params = params_by_name(config.chain)
+    work = config.minimum_chain_work
+    return params if work is None else replace(params, minimum_chain_work=work)
 
 
 def tune_garbage_collector() -> None:

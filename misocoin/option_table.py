@@ -69,6 +69,12 @@ def _host(text: str) -> str:
     return text
 
 
+def _work(text: str) -> int:
+    if not re.fullmatch(r"(0x)?[0-9a-fA-F]{1,64}", text):
+        raise ValueError("write up to 64 hex digits")
+    return int(text, 16)
+
+
 def _amount(text: str) -> Sats:
     return sats_from_text(text)
 
@@ -246,6 +252,16 @@ def _node_options() -> tuple[Option, ...]:
             "host",
             None,
             "Address under which others can reach this node, where they cannot see it.",
+        ),
+        _value(
+            "minimumchainwork",
+            "Network",
+            _work,
+            "hex",
+            None,
+            "Work that a chain of other nodes must have before its blocks are fetched; with 0 "
+            "any will do.",
+            "on bitcoin what its chain had at block 824,000, else 0",
         ),
         Option(
             "priv_key",

@@ -110,6 +110,12 @@ class Params:
     On miso it must be under `half_life`: a fall of more would be clamped, so that a miner of most
     blocks could climb in small steps and fall in one, and make the difficulty vanish (time warp).
     """
+    minimum_chain_work: int = 0
+    """Work that a chain must have before a fresh node takes it from others.
+
+    Not a rule of validity: it spares the node a made-up chain of low difficulty. A network that
+    anybody may start anew at home has none.
+    """
     bip34_hash: bytes | None = None
     """The block at `activation.bip34`, below which no repeated ids can come any more (BIP30)."""
 
@@ -252,6 +258,8 @@ def bitcoin() -> Params:
                 (91880, _hash("00000000000743f190a18c5577a3c2d2a1f610ae9601ac046a38084ccb7cd721")),
             }
         ),
+        # Of block 824,000, as published with Bitcoin Core 27.0.
+        minimum_chain_work=0x63C4EBD298DB40AF57541800,
         bip34_hash=_hash("000000000000024b89b42a942fe0d9fea3bb44ab7bd1b19115dd6a759c0808b8"),
     )
 

@@ -136,9 +136,13 @@ class Core:
         return chain.best_header.height - chain.tip.height > 10
 
     def enough_work(self) -> int:
-        """The work from which on headers are let into the tree: near our tip's."""
+        """The work from which on headers are let into the tree: near our tip's.
+
+        But never less than the network is known to have, as Core's nMinimumChainWork has it.
+        """
         tip = self.chain.tip
-        return max(0, tip.chain_work - self.limits.near_blocks * work_from_bits(tip.header.bits))
+        near = tip.chain_work - self.limits.near_blocks * work_from_bits(tip.header.bits)
+        return max(near, self.params.minimum_chain_work)
 
 
 def locator(node: HeaderNode) -> tuple[bytes, ...]:

@@ -12,6 +12,7 @@ from random import Random
 from typing import Protocol
 
 from misocoin.errors import MisocoinError
+from misocoin.params import Params
 from misocoin.peers.events import (
     Action,
     AddNode,
@@ -235,12 +236,18 @@ class Node:
     """An honest node: the real machine and responder over a light chain."""
 
     def __init__(
-        self, network: Network, index: int, *, dials: bool = True, limits: PeerLimits = LIMITS
+        self,
+        network: Network,
+        index: int,
+        *,
+        dials: bool = True,
+        limits: PeerLimits = LIMITS,
+        params: Params | None = None,
     ) -> None:
         self.network = network
         self.index = index
         self.address = Address("127.0.0.1", 4000 + index)
-        self.chain = FakeChain()
+        self.chain = FakeChain(params)
         self.random = Random(network.random.getrandbits(32))
         self.nonce = index + 1
         self.machine = Machine(

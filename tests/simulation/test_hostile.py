@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from misocoin.errors import RejectCode, ValidationError
+from misocoin.params import regtest
 from misocoin.peers.events import TransactionChecked
 from misocoin.peers.limits import MAX_HEADERS, PeerLimits
 from misocoin.peers.messages import (
@@ -144,6 +145,25 @@ def test_headers_with_less_work_than_claimed(network: Network) -> None:
     network.run_until(150)
     assert "headers with less work than it claimed" in victim.banned
     assert len(victim.chain.tree) == before
+    check_well(network, victim, friend)
+
+
+@pytest.mark.parametrize("needed", [50, 2_100])
+def test_a_fresh_node_takes_no_chain_below_the_known_work(network: Network, needed: int) -> None:
+    """Whoever has less is not to blame; when it has enough, it is followed."""
+    params = replace(regtest(), minimum_chain_work=2 * needed)
+    victim, friend = Node(network, 0, params=params), Node(network, 1)
+    for _ in range(needed - 10):
+        friend.mine()
+    victim.connect(friend)
+    network.run_until(20)
+    assert len(victim.chain.tree) == 1
+    assert victim.machine.peers
+    for _ in range(10):
+        friend.mine()
+    network.run_until(120)
+    assert victim.chain.tip.hash == friend.chain.tip.hash
+    assert not victim.log
     check_well(network, victim, friend)
 
 

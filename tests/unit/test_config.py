@@ -121,6 +121,15 @@ def test_lists_and_paths(tmp_path: Path) -> None:
     assert made.loadblock == (tmp_path / "a,b",)
 
 
+def test_the_work_that_other_nodes_must_have() -> None:
+    assert config().minimum_chain_work is None
+    assert config("-minimumchainwork=0").minimum_chain_work == 0
+    assert config("-minimumchainwork=0x1F").minimum_chain_work == 31
+    for text in ("", "-1", "xyz", "1" * 65):
+        with pytest.raises(ConfigError, match="hex digits"):
+            config(f"-minimumchainwork={text}")
+
+
 def test_the_private_key_comes_by_every_way_and_is_not_shown() -> None:
     made = config(f"-priv_key={KEY}")
     assert made.priv_key == KEY

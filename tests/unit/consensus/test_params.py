@@ -124,6 +124,8 @@ def test_bitcoin():
     assert params.bip34_hash == _hash(
         "000000000000024b89b42a942fe0d9fea3bb44ab7bd1b19115dd6a759c0808b8"
     )
+    assert params.minimum_chain_work == 0x63C4EBD298DB40AF57541800
+    assert (miso().minimum_chain_work, regtest().minimum_chain_work) == (0, 0)
     assert params.bip30_exceptions == {
         (91842, _hash("00000000000a4d0a398161ffc163c503763b1f4360639393e0e4c8e300e0caec")),
         (91880, _hash("00000000000743f190a18c5577a3c2d2a1f610ae9601ac046a38084ccb7cd721")),
