@@ -141,6 +141,10 @@ class ChainReader:
         """All coins as of the last flush, by outpoint."""
         return self._store.iterate_coins()
 
+    def size_on_disk(self) -> int:
+        """Bytes of the store."""
+        return self._store.size()
+
     def median_time_past_at(self, height: int) -> int:
         """Median time past of the active block at `height`, at most the tip's."""
         return self._tip.ancestor(height).median_time_past

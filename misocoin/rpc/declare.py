@@ -12,12 +12,13 @@ is its docstring; the decorator says the rest:
 
 Bitcoin Core's dialect (`misocoin/rpc/core`) has names of its own over the same functions: a name,
 the parameters and the form of the result, made of the first by `Method.in_dialect`. What the first
-dialect has no function for is declared there with `dialect=Dialect.CORE`.
+dialect has no function for is declared there with `core_method`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from inspect import Parameter, cleandoc, signature
 from types import MethodType
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
@@ -176,6 +177,10 @@ def method(
         )
 
     return declare
+
+
+core_method = partial(method, dialect=Dialect.CORE)
+"""`method` for what only Core's dialect has."""
 
 
 def _params_of(function: Callable[..., Any]) -> Iterator[Param]:

@@ -7,21 +7,19 @@ and `.json`. What Core says about a bad request is said in its words.
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
 
 from flask import Flask, Response, request
 
 from misocoin.chain.mempool import Mempool
-from misocoin.chain.mempool_entry import MempoolEntry
 from misocoin.chain.state import ChainState
 from misocoin.codec import Reader, compact_size
 from misocoin.consensus.coins import Coin
-from misocoin.consensus.difficulty import calculate_network_difficulty
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import NotFoundError, ParseError
 from misocoin.primitives.block import serialize_headers
 from misocoin.primitives.transaction import OutPoint, Transaction, TxOut, outpoint
 from misocoin.rpc.block_forms import BlockForms
+from misocoin.rpc.core.forms import chain_info_json, entries_json, mempool_info_json
 from misocoin.rpc.forms import (
     hash_hex,
     header_json,
@@ -41,15 +39,12 @@ from misocoin.rpc.rest_forms import (
     json_response,
     split_path,
 )
-from misocoin.script.asm import asm_from_script
 
 MAX_OUTPOINTS = 15
 """Outputs that one `getutxos` may ask for."""
 
 _POOL_HEIGHT = 0x7FFFFFFF
 """The height Core gives coins of the mempool."""
-
-_NAMES = {"miso": "miso", "regtest": "regtest", "bitcoin": "main"}
 
 
 class RestRoutes:
@@ -90,25 +85,7 @@ class RestRoutes:
 
     def _chain_info(self, rest: str) -> Response:
         check_only_json(rest)
-        chain = self._chain
-        tip, best = chain.tip, chain.best_header
-        return json_response(
-            {
-                "chain": _NAMES[chain.params.name],
-                "blocks": tip.height,
-                "headers": best.height,
-                "bestblockhash": tip.header.hash_hex,
-                "bits": f"{tip.header.bits:08x}",
-                "difficulty": calculate_network_difficulty(tip.header.bits, chain.params),
-                "time": tip.header.time,
-                "mediantime": tip.median_time_past,
-                "verificationprogress": tip.height / best.height if best.height else 1.0,
-                "initialblockdownload": best.height - tip.height > 10,
-                "chainwork": f"{tip.chain_work:064x}",
-                "pruned": False,
-                "warnings": [],
-            }
-        )
+        return json_response(chain_info_json(self._chain))
 
     def _headers(self, rest: str) -> Response:
         parts, form = split_path(rest)
@@ -186,22 +163,7 @@ class RestRoutes:
     def _mempool_info(self, rest: str) -> Response:
         check_only_json(rest)
         with self._chain.lock:
-            info = self._mempool.info(self._chain.now())
-        return json_response(
-            {
-                "loaded": True,
-                "size": info.transactions,
-                "bytes": info.vsize,
-                "usage": info.usage,
-                "total_fee": amount(info.total_fee),
-                "maxmempool": info.max_usage,
-                "mempoolminfee": amount(info.min_feerate),
-                "minrelaytxfee": amount(info.min_relay_feerate),
-                "incrementalrelayfee": amount(info.incremental_feerate),
-                "unbroadcastcount": 0,
-                "fullrbf": True,
-            }
-        )
+            return json_response(mempool_info_json(self._mempool, self._chain.now()))
 
     def _mempool_contents(self, rest: str) -> Response:
         check_only_json(rest)
@@ -218,9 +180,9 @@ class RestRoutes:
         with self._chain.lock:
             entries = self._mempool.entries()
             number = self._mempool.sequence
-        ids = [hash_hex(entry.txid) for entry in entries]
         if verbose == "true":
-            return json_response({name: _entry(e) for name, e in zip(ids, entries, strict=True)})
+            return json_response(entries_json(entries))
+        ids = [hash_hex(entry.txid) for entry in entries]
         return json_response(
             {"txids": ids, "mempool_sequence": number} if sequence == "true" else ids
         )
@@ -274,36 +236,11 @@ class RestRoutes:
 
     def _coin_json(self, coin: Coin) -> dict[str, Json]:
         script = script_json(coin.script_pubkey, self._chain.params)
-        script.setdefault("asm", asm_from_script(coin.script_pubkey))
         return {"height": _height(coin), "value": amount(coin.value), "scriptPubKey": script}
 
 
 def _height(coin: Coin) -> int:
     return min(coin.height, _POOL_HEIGHT)
-
-
-def _entry(entry: MempoolEntry) -> dict[str, Any]:
-    return {
-        "vsize": entry.vsize,
-        "weight": entry.tx.weight,
-        "time": entry.time,
-        "height": entry.height,
-        "descendantcount": entry.descendant_count,
-        "descendantsize": entry.descendant_vsize,
-        "ancestorcount": entry.ancestor_count,
-        "ancestorsize": entry.ancestor_vsize,
-        "wtxid": hash_hex(entry.tx.wtxid),
-        "fees": {
-            "base": amount(entry.fee),
-            "modified": amount(entry.modified_fee),
-            "ancestor": amount(entry.ancestor_fee),
-            "descendant": amount(entry.descendant_fee),
-        },
-        "depends": [hash_hex(txid) for txid in entry.parents],
-        "spentby": [hash_hex(txid) for txid in entry.children],
-        "bip125-replaceable": any(txin.sequence < 0xFFFFFFFE for txin in entry.tx.vin),
-        "unbroadcast": False,
-    }
 
 
 def _outpoint(text: str) -> OutPoint:

@@ -122,6 +122,15 @@ class Store:
         with self._write() as connection:
             connection.exec_driver_sql("DELETE FROM meta WHERE key = ?", (key,))
 
+    def size(self) -> int:
+        """Bytes of the database."""
+        with self._read() as connection:
+            pages, size = (
+                connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+                for name in ("page_count", "page_size")
+            )
+        return int(pages) * int(size)
+
     # -- headers and blocks -------------------------------------------------------------------
 
     def load_headers(self) -> Iterator[StoredHeader]:

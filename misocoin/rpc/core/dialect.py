@@ -5,7 +5,7 @@ A method is here for one of two reasons:
 * The first dialect has the function. Then it is made of that one by `Method.in_dialect`, in one
   of the functions of `_RENAMED`: a name, parameters (`argument` says which of the function's each
   one is) and the form of the result.
-* It has not. Then a group (a class beside this file) declares it with `dialect=Dialect.CORE`.
+* It has not. Then a group (a class beside this file) declares it with `core_method`.
 
 `core_methods` puts both together; a registry with `check_results` holds all results to their forms.
 """
