@@ -25,7 +25,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from misocoin.core_options import CHAIN_NAMES, CORE_PORTS, MISSING_CHAINS, Place, idle_names
+from misocoin.core_options import (
+    CHAIN_NAMES,
+    CORE_PORTS,
+    MISSING_CHAINS,
+    ZMQ_TOPICS,
+    Place,
+    idle_names,
+)
 from misocoin.errors import ConfigError
 from misocoin.option_table import (
     DEFAULT_PORT,
@@ -120,6 +127,16 @@ class Config:
     coin_cache_bytes: int = 256 * _MEGABYTE
     signature_threads: int = 0
     """Threads that check signatures; 0 means one for each core."""
+    blocknotify: str = ""
+    """Command to run at each new tip; empty for none."""
+    walletnotify: str = ""
+    """Command to run for a transaction of the wallet."""
+    startupnotify: str = ""
+    """Command to run when the node answers."""
+    shutdownnotify: str = ""
+    """Command to run before it stops."""
+    zmq: tuple[tuple[str, str, int], ...] = ()
+    """What to publish by ZeroMQ: topic, address, high-water mark."""
     loglevel: str = "info"
     logjson: bool = False
     log_file: Path | None = None
@@ -239,6 +256,15 @@ def daemon_config(
         block_max_weight=values["blockmaxweight"],
         coin_cache_bytes=values["dbcache"] * _MEGABYTE,
         signature_threads=values["par"],
+        blocknotify=values["blocknotify"],
+        walletnotify=values["walletnotify"],
+        startupnotify=values["startupnotify"],
+        shutdownnotify=values["shutdownnotify"],
+        zmq=tuple(
+            (topic, address, values[f"zmqpub{topic}hwm"])
+            for topic in ZMQ_TOPICS
+            for address in values[f"zmqpub{topic}"]
+        ),
         loglevel=_log_level(values),
         logjson=values["logjson"],
         log_file=_log_file(values, folder, to_console),

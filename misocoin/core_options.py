@@ -7,7 +7,7 @@ taken too, and the daemon says that they do nothing: a script goes on, and nobod
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,12 @@ GROUP = "As bitcoind"
 
 IDLE_GROUP = "As bitcoind, and without effect here"
 """Heading of options that are taken for the sake of scripts."""
+
+NOTIFY_GROUP = "Telling others"
+"""Heading of options that have the node tell what happens."""
+
+ZMQ_TOPICS = ("hashblock", "hashtx", "rawblock", "rawtx", "sequence")
+"""What `-zmqpub<topic>` publishes."""
 
 CORE_PORTS = MappingProxyType({"regtest": 18443, "main": 8332})
 """Where clients of bitcoind look for its RPC: the port that `-regtest` and `-chain=main` bring."""
@@ -159,8 +165,50 @@ def daemon_options() -> tuple[Option, ...]:
             None,
             placeholder="0",
         ),
+        *_notify_options(),
         *(Option(name, IDLE_GROUP, why, str, None, Kind.FLAG) for name, why in _IDLE),
     )
+
+
+def _notify_options() -> Iterator[Option]:
+    """Those that have the node tell what happens."""
+    for name, help in (
+        ("blocknotify", "Run a command at each new tip; %s in it is the block's hash."),
+        (
+            "walletnotify",
+            "Run a command when a transaction of the wallet comes or is mined; %s in it is its "
+            "id, %b its block's hash, %h its block's height, %w the wallet's name.",
+        ),
+        ("startupnotify", "Run a command when the node answers."),
+        ("shutdownnotify", "Run a command before the node stops, and wait for it."),
+    ):
+        yield Option(name, NOTIFY_GROUP, help, str, "", placeholder="command")
+    for topic in ZMQ_TOPICS:
+        yield Option(
+            f"zmqpub{topic}",
+            NOTIFY_GROUP,
+            f"Publish {topic} by ZeroMQ on an address such as tcp://127.0.0.1:28332. May be given "
+            "again. Needs pyzmq.",
+            zmq_address_from_text,
+            (),
+            Kind.LIST,
+            "address",
+        )
+        yield Option(
+            f"zmqpub{topic}hwm",
+            NOTIFY_GROUP,
+            f"Messages on {topic} that are kept for a slow subscriber.",
+            integer_between(0, 2**31 - 1),
+            1000,
+            placeholder="n",
+        )
+
+
+def zmq_address_from_text(text: str) -> str:
+    """Check the shape of a ZeroMQ endpoint to bind; raises ValueError."""
+    if not re.fullmatch(r"tcp://\S+:(\d{1,5}|\*)|(ipc://|unix:)\S+", text):
+        raise ValueError("write tcp://127.0.0.1:28332, or ipc:// or unix: and a path")
+    return text
 
 
 def client_options() -> tuple[Option, ...]:

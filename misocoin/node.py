@@ -30,6 +30,10 @@ from misocoin.errors import ConfigError, MisocoinError, ValidationError
 from misocoin.http.server import is_loopback, numeric_host
 from misocoin.mining.miner import Miner, generate_blocks
 from misocoin.narrator import Narrator
+from misocoin.notify.commands import CommandNotifier, CommandRunner, Templates, run_command
+from misocoin.notify.feed import EventFeed
+from misocoin.notify.publisher import Publication, ZmqPublisher
+from misocoin.notify.zmq_messages import Topic
 from misocoin.option_table import DEFAULT_PORT
 from misocoin.params import Params, params_by_name
 from misocoin.peers.limits import PeerLimits
@@ -128,7 +132,10 @@ class Node:
     def stop(self) -> None:
         """Stop serving, then everything else, last started first; memory goes to disk."""
         self.request_stop()
-        # First, since other nodes' long-polls wait in the server's threads.
+        if self.config.shutdownnotify:
+            run_command(self.config.shutdownnotify)
+        # First, since other nodes' long-polls and streams wait in the server's threads.
+        self.feed.close()
         self.peers.stop()
         self.server.stop()
         self._open.close()
@@ -198,6 +205,13 @@ class Node:
             self.template_options,
             config.threads,
         )
+        self.feed = EventFeed()
+        self.publisher: ZmqPublisher | None = None
+        if config.zmq:
+            wanted = [Publication(Topic(name), address, hwm) for name, address, hwm in config.zmq]
+            self.publisher = ZmqPublisher(wanted, self.chain.get_block_bytes)
+            self._open.callback(self.publisher.close)
+        self.commands = CommandRunner()
         self.narrator = Narrator(self.wallet.is_mine, params)
 
     def _load(self) -> None:
@@ -212,6 +226,9 @@ class Node:
         self.pool.load()
         self.events.subscribe(self.narrator.handle)
         self.events.subscribe(self.miner.handle)
+        self.events.subscribe(self.feed.handle)
+        if self.publisher is not None:
+            self.events.subscribe(self.publisher.handle)
         self._open.callback(self.miner.close)
         self._make_missing_filters()
 
@@ -254,9 +271,11 @@ class Node:
         self._open.callback(self.peers.stop)
 
     def _add_routes(self, app: "Flask") -> None:
+        from misocoin.rpc.event_routes import EventRoutes
         from misocoin.rpc.peer_routes import PeerRoutes
         from misocoin.rpc.rest import RestRoutes
 
+        EventRoutes(self.feed, lambda: self.chain.tip).add_to(app)
         RestRoutes(self.chain, self.pool.mempool, self.block_forms).add_to(app)
         PeerRoutes(self.peers).add_to(app)
 
@@ -307,9 +326,24 @@ class Node:
         return key_from_wif(text, self.params.address.wif)
 
     def run_imports(self) -> None:
-        """Import the block files of `-loadblock`, one after the other, until a stop is asked."""
+        """Import the block files of `-loadblock`, one after the other, until a stop is asked.
+
+        From then on the owner's commands are run for what happens.
+        """
         for path in self.config.loadblock:
             self._import(path)
+        config = self.config
+        templates = Templates(config.blocknotify, config.walletnotify)
+        if any(templates):
+            notifier = CommandNotifier(
+                templates,
+                self.commands.run,
+                lambda: self.chain.best_header,
+                lambda txid: self.wallet.find(txid) is not None,
+            )
+            self.events.subscribe(notifier.handle)
+        if config.startupnotify:
+            self.commands.run(config.startupnotify)
 
     def _import(self, path: Path) -> None:
         shown = self._progress(f"importing {path.name}", "blocks")

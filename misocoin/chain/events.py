@@ -6,7 +6,7 @@ consistent, and what they do must be short and must not wait for another thread.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from misocoin.consensus.tree import HeaderNode
 from misocoin.primitives.block import Block
@@ -48,6 +48,8 @@ class TransactionAdded:
     tx: Transaction
     fee: int
     """Base units."""
+    sequence: int = field(default=0, compare=False)
+    """Its place among all comings and goings of the mempool (`Mempool.next_sequence`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class TransactionRemoved:
 
     tx: Transaction
     reason: str
+    sequence: int = field(default=0, compare=False)
+    """As that of TransactionAdded."""
 
 
 Event = BlockConnected | BlockDisconnected | TipChanged | TransactionAdded | TransactionRemoved

@@ -54,6 +54,7 @@ class Mempool:
         self._fee_deltas: dict[bytes, int] = {}
         self._rolling_fee = RollingFee()
         self._changes = 0
+        self._next_sequence = 1
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -67,6 +68,11 @@ class Mempool:
     def sequence(self) -> int:
         """Rises with every change; equal numbers mean equal contents."""
         return self._changes
+
+    @property
+    def next_sequence(self) -> int:
+        """The number of the next transaction to come in or go out (Core's `mempool_sequence`)."""
+        return self._next_sequence
 
     def get(self, txid: bytes) -> MempoolEntry | None:
         """The entry of that id."""
@@ -305,7 +311,7 @@ class Mempool:
         if lost:
             self._store.save_mempool([], lost)
         self._changes += 1
-        return work.change()
+        return self._numbered(work)
 
     # -- parts --------------------------------------------------------------------------------
 
@@ -384,7 +390,13 @@ class Mempool:
                 [_stored(node) for node in work.added.values()],
                 [removed.tx.txid for removed in work.removed],
             )
-        return work.change()
+        return self._numbered(work)
+
+    def _numbered(self, work: "_Work") -> MempoolChange:
+        change = work.change()
+        first = self._next_sequence
+        self._next_sequence += len(change.removed) + len(change.added)
+        return change._replace(first_sequence=first) if self._next_sequence > first else change
 
 
 class _Work:

@@ -95,6 +95,9 @@ class MempoolChange(NamedTuple):
     added: tuple[MempoolEntry, ...] = ()
     """Parents before children."""
     removed: tuple[Removed, ...] = ()
+    """They went before any of `added` came."""
+    first_sequence: int = 0
+    """Number of the first one removed or added; the others count on from it."""
 
 
 class MempoolInfo(NamedTuple):

@@ -1,5 +1,7 @@
 """The mempool in its place: under the chain's lock, following its blocks, telling its changes."""
 
+from itertools import count
+
 from misocoin.chain.events import (
     BlockConnected,
     BlockDisconnected,
@@ -95,8 +97,9 @@ class TransactionPool:
 
     def _publish(self, change: MempoolChange) -> None:
         events = self._chain.events
-        for removed in change.removed:
+        for removed, number in zip(change.removed, count(change.first_sequence), strict=False):
             if removed.reason is not RemovalReason.BLOCK:
-                events.publish(TransactionRemoved(removed.tx, removed.reason.value))
-        for entry in change.added:
-            events.publish(TransactionAdded(entry.tx, entry.fee))
+                events.publish(TransactionRemoved(removed.tx, removed.reason.value, number))
+        first_added = change.first_sequence + len(change.removed)
+        for entry, number in zip(change.added, count(first_added), strict=False):
+            events.publish(TransactionAdded(entry.tx, entry.fee, number))

@@ -179,7 +179,7 @@ class RestRoutes:
             )
         with self._chain.lock:
             entries = self._mempool.entries()
-            number = self._mempool.sequence
+            number = self._mempool.next_sequence
         if verbose == "true":
             return json_response(entries_json(entries))
         ids = [hash_hex(entry.txid) for entry in entries]

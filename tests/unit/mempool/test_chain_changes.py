@@ -1,7 +1,7 @@
 """The mempool follows the chain: blocks that come, blocks that go, and both at once."""
 
 from misocoin.chain.mempool import Mempool
-from misocoin.chain.mempool_entry import RemovalReason
+from misocoin.chain.mempool_entry import MempoolChange, RemovalReason
 from misocoin.policy.settings import MempoolLimits
 from misocoin.primitives.transaction import Transaction
 from misocoin.units import COIN
@@ -59,7 +59,7 @@ def test_a_block_of_strangers_changes_nothing(chain: FakeChain, pool: Mempool) -
     accept_all(pool, chain, ours)
     sequence = pool.sequence
     change = pool.chain_changed((), chain.mine([spend([second], [COIN])]), chain.now)
-    assert change == ((), ())
+    assert change == MempoolChange()
     assert pool.sequence == sequence
 
 

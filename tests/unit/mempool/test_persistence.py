@@ -1,6 +1,7 @@
 """What was acknowledged is there again after a restart."""
 
 from misocoin.chain.mempool import Mempool
+from misocoin.chain.mempool_entry import MempoolChange
 from misocoin.policy.settings import MempoolLimits
 from misocoin.store.records import StoredTransaction
 from misocoin.units import COIN
@@ -95,5 +96,5 @@ def test_without_a_store_nothing_is_kept(chain: FakeChain) -> None:
     tx = spend([chain.spendable()[0]], [40 * COIN])
     pool.accept(tx, chain.now)
     pool.prioritise(tx.txid, 5)
-    assert pool.load(chain.now) == ((), ())
+    assert pool.load(chain.now) == MempoolChange()
     assert len(pool) == 1
