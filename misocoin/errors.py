@@ -10,6 +10,8 @@
     |- NotFoundError         a block, transaction or height nobody here knows
     |- WalletError           the wallet cannot do that
     |  |- InsufficientFunds    the money is not there
+    |  |- WalletLocked         a passphrase is needed first
+    |  |- WrongPassphrase      it was not that one
     |- ConfigError           an option that cannot be used
     |- StoreError            the disk or the data on it is not usable
     |- ...                   a part's own stand beside it: http/errors.py, script/result.py, peers/
@@ -92,6 +94,14 @@ class WalletError(MisocoinError):
 
 class InsufficientFunds(WalletError):  # noqa: N818 - the field's own term
     """The spendable money does not cover the payment and its fee."""
+
+
+class WalletLocked(WalletError):  # noqa: N818 - the field's own term
+    """The wallet is encrypted and has not been unlocked."""
+
+
+class WrongPassphrase(WalletError):  # noqa: N818 - the field's own term
+    """The passphrase is not the one that the keys were encrypted with."""
 
 
 class ConfigError(MisocoinError):

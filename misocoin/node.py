@@ -69,7 +69,8 @@ log = logging.getLogger(__name__)
 
 CHAIN_FILE = "chain.sqlite"
 WALLET_FILE = "wallet.sqlite"
-KEY_FILE = "wallet.pem"
+KEY_FILE = "wallet.json"
+OLD_KEY_FILE = "wallet.pem"
 PEERS_FILE = "peers.json"
 
 GC_THRESHOLD = 50_000
@@ -194,7 +195,9 @@ class Node:
         self.pool = TransactionPool(self.chain, Mempool(self.chain, rules, store))
         self.block_forms = BlockForms(self.chain)
         wallet_store = WalletStore(_inside(folder, WALLET_FILE))
-        self.wallet = Wallet(self.chain, wallet_store, _inside(folder, KEY_FILE))
+        self.wallet = Wallet(
+            self.chain, wallet_store, _inside(folder, KEY_FILE), _inside(folder, OLD_KEY_FILE)
+        )
         self.template_options = TemplateOptions(config.block_max_weight, policy.min_relay_feerate)
         self.engine = select_engine(config.engine)
         self.miner = Miner(

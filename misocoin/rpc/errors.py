@@ -20,6 +20,8 @@ from misocoin.errors import (
     StoreError,
     ValidationError,
     WalletError,
+    WalletLocked,
+    WrongPassphrase,
 )
 from misocoin.http.errors import Overloaded, RpcError
 
@@ -40,6 +42,8 @@ class RpcCode(IntEnum):
     INSUFFICIENT_FUNDS = -6
     INVALID_PARAMETER = -8
     """A value out of range, of the wrong length, or under an unknown name."""
+    WALLET_UNLOCK_NEEDED = -13
+    WALLET_PASSPHRASE_INCORRECT = -14
     DATABASE_ERROR = -20
     DESERIALIZATION_ERROR = -22
     """Hex that is not a transaction or block."""
@@ -69,6 +73,8 @@ _CODES: tuple[tuple[type[MisocoinError], RpcCode], ...] = (
     (ParseError, RpcCode.DESERIALIZATION_ERROR),
     (NotFoundError, RpcCode.INVALID_ADDRESS_OR_KEY),
     (InsufficientFunds, RpcCode.INSUFFICIENT_FUNDS),
+    (WalletLocked, RpcCode.WALLET_UNLOCK_NEEDED),
+    (WrongPassphrase, RpcCode.WALLET_PASSPHRASE_INCORRECT),
     (WalletError, RpcCode.WALLET_ERROR),
     (ConfigError, RpcCode.INVALID_PARAMETER),
     (StoreError, RpcCode.DATABASE_ERROR),

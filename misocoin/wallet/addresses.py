@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 from misocoin.crypto.bip32 import HARDENED, ExtendedPublicKey, Path
 from misocoin.crypto.hashes import hash160, sha256
-from misocoin.crypto.keys import xonly_tweak_add
+from misocoin.crypto.keys import public_key_in_form, xonly_tweak_add
 from misocoin.errors import KeyFormatError
 from misocoin.params import Params
 from misocoin.script.taproot import tweak_hash
 from misocoin.script.templates import (
     multisig_script,
+    p2pk_script,
     p2pkh_script,
     p2sh_script,
     p2tr_script,
@@ -149,6 +150,13 @@ class OwnAddress(NamedTuple):
     """Weight units of an input that spends it, signatures included."""
     witness_script: bytes = b""
     """Of P2WSH."""
+    main_script: bytes = b""
+    """Of the address it counts for, where the key has other forms beside it; else empty."""
+
+    @property
+    def counts_for(self) -> bytes:
+        """The output script of the address under which its money is shown."""
+        return self.main_script or self.script_pubkey
 
 
 @dataclass(frozen=True)
@@ -178,3 +186,30 @@ class Account:
         script = multisig_script(self.required, tuple(sorted(key for key, _ in origins)))
         weight = multisig_input_weight(self.required, script)
         return OwnAddress(p2wsh_script(sha256(script)), self.kind, tuple(origins), weight, script)
+
+
+def forms_of_key(public_key: bytes) -> tuple[OwnAddress, ...]:
+    """All that one imported key (33 bytes) can spend, its bech32 form first.
+
+    Those of Core's `combo()` descriptor and taproot's: P2PK, P2PKH, P2WPKH, P2SH-P2WPKH, P2TR, and
+    the first two with the uncompressed public key as well.
+    """
+    long_form = public_key_in_form(public_key, compressed=False)
+    main = script_of_key(public_key, AddressType.BECH32)
+
+    def form(script: bytes, kind: AddressType, key: bytes, weight: int) -> OwnAddress:
+        shown = b"" if script == main else main
+        return OwnAddress(script, kind, ((key, None),), weight, main_script=shown)
+
+    p2pk_weight = BARE_INPUT_WEIGHT + 4 * SIGNATURE_SIZE + 1
+    long_weight = BARE_INPUT_WEIGHT + 4 * (SIGNATURE_SIZE + 1 + 65) + 1
+    legacy = AddressType.LEGACY
+    return (
+        *(
+            form(script_of_key(public_key, kind), kind, public_key, input_weight(kind))
+            for kind in SINGLE_KEY_TYPES
+        ),
+        form(p2pk_script(public_key), legacy, public_key, p2pk_weight),
+        form(p2pk_script(long_form), legacy, long_form, p2pk_weight),
+        form(p2pkh_script(hash160(long_form)), legacy, long_form, long_weight),
+    )

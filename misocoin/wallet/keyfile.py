@@ -37,7 +37,7 @@ def read_keys(path: Path) -> list[PrivateKey]:
     A file that others may read is made private, with a warning. Raises KeyFormatError where it
     holds anything but whole keys, or none; WalletError where it cannot be read.
     """
-    data = _read(path)
+    data = read_private_file(path)
     if data is None:
         return []
     try:
@@ -63,7 +63,7 @@ def append_key(path: Path, key: PrivateKey, known: int) -> None:
     What stands in it is kept byte for byte. Raises WalletError where it cannot be written, is
     gone, or holds another number of keys than its reader knows of; then it stays as it is.
     """
-    data = _read(path)
+    data = read_private_file(path)
     try:
         count = 0 if data is None else sum(1 for _ in _sections(data))
     except KeyFormatError:
@@ -97,7 +97,12 @@ def write_private_file(path: Path, data: bytes) -> None:
         raise WalletError(f"{path}: {error.strerror}") from error
 
 
-def _read(path: Path) -> bytes | None:
+def read_private_file(path: Path) -> bytes | None:
+    """What stands in a file that only its owner should read; None where there is no file.
+
+    One that others may read is made private, with a warning. Raises KeyFormatError for one that is
+    too large, WalletError where it cannot be read.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not hold us up
         with os.fdopen(descriptor, "rb") as file:
@@ -114,6 +119,26 @@ def _read(path: Path) -> bytes | None:
     if len(data) > MAX_FILE_SIZE:
         raise KeyFormatError(f"{path}: too large for a key file")
     return data
+
+
+def remove_private_file(path: Path) -> bool:
+    """Delete a file whose keys stand elsewhere now; tells whether there was one.
+
+    It is overwritten first, which some disks undo. Raises WalletError where it cannot be deleted.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.write(bytes(min(size, MAX_FILE_SIZE)))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+        _sync_folder(path.parent)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise WalletError(f"{path}: {error.strerror}") from error
+    return True
 
 
 def _make_private(path: Path, descriptor: int) -> None:

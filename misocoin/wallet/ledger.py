@@ -16,6 +16,9 @@ from misocoin.primitives.transaction import OutPoint, Transaction, transaction_f
 UNCONFIRMED = -1
 """Height of a transaction that is in no block of the active chain."""
 
+ABANDONED = -2
+"""Stands in the place of a height for a payment that its owner has given up."""
+
 
 class TxState(Enum):
     """Where a transaction of the wallet is."""
@@ -23,8 +26,14 @@ class TxState(Enum):
     CONFIRMED = "confirmed"
     """In a block of the active chain."""
     POOLED = "in mempool"
+    WAITING = "waiting"
+    """A payment of the wallet's that no mempool here holds: it is sent again, its coins are held
+    for it.
+    """
     DROPPED = "dropped"
-    """Neither: it lost its place to another, expired, or waits to be sent again."""
+    """It will not be mined as things are: another took its coins, it was given up, or it was
+    somebody else's and left the mempool.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,7 @@ class WalletTx:
     """As on the wire; a quarter of the memory that the parsed form takes."""
     state: TxState
     height: int
-    """Of its block, or UNCONFIRMED."""
+    """Of its block, or UNCONFIRMED, or ABANDONED."""
     block_hash: bytes | None
     """Wire order; None without a block."""
     time: int
@@ -104,9 +113,10 @@ class Ledger:
         self._is_mine = is_mine
         self._records: dict[bytes, _Record] = {}
         self._outputs: dict[OutPoint, OwnOutput] = {}  # of all records, whatever their state
-        # How many records that are not dropped spend an outpoint, be it the wallet's or not: its
-        # transaction may become known later, when a key is imported.
-        self._spenders: dict[OutPoint, int] = {}
+        # The ids of records that are not dropped and spend an outpoint, be it the wallet's or not:
+        # its transaction may become known later, when a key is imported.
+        self._spenders: dict[OutPoint, tuple[bytes, ...]] = {}
+        self._loose: dict[bytes, None] = {}  # ids of what is neither confirmed nor in the mempool
         self._confirmed: dict[OutPoint, OwnCoin] = {}
         self._confirmed_value = 0
         self._mined_value: dict[int, int] = {}  # height -> unspent coinbase value
@@ -179,12 +189,15 @@ class Ledger:
         self.put(entry, self.effects_of(tx))
         return entry
 
-    def set_state(self, txid: bytes, state: TxState) -> bool:
-        """Move a known transaction out of its block; tells whether it is known."""
+    def set_state(self, txid: bytes, state: TxState, height: int = UNCONFIRMED) -> bool:
+        """Move a known transaction out of its block; tells whether it is known.
+
+        `height` is UNCONFIRMED or ABANDONED.
+        """
         record = self._records.get(txid)
         if record is None:
             return False
-        entry = replace(record.entry, state=state, height=UNCONFIRMED, block_hash=None)
+        entry = replace(record.entry, state=state, height=height, block_hash=None)
         self.put(entry, record.effects)
         return True
 
@@ -193,16 +206,59 @@ class Ledger:
         old = self._records.get(entry.txid)
         if old is not None and old.entry.state is not TxState.DROPPED:
             self._retract(old)
+        if entry.state in (TxState.CONFIRMED, TxState.POOLED):
+            self._loose.pop(entry.txid, None)
+        else:
+            self._loose[entry.txid] = None
         self._records[entry.txid] = record = _Record(entry, effects)
         for output in effects.outputs:
             self._outputs[output.point] = output
         if entry.state is not TxState.DROPPED:
             self._apply(record)
 
+    def loose(self) -> list[WalletTx]:
+        """What is neither in a block nor in the mempool."""
+        return [self._records[txid].entry for txid in self._loose]
+
+    def is_payment(self, txid: bytes) -> bool:
+        """Whether a known transaction spends the wallet's coins: it is the owner's, then."""
+        return any([point in self._outputs for point in self._records[txid].effects.spends])
+
+    def rivals(self, txid: bytes) -> list[bytes]:
+        """The ids of mined and waiting transactions that spend what this one spends."""
+        sure = (TxState.CONFIRMED, TxState.POOLED)
+        return [
+            other
+            for point in self._records[txid].effects.spends
+            for other in self._spenders.get(point, ())
+            if other != txid and self._records[other].entry.state in sure
+        ]
+
+    def settle(self) -> list[bytes]:
+        """Decide which payments wait to be sent again and which are dropped; ids of the changed.
+
+        A payment is dropped that has a rival or spends an output of a transaction that is dropped.
+        """
+        changed = []
+        for txid in list(self._loose):
+            entry = self._records[txid].entry
+            state = TxState.WAITING if self._may_return(txid) else TxState.DROPPED
+            if state is not entry.state:
+                self.set_state(txid, state, entry.height)
+                changed.append(txid)
+        return changed
+
+    def _may_return(self, txid: bytes) -> bool:
+        record = self._records[txid]
+        if record.entry.height == ABANDONED or not self.is_payment(txid) or self.rivals(txid):
+            return False
+        parents = (self._records.get(point[:32]) for point in record.effects.spends)
+        return all([p is None or p.entry.state is not TxState.DROPPED for p in parents])
+
     # -- coins --------------------------------------------------------------------------------
 
     def is_spent(self, point: OutPoint) -> bool:
-        """Whether a transaction that is mined or waits to be spends the coin at `point`."""
+        """Whether a transaction that is not dropped spends the coin at `point`."""
         return point in self._spenders
 
     def coins(self) -> Iterator[OwnCoin]:
@@ -230,7 +286,7 @@ class Ledger:
         """Count a record in that is mined or waits to be."""
         spenders = self._spenders
         for point in record.effects.spends:
-            spenders[point] = spenders.get(point, 0) + 1
+            spenders[point] = (*spenders.get(point, ()), record.entry.txid)
             self._remove_coin(point)
         for output in record.effects.outputs:
             if output.point not in spenders:
@@ -241,7 +297,8 @@ class Ledger:
         for output in record.effects.outputs:
             self._remove_coin(output.point)
         for point in record.effects.spends:
-            left = self._spenders[point] - 1
+            txid = record.entry.txid
+            left = tuple([other for other in self._spenders[point] if other != txid])
             if left:
                 self._spenders[point] = left
                 continue

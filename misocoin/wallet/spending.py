@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from misocoin.errors import AmountError, WalletError
+from misocoin.errors import AmountError, InsufficientFunds, WalletError
 from misocoin.params import Params
 from misocoin.policy.dust import calculate_dust_threshold
 from misocoin.policy.feerate import FeeRate
@@ -12,7 +12,7 @@ from misocoin.primitives.transaction import Transaction, TxIn, TxOut
 from misocoin.script.signing import KeySource, sign_transaction
 from misocoin.units import text_from_sats
 from misocoin.wallet.ledger import OwnCoin
-from misocoin.wallet.selection import Candidate, Costs, Selection, select_coins
+from misocoin.wallet.selection import SCALE, Candidate, Costs, Selection, select_coins
 
 DUST_RATE = FeeRate(3_000)
 """Base units per 1,000 vbytes at which change would be dust."""
@@ -40,6 +40,88 @@ class Payment(NamedTuple):
     """Base units that come back."""
 
 
+class Plan(NamedTuple):
+    """A payment that is not signed yet."""
+
+    tx: Transaction
+    spent: tuple[TxOut, ...]
+    """What its inputs spend, in their order."""
+    fee: int
+    """Base units."""
+    change: int
+    """Base units that come back."""
+
+    @property
+    def scripts(self) -> tuple[bytes, ...]:
+        """The output scripts that are spent: those whose keys have to sign."""
+        return tuple([each.script_pubkey for each in self.spent])
+
+
+def plan_payment(
+    outputs: Sequence[TxOut],
+    coins: Sequence[OwnCoin],
+    input_weight: Callable[[bytes], int],
+    change_script: bytes,
+    rate: FeeRate,
+    tip_height: int,
+) -> Plan:
+    """Choose from `coins` to pay `outputs` at `rate`, with change to `change_script`.
+
+    `input_weight` answers the weight of an input that spends a script, signature included. The
+    lock time is the tip's height, so that a miner gains nothing by taking the payment back to an
+    earlier block. Raises InsufficientFunds, or WalletError where it would be too large or cost
+    more than MAX_FEE.
+    """
+    _check_rate(rate)
+    costs = _costs(outputs, input_weight(change_script), change_script, rate, tip_height)
+    target = sum([output.value for output in outputs])
+    selection = select_coins(_candidates(coins, input_weight), target, costs)
+    _check_fee(selection.fee)
+    tx = _assemble(outputs, selection, change_script, tip_height)
+    return _plan(tx, coins, selection.fee, selection.change)
+
+
+def plan_sweep(
+    outputs: Sequence[TxOut],
+    sink: bytes,
+    coins: Sequence[OwnCoin],
+    input_weight: Callable[[bytes], int],
+    rate: FeeRate,
+    tip_height: int,
+) -> Plan:
+    """Spend every coin that is worth its fee: pay `outputs`, and all the rest to the script `sink`.
+
+    Raises InsufficientFunds where what would be left for it is dust, otherwise as `plan_payment`.
+    """
+    _check_rate(rate)
+    whole = (*outputs, TxOut(0, sink))
+    costs = _costs(whole, input_weight(coins[0].script_pubkey) if coins else 0, sink, rate, 0)
+    worth = [each for each in _candidates(coins, input_weight) if each.value > 0]
+    worth = [each for each in worth if SCALE * each.value > rate * each.input_weight]
+    weight = costs.weight(len(worth), sum([c.input_weight for c in worth]), change=False)
+    if weight > costs.max_weight:
+        raise WalletError(
+            f"{len(worth)} coins do not fit into one transaction: send a part of them first"
+        )
+    fee = costs.fee(weight)
+    _check_fee(fee)
+    total = sum([each.value for each in worth])
+    rest = total - fee - sum([output.value for output in outputs])
+    if rest < calculate_dust_threshold(TxOut(0, sink), DUST_RATE):
+        raise InsufficientFunds(
+            f"Insufficient funds: {text_from_sats(total)} can be spent, and after a fee of "
+            f"{text_from_sats(fee)} nothing worth sending is left"
+        )
+    selection = Selection(tuple(worth), 0, fee)
+    tx = _assemble((*outputs, TxOut(rest, sink)), selection, sink, tip_height)
+    return _plan(tx, coins, fee, 0)
+
+
+def sign_plan(plan: Plan, keys: KeySource) -> Payment:
+    """Sign all inputs; raises WalletError where a key is missing."""
+    return Payment(sign_transaction(plan.tx, plan.spent, keys), plan.fee, plan.change)
+
+
 def build_payment(
     outputs: Sequence[TxOut],
     coins: Sequence[OwnCoin],
@@ -49,34 +131,34 @@ def build_payment(
     rate: FeeRate,
     tip_height: int,
 ) -> Payment:
-    """Pay `outputs` from `coins` at `rate`, with change to `change_script`, and sign it.
+    """Plan and sign; raises as `plan_payment` and `sign_plan` do."""
+    plan = plan_payment(outputs, coins, input_weight, change_script, rate, tip_height)
+    return sign_plan(plan, keys)
 
-    `input_weight` answers the weight of an input that spends a script, signature included. The
-    lock time is the tip's height, so that a miner gains nothing by taking the payment back to an
-    earlier block. Raises InsufficientFunds, or WalletError where it would be too large or cost
-    more than MAX_FEE.
-    """
-    costs = _costs(outputs, input_weight(change_script), change_script, rate, tip_height)
-    candidates = [
-        Candidate(point, value, input_weight(script)) for point, value, script, *_ in coins
-    ]
+
+def _candidates(coins: Sequence[OwnCoin], input_weight: Callable[[bytes], int]) -> list[Candidate]:
+    return [Candidate(point, value, input_weight(script)) for point, value, script, *_ in coins]
+
+
+def _plan(tx: Transaction, coins: Sequence[OwnCoin], fee: int, change: int) -> Plan:
+    by_point = {coin.point: TxOut(coin.value, coin.script_pubkey) for coin in coins}
+    return Plan(tx, tuple([by_point[txin.prevout] for txin in tx.vin]), fee, change)
+
+
+def _check_rate(rate: FeeRate) -> None:
     if rate > MAX_FEERATE:
         raise WalletError(
             f"a fee rate of {text_from_sats(rate)} is over {text_from_sats(MAX_FEERATE)} per "
             "1,000 virtual bytes: is it meant?"
         )
-    target = sum([output.value for output in outputs])
-    selection = select_coins(candidates, target, costs)
-    if selection.fee > MAX_FEE:
+
+
+def _check_fee(fee: int) -> None:
+    if fee > MAX_FEE:
         raise WalletError(
-            f"the fee of {text_from_sats(selection.fee)} is over {text_from_sats(MAX_FEE)}: "
+            f"the fee of {text_from_sats(fee)} is over {text_from_sats(MAX_FEE)}: "
             "is the fee rate meant?"
         )
-    tx = _assemble(outputs, selection, change_script, tip_height)
-    chosen = {coin.point for coin in selection.coins}
-    spent = {c.point: TxOut(c.value, c.script_pubkey) for c in coins if c.point in chosen}
-    signed = sign_transaction(tx, [spent[txin.prevout] for txin in tx.vin], keys)
-    return Payment(signed, selection.fee, selection.change)
 
 
 def _costs(

@@ -1,85 +1,68 @@
-"""The node's own wallet: keys in one file, coins followed along the chain.
+"""The node's own wallet: keys in the data folder, coins followed along the chain.
 
-It hears of blocks and transactions as events, under the chain's lock, which is the wallet's lock
-as well. What it knows of the chain is committed before the event returns; after a crash `load`
-reads the blocks it missed.
+Everything here takes the chain's lock, which is the wallet's lock as well.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, TypeVar
 
-from misocoin.chain.events import (
-    BlockConnected,
-    BlockDisconnected,
-    Event,
-    TipChanged,
-    TransactionAdded,
-    TransactionRemoved,
-)
-from misocoin.consensus.tree import HeaderNode, HeaderTree, fork_point
+from misocoin.chain.events import Event
 from misocoin.crypto.keys import PrivateKey
 from misocoin.errors import (
+    AddressError,
     InsufficientFunds,
-    ParseError,
-    StoreError,
+    NotFoundError,
     ValidationError,
     WalletError,
 )
-from misocoin.params import Params
 from misocoin.policy.feerate import FeeRate
-from misocoin.primitives.block import Block
-from misocoin.primitives.transaction import OutPoint, Transaction, TxOut, transaction_from_bytes
+from misocoin.primitives.transaction import Transaction, TxOut
 from misocoin.script.address import address_from_script, script_from_address
+from misocoin.script.messages import sign_message
 from misocoin.script.signing import KeyRing
 from misocoin.units import text_from_sats
+from misocoin.wallet.addresses import AddressType
+from misocoin.wallet.following import ChainPort, Follower, Progress
 from misocoin.wallet.keychain import Keychain
+from misocoin.wallet.keyfile import write_private_file
 from misocoin.wallet.ledger import (
     UNCONFIRMED,
     Balance,
-    Effects,
-    Ledger,
     OwnCoin,
-    OwnOutput,
     TxState,
     WalletTx,
     is_mature,
 )
-from misocoin.wallet.spending import Payment, build_payment, check_payable
-from misocoin.wallet.store import StoredSpend, StoredWalletTx, WalletRows, WalletStore
+from misocoin.wallet.nodekeys import open_node_keys
+from misocoin.wallet.spending import (
+    Payment,
+    Plan,
+    check_payable,
+    plan_payment,
+    plan_sweep,
+    sign_plan,
+)
+from misocoin.wallet.store import WalletStore
+from misocoin.wallet.walletfile import SealedBox, Secrets, bytes_from_wallet_file
 
 log = logging.getLogger(__name__)
 
-SAVE_INTERVAL = 100
-"""Blocks without a transaction of ours after which the place in the chain is noted."""
+MAX_UNLOCK_SECONDS = 100_000_000
+"""As in Core: some three years."""
 
-CATCH_UP_INTERVAL = 1_000
-"""Blocks after which it is noted while the chain is searched; a search cut short goes on there."""
+MAX_TEXT = 1_000
+"""Characters of a label or a note."""
+
+T = TypeVar("T")
 
 _TOO_LONG_CHAIN = "too-long-mempool-chain"
 
 
-class ChainPort(Protocol):
-    """What the wallet needs of the chain."""
-
-    params: Params
-    tree: HeaderTree
-
-    @property
-    def lock(self) -> AbstractContextManager[object]:
-        """Covers chain and wallet."""
-
-    @property
-    def tip(self) -> HeaderNode:
-        """The active chain's last block."""
-
-    def get_block(self, node: HeaderNode) -> Block:
-        """A stored block."""
-
-    def now(self) -> int:
-        """Unix time."""
+def _no_progress(_height: int, _of: int) -> None:
+    """Tell nobody."""
 
 
 class HistoryEntry(NamedTuple):
@@ -94,218 +77,164 @@ class HistoryEntry(NamedTuple):
     """0 while in no block."""
 
 
-class Wallet:
-    """The wallet whose keys lie in `key_path` (None: in memory alone) and whose history in `store`.
+class Unspent(NamedTuple):
+    """A coin as the wallet's owner sees it."""
 
-    Without any key one is generated and written before it is used.
+    coin: OwnCoin
+    confirmations: int
+    """0 while in no block."""
+    is_spendable: bool
+    """Whether a payment of now may spend it: trusted and mature."""
+
+
+class Wallet:
+    """The wallet whose keys lie in two files and whose history in `store`.
+
+    The files are `wallet.json` and the `wallet.pem` of older folders; None keeps keys in memory.
+    Without any key a wallet of new words is made and written before it is used.
     """
 
-    def __init__(self, chain: ChainPort, store: WalletStore, key_path: Path | None) -> None:
+    def __init__(
+        self,
+        chain: ChainPort,
+        store: WalletStore,
+        json_path: Path | None,
+        pem_path: Path | None = None,
+    ) -> None:
         self._chain = chain
         self._store = store
-        self._keychain = Keychain(key_path)
-        self._ledger = Ledger(self._keychain.scripts.__contains__)
-        self._followed = chain.tree.genesis  # the last block that the ledger has heard of
-        # The mempool lets go of mined transactions when the tip has moved, and of those of a branch
-        # that failed half-way never: what it has decides what becomes of them.
-        self._pooled: set[bytes] = set()
-        self._unsaved: dict[bytes, None] = {}  # ids of transactions, in order of arrival
-        self._unsaved_blocks = 0
+        self._paths = (json_path, pem_path)
+        self._keychain: Keychain
+        self._follower: Follower
+        self._lock_timer: threading.Timer | None = None
+        self._stop_rescan = threading.Event()
+        self._rescanning: tuple[int, int] | None = None
 
-    # -- keys ---------------------------------------------------------------------------------
+    # -- life ---------------------------------------------------------------------------------
 
-    def load(
-        self,
-        imported: PrivateKey | None = None,
-        progress: Callable[[int, int], None] = lambda _height, _of: None,
-    ) -> None:
+    def load(self, imported: PrivateKey | None = None, progress: Progress = _no_progress) -> None:
         """Read keys and history, then catch up with the chain.
 
-        `imported` becomes the first key, to which is mined and change goes. Where the keys are not
-        those whose history was kept, the chain is searched from genesis on; `progress(height, of)`
-        tells how far. Raises KeyFormatError, WalletError or StoreError.
+        `imported` becomes the first key, to which is mined. Where the keys are not those whose
+        history was kept, the chain is searched from genesis on; `progress(height, of)` tells how
+        far. Raises KeyFormatError, WalletError or StoreError.
         """
         with self._chain.lock:
-            self._keychain.load(imported)
-            rows = self._store.load()
-            genesis = self._chain.tree.genesis
-            if rows.meta.get("genesis", genesis.hash) != genesis.hash:
-                raise StoreError("the wallet's history belongs to another chain")
-            same_keys = rows.meta.get("keys") == self._keychain.digest
-            last = self._chain.tree.get(rows.meta.get("tip", b"")) if same_keys else None
-            self._followed = genesis if last is None else fork_point(last, self._chain.tip)
-            effects = self._stored_effects(rows) if same_keys else self._parsed_effects(rows)
-            self._restore(rows, effects)
-            self._catch_up(progress)
+            self._keychain = open_node_keys(self._chain.params, *self._paths, imported)
+            self._follower = Follower(self._chain, self._store, self._keychain)
+            self._follower.load(progress)
+
+    def handle(self, event: Event) -> None:
+        """Take notice of what happened on the chain; called under the chain's lock."""
+        self._follower.handle(event)
+
+    def close(self) -> None:
+        """Note the place in the chain, forget secrets, close the history."""
+        self._stop_rescan.set()
+        self.lock()
+        with self._chain.lock:
+            self._follower.close()
+
+    # -- addresses ----------------------------------------------------------------------------
 
     @property
     def script(self) -> bytes:
-        """The output script of the first key: mined coins and change go there."""
-        return self._keychain.script(0)
+        """The output script of the first address: mined coins go there."""
+        return self._keychain.script
 
     @property
     def address(self) -> str:
-        """The address of the first key."""
+        """The first address."""
         return self._address(self.script)
 
     def addresses(self) -> list[str]:
-        """One address for each key, in the order in which they were made."""
+        """The addresses that were handed out, the first one first."""
         with self._chain.lock:
-            keys = self._keychain
-            return [self._address(keys.script(index)) for index in range(len(keys))]
+            return [self._address(script) for script in self._keychain.addresses()]
 
     def _address(self, script: bytes) -> str:
         return address_from_script(script, self._chain.params) or ""
 
-    def new_address(self) -> str:
-        """Generate a key, write it to the file, and return its address.
+    def new_address(self, label: str = "", kind: AddressType | None = None) -> str:
+        """Hand out an address that was not used before.
 
-        Raises WalletError where the file cannot be written; then there is no new key.
+        Raises WalletError where it cannot be written; then there is no new address.
         """
+        _check_text(label)
         with self._chain.lock:
-            script = self._keychain.add_new()
-            self._try_to_save()
-            return self._address(script)
+            is_complete = self._follower.is_complete
+            address = self._address(self._keychain.new_address(kind))
+            if label:
+                self._keychain.set_label(address, label)
+            if is_complete:
+                self._follower.trust_keys()
+            self._follower.try_to_save()
+            return address
+
+    def change_address(self, kind: AddressType | None = None) -> str:
+        """An address for change that was not used yet."""
+        with self._chain.lock:
+            return self._address(self._keychain.change_script(kind))
 
     def is_mine(self, script: bytes) -> bool:
-        """Whether the wallet has the key for an output script."""
+        """Whether an output script is the wallet's."""
         return script in self._keychain.scripts
 
-    @property
-    def keys(self) -> KeyRing:
-        """The keys, to sign with."""
-        return self._keychain.ring
+    def is_change(self, script: bytes) -> bool:
+        """Whether an output script is one of the wallet's for change."""
+        return self._keychain.is_change(script)
 
-    # -- following the chain ------------------------------------------------------------------
-
-    def _stored_effects(self, rows: WalletRows) -> dict[bytes, Effects]:
-        outputs: dict[bytes, list[OwnOutput]] = {}
-        spends: dict[bytes, list[OutPoint]] = {}
-        scripts = self._keychain.scripts
-        for output in rows.outputs:
-            if output.script_pubkey in scripts:  # others are of keys that were here before
-                outputs.setdefault(output.point[:32], []).append(output)
-        for txid, point in rows.spends:
-            spends.setdefault(txid, []).append(point)
-        return {
-            row.txid: Effects(tuple(outputs.get(row.txid, ())), tuple(spends.get(row.txid, ())))
-            for row in rows.transactions
-        }
-
-    def _parsed_effects(self, rows: WalletRows) -> dict[bytes, Effects]:
-        effects = {}
-        for row in rows.transactions:
-            try:
-                tx = transaction_from_bytes(row.data)
-            except ParseError as error:
-                raise StoreError(
-                    "the wallet's history is damaged; without its file the chain is read again"
-                ) from error
-            effects[row.txid] = self._ledger.effects_of(tx)
-        return effects
-
-    def _restore(self, rows: WalletRows, effects: dict[bytes, Effects]) -> None:
-        """Fill the ledger; what stands above the block that is gone on from is in no block."""
-        own = {output.point for each in effects.values() for output in each.outputs}
-        for row in rows.transactions:
-            what = effects[row.txid]
-            if not what.outputs and own.isdisjoint(what.spends):
-                continue  # of a key that is no longer here
-            confirmed = UNCONFIRMED < row.height <= self._followed.height
-            state = TxState.CONFIRMED if confirmed else TxState.DROPPED
-            place = (row.height, row.block_hash) if confirmed else (UNCONFIRMED, None)
-            self._ledger.put(WalletTx(row.txid, row.data, state, *place, row.time), what)
-            if row.height != place[0]:
-                self._unsaved[row.txid] = None
-
-    def _catch_up(self, progress: Callable[[int, int], None]) -> None:
-        tip = self._chain.tip
-        for height in range(self._followed.height + 1, tip.height + 1):
-            node = tip.ancestor(height)
-            self._connect(self._chain.get_block(node), node)
-            if self._unsaved_blocks >= CATCH_UP_INTERVAL:
-                self._save()
-            progress(height, tip.height)
-        self._save()
-
-    def handle(self, event: Event) -> None:
-        """Take notice of what happened on the chain; called under the chain's lock."""
-        match event:
-            case BlockConnected(node, block):
-                self._connect(block, node)
-                if self._unsaved or self._unsaved_blocks >= SAVE_INTERVAL:
-                    self._try_to_save()
-            case BlockDisconnected(node, block):
-                self._disconnect(block, node)
-                self._try_to_save()
-            case TransactionAdded(tx):
-                if self._ledger.is_relevant(tx):
-                    self._ledger.note(tx, TxState.POOLED, self._chain.now())
-                    self._pooled.add(tx.txid)
-                    self._unsaved[tx.txid] = None
-                    self._try_to_save()
-            case TransactionRemoved(tx):
-                self._pooled.discard(tx.txid)
-                if self._is_pooled(tx.txid):
-                    self._ledger.set_state(tx.txid, TxState.DROPPED)
-            case TipChanged():
-                self._pooled = set(filter(self._is_pooled, self._pooled))
-
-    def _connect(self, block: Block, node: HeaderNode) -> None:
-        for tx in block.transactions:
-            if self._ledger.is_relevant(tx):
-                state, time = TxState.CONFIRMED, block.header.time
-                self._ledger.note(tx, state, time, node.height, node.hash)
-                self._unsaved[tx.txid] = None
-        self._followed = node
-        self._unsaved_blocks += 1
-
-    def _disconnect(self, block: Block, node: HeaderNode) -> None:
-        for tx in block.transactions:
-            state = TxState.POOLED if tx.txid in self._pooled else TxState.DROPPED
-            if self._ledger.set_state(tx.txid, state):
-                self._unsaved[tx.txid] = None
-        if node.parent is not None:
-            self._followed = node.parent
-
-    def _is_pooled(self, txid: bytes) -> bool:
-        entry = self._ledger.get(txid)
-        return entry is not None and entry.state is TxState.POOLED
-
-    def _try_to_save(self) -> None:
-        """Save; what cannot be written now is kept to be written with the next change."""
-        try:
-            self._save()
-        except StoreError as error:
-            log.warning("%s; it will be written with the next change", error)
-
-    def _save(self) -> None:
-        """Write what has changed, together with the block and the keys that it stands for."""
-        ledger = self._ledger
-        entries = [entry for entry in map(ledger.get, self._unsaved) if entry is not None]
-        effects = [(entry.txid, ledger.effects(entry.txid)) for entry in entries]
-        self._store.save(
-            WalletRows(
-                [StoredWalletTx(e.txid, e.data, e.height, e.block_hash, e.time) for e in entries],
-                [output for _, each in effects for output in each.outputs],
-                [StoredSpend(txid, point) for txid, each in effects for point in each.spends],
-                {
-                    "genesis": self._chain.tree.genesis.hash,
-                    "tip": self._followed.hash,
-                    "keys": self._keychain.digest,
-                },
-            )
-        )
-        self._unsaved.clear()
-        self._unsaved_blocks = 0
-
-    def close(self) -> None:
-        """Note the place in the chain and close the history."""
+    def role_of(self, tx: Transaction) -> str:
+        """What a transaction is to the wallet, in words for the log; empty for somebody else's."""
         with self._chain.lock:
-            try:
-                self._save()
-            finally:
-                self._store.close()
+            if any(self._follower.ledger.own_output(txin.prevout) for txin in tx.vin):
+                return "a payment of ours"
+            received = sum(txout.value for txout in tx.vout if self.is_mine(txout.script_pubkey))
+            return f"pays us {text_from_sats(received)}" if received else ""
+
+    # -- labels and notes ---------------------------------------------------------------------
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Address -> its label."""
+        with self._chain.lock:
+            return dict(self._keychain.file.labels)
+
+    def set_label(self, address: str, label: str) -> None:
+        """Call an address something; an empty label takes the name away.
+
+        Raises AddressError or WalletError.
+        """
+        _check_text(label)
+        script = script_from_address(address, self._chain.params)
+        with self._chain.lock:
+            self._keychain.set_label(self._address(script), label)
+
+    def note_of(self, txid: bytes) -> str:
+        """What its owner noted on a transaction."""
+        return self._keychain.file.notes.get(txid[::-1].hex(), "")
+
+    def set_note(self, txid: bytes, note: str) -> None:
+        """Note something on a transaction of the wallet's; an empty note takes it away.
+
+        Raises NotFoundError or WalletError.
+        """
+        _check_text(note)
+        with self._chain.lock:
+            if self._follower.ledger.get(txid) is None:
+                raise NotFoundError("the wallet has no such transaction")
+            self._keychain.set_note(txid[::-1].hex(), note)
+
+    def script_of(self, name: str) -> bytes:
+        """The output script of an address, or of the one address with that label.
+
+        Raises AddressError.
+        """
+        with self._chain.lock:
+            labelled = [a for a, label in self._keychain.file.labels.items() if label == name]
+        if len(labelled) > 1:
+            raise AddressError(f"{len(labelled)} addresses are labelled {name[:60]!r}")
+        return script_from_address(labelled[0] if labelled else name, self._chain.params)
 
     # -- money --------------------------------------------------------------------------------
 
@@ -313,53 +242,65 @@ class Wallet:
         """What the wallet holds."""
         chain = self._chain
         with chain.lock:
-            return self._ledger.balance(chain.tip.height, chain.params.coinbase_maturity)
+            ledger = self._follower.ledger
+            return ledger.balance(chain.tip.height, chain.params.coinbase_maturity)
 
     def balances_by_address(self) -> dict[str, int]:
-        """Base units by address, in the order of `addresses`: available and immature ones together.
+        """Base units by address, available and immature ones together.
 
-        All forms of a key's outputs count for its one address.
+        First those of `addresses` in their order, then addresses for change that hold something.
+        All forms of an imported key's outputs count for its one address.
         """
         with self._chain.lock:
-            held = [0] * len(self._keychain)
+            held = dict.fromkeys(self._keychain.addresses(), 0)
             scripts = self._keychain.scripts
-            for coin in self._ledger.coins():
+            for coin in self._follower.ledger.coins():
                 if coin.is_trusted:
-                    held[scripts[coin.script_pubkey].key_index] += coin.value
-            return dict(zip(self.addresses(), held, strict=True))
+                    shown = scripts[coin.script_pubkey].counts_for
+                    held[shown] = held.get(shown, 0) + coin.value
+            return {self._address(script): value for script, value in held.items()}
 
     def coins(self) -> list[OwnCoin]:
         """The coins that can be spent now."""
+        return [each.coin for each in self.unspent() if each.is_spendable]
+
+    def unspent(self) -> list[Unspent]:
+        """All coins, those that cannot be spent now included."""
         chain = self._chain
         with chain.lock:
             tip, maturity = chain.tip.height, chain.params.coinbase_maturity
             return [
-                coin
-                for coin in self._ledger.coins()
-                if coin.is_trusted and is_mature(coin, tip, maturity)
+                Unspent(
+                    coin,
+                    0 if coin.height == UNCONFIRMED else tip + 1 - coin.height,
+                    coin.is_trusted and is_mature(coin, tip, maturity),
+                )
+                for coin in self._follower.ledger.coins()
             ]
 
     def history(self, count: int | None = None, skip: int = 0) -> list[HistoryEntry]:
-        """The transactions, in the order in which they were first seen.
+        """The transactions in the order of their times, latest last.
 
         With `count` at most so many of the latest, after passing over the `skip` very latest.
         """
         with self._chain.lock:
-            ledger, tip = self._ledger, self._chain.tip.height
-            latest = ledger.latest(len(ledger) if count is None else count, skip)
+            ledger, tip = self._follower.ledger, self._chain.tip.height
+            entries = sorted(ledger, key=lambda entry: entry.time)
+            end = max(0, len(entries) - skip)
+            start = 0 if count is None else max(0, end - count)
             return [
                 HistoryEntry(
                     entry,
                     *ledger.amounts(entry.txid),
-                    0 if entry.height == UNCONFIRMED else tip + 1 - entry.height,
+                    tip + 1 - entry.height if entry.state is TxState.CONFIRMED else 0,
                 )
-                for entry in reversed(latest)
+                for entry in entries[start:end]
             ]
 
     def find(self, txid: bytes) -> WalletTx | None:
         """The wallet's transaction of that id."""
         with self._chain.lock:
-            return self._ledger.get(txid)
+            return self._follower.ledger.get(txid)
 
     def send(
         self,
@@ -367,30 +308,61 @@ class Wallet:
         amount: int,
         rate: FeeRate,
         submit: Callable[[Transaction], object],
+        note: str = "",
     ) -> Payment:
-        """Pay `amount` base units to `address` at `rate` and hand the payment to `submit`.
+        """Pay `amount` base units to an address or label at `rate`; hand the payment to `submit`.
+
+        Raises as `pay` does.
+        """
+        return self.pay([TxOut(amount, self.script_of(address))], rate, submit, note=note)
+
+    def pay(
+        self,
+        outputs: Sequence[TxOut],
+        rate: FeeRate,
+        submit: Callable[[Transaction], object],
+        *,
+        sink: bytes | None = None,
+        note: str = "",
+    ) -> Payment:
+        """Pay `outputs` at `rate`, and all the rest to the script `sink` if there is one.
 
         Confirmed coins are spent first, then change that waits for its block. Raises AddressError,
         AmountError, InsufficientFunds, another WalletError, or what `submit` raises; then nothing
         was spent.
         """
-        chain = self._chain
-        script = script_from_address(address, chain.params)
-        check_payable(amount, script, chain.params)
-        with chain.lock:
-            try:
-                return self._pay([TxOut(amount, script)], rate, submit)
-            except InsufficientFunds as error:
-                raise InsufficientFunds(self._explain(str(error))) from None
+        _check_text(note)
+        with self._chain.lock:
+            self._keychain.ring_for(())  # nothing is planned for a wallet that cannot sign
+            payment = self._explained(
+                outputs,
+                lambda: self._pay(lambda coins: self._plan(outputs, coins, rate, sink), submit),
+            )
+            if note:
+                self._keychain.set_note(payment.tx.txid_hex, note)
+            return payment
+
+    def plan(self, outputs: Sequence[TxOut], rate: FeeRate, sink: bytes | None = None) -> Plan:
+        """What `pay` would do, unsigned; nothing is spent."""
+        with self._chain.lock:
+            return self._explained(outputs, lambda: self._plan(outputs, self.coins(), rate, sink))
+
+    def _explained(self, outputs: Sequence[TxOut], work: Callable[[], T]) -> T:
+        for output in outputs:
+            check_payable(output.value, output.script_pubkey, self._chain.params)
+        try:
+            return work()
+        except InsufficientFunds as error:
+            raise InsufficientFunds(self._explain(str(error))) from None
 
     def _pay(
-        self, outputs: Sequence[TxOut], rate: FeeRate, submit: Callable[[Transaction], object]
+        self, plan: Callable[[Sequence[OwnCoin]], Plan], submit: Callable[[Transaction], object]
     ) -> Payment:
         coins = self.coins()
         refusal: ValidationError | None = None
         while True:
             try:
-                payment = self._build(outputs, coins, rate)
+                planned = plan(coins)
             except WalletError as error:
                 if refusal is None:
                     raise
@@ -398,6 +370,7 @@ class Wallet:
                     f"the change that this would spend waits behind too many payments of ours "
                     f"({refusal}); try again after the next block"
                 ) from error
+            payment = sign_plan(planned, self._keychain.ring_for(planned.scripts))
             try:
                 submit(payment.tx)
             except ValidationError as error:
@@ -409,28 +382,28 @@ class Wallet:
             else:
                 return payment
 
-    def _build(self, outputs: Sequence[TxOut], coins: Sequence[OwnCoin], rate: FeeRate) -> Payment:
+    def _plan(
+        self,
+        outputs: Sequence[TxOut],
+        coins: Sequence[OwnCoin],
+        rate: FeeRate,
+        sink: bytes | None,
+    ) -> Plan:
+        scripts, tip = self._keychain.scripts, self._chain.tip.height
+
+        def weight(script: bytes) -> int:
+            return scripts[script].input_weight
+
+        if sink is not None:
+            return plan_sweep(outputs, sink, coins, weight, rate, tip)
+        change = self._keychain.change_script()
         confirmed = [coin for coin in coins if coin.height != UNCONFIRMED]
         try:
-            return self._build_from(confirmed, outputs, rate)
+            return plan_payment(outputs, confirmed, weight, change, rate, tip)
         except WalletError:
             if len(confirmed) == len(coins):
                 raise
-        return self._build_from(coins, outputs, rate)
-
-    def _build_from(
-        self, coins: Sequence[OwnCoin], outputs: Sequence[TxOut], rate: FeeRate
-    ) -> Payment:
-        scripts = self._keychain.scripts
-        return build_payment(
-            outputs,
-            coins,
-            self._keychain.ring,
-            lambda script: scripts[script].input_weight,
-            self.script,
-            rate,
-            self._chain.tip.height,
-        )
+        return plan_payment(outputs, coins, weight, change, rate, tip)
 
     def _explain(self, message: str) -> str:
         balance = self.balance()
@@ -444,3 +417,161 @@ class Wallet:
             if amount
         ]
         return f"{message}; {', '.join(waiting)}" if waiting else message
+
+    # -- payments that wait -------------------------------------------------------------------
+
+    def resend(self, submit: Callable[[Transaction], object]) -> int:
+        """Hand every payment that left the mempool unmined to `submit` again; how many went in."""
+        with self._chain.lock:
+            waiting = self._follower.waiting()
+        sent = 0
+        for tx in waiting:
+            try:
+                submit(tx)
+            except ValidationError as error:
+                log.info("payment %s cannot be sent now: %s", tx.txid_hex, error)
+            else:
+                sent += 1
+        return sent
+
+    def abandon(self, txid: bytes) -> None:
+        """Give a payment up that waits to be sent again. Raises NotFoundError or WalletError."""
+        with self._chain.lock:
+            if self._follower.ledger.get(txid) is None:
+                raise NotFoundError("the wallet has no such transaction")
+            if not self._follower.abandon(txid):
+                raise WalletError("only a payment that waits to be sent again can be given up")
+
+    # -- searching again ----------------------------------------------------------------------
+
+    @property
+    def rescan_progress(self) -> tuple[int, int] | None:
+        """Height that was reached and the last one, while the chain is searched again."""
+        return self._rescanning
+
+    def rescan(self, start: int = 0, progress: Progress = _no_progress) -> int:
+        """Read the chain again from height `start` on; returns the last height read.
+
+        Raises WalletError while another search runs, or StoreError.
+        """
+        with self._chain.lock:
+            if self._rescanning is not None:
+                raise WalletError("the chain is being searched already")
+            self._rescanning = (start, self._chain.tip.height)
+
+        def note(height: int, of: int) -> None:
+            self._rescanning = (height, of)
+            progress(height, of)
+
+        self._stop_rescan.clear()
+        try:
+            return self._follower.rescan(start, note, self._stop_rescan.is_set)
+        finally:
+            self._rescanning = None
+
+    def stop_rescan(self) -> bool:
+        """Have a running search end; tells whether there was one."""
+        is_running = self._rescanning is not None
+        self._stop_rescan.set()
+        return is_running
+
+    # -- secrets ------------------------------------------------------------------------------
+
+    @property
+    def keychain(self) -> Keychain:
+        """Addresses and keys; under the chain's lock only."""
+        return self._keychain
+
+    @property
+    def keys(self) -> KeyRing:
+        """All keys of addresses that are known, to sign with. Raises WalletLocked."""
+        with self._chain.lock:
+            return self._keychain.ring_for(self._keychain.scripts)
+
+    def encrypt(self, passphrase: str) -> None:
+        """Put the keys under a passphrase and lock. Raises WalletError."""
+        with self._chain.lock:
+            if self._keychain.is_encrypted:
+                raise WalletError("the wallet is encrypted already: change its passphrase instead")
+            is_complete = self._follower.is_complete
+            self._keychain.seal(self._keychain.secrets, passphrase.encode())
+            if is_complete:
+                self._follower.trust_keys()
+            self._follower.try_to_save()
+
+    def unlock(self, passphrase: str, seconds: float) -> None:
+        """Be able to spend for so long. Raises WrongPassphrase or WalletError."""
+        if not 0 < seconds <= MAX_UNLOCK_SECONDS:
+            raise WalletError(f"unlock for 1 to {MAX_UNLOCK_SECONDS} seconds")
+        opened = self._keychain.open(passphrase.encode())  # slow, so not under the lock
+        with self._chain.lock:
+            self._keychain.unlock(opened, passphrase.encode())
+            self._stop_timer()
+            self._lock_timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self.lock)
+            self._lock_timer.daemon = True
+            self._lock_timer.start()
+
+    def lock(self) -> None:
+        """Forget the keys until they are unlocked again; nothing happens without a passphrase."""
+        with self._chain.lock:
+            self._stop_timer()
+            self._keychain.lock()
+
+    def _stop_timer(self) -> None:
+        if self._lock_timer is not None:
+            self._lock_timer.cancel()
+            self._lock_timer = None
+
+    def change_passphrase(self, old: str, new: str) -> None:
+        """Put the keys under another passphrase and lock. Raises WrongPassphrase, WalletError."""
+        opened = self._keychain.open(old.encode())
+        with self._chain.lock:
+            self._stop_timer()
+            self._keychain.seal(opened, new.encode())
+
+    def private_key(self, address: str) -> PrivateKey:
+        """The private key of an own address.
+
+        Raises AddressError, WalletLocked or WalletError.
+        """
+        script = script_from_address(address, self._chain.params)
+        with self._chain.lock:
+            return self._keychain.private_key(script)
+
+    def import_key(self, key: PrivateKey, label: str = "") -> str:
+        """Add a key from elsewhere and return its address; `rescan` finds its past.
+
+        Raises WalletLocked or WalletError.
+        """
+        _check_text(label)
+        with self._chain.lock:
+            address = self._address(self._keychain.import_key(key))
+            if label:
+                self._keychain.set_label(address, label)
+            return address
+
+    def sign_message(self, address: str, message: str) -> str:
+        """Sign a message as the owner of an address, in Bitcoin's format.
+
+        Raises AddressError, WalletLocked or WalletError.
+        """
+        return sign_message(self.private_key(address), message)
+
+    def backup(self, path: Path) -> None:
+        """Write all keys, labels and notes to a new file, encrypted as the wallet is.
+
+        As `wallet.json` of another data folder it is the wallet again. Raises WalletError; a file
+        that is there already stays as it is.
+        """
+        with self._chain.lock:
+            file = self._keychain.file
+        if file.secrets is not None and not isinstance(file.secrets, Secrets | SealedBox):
+            raise WalletError("this wallet's keys have a file of their own")
+        if path.exists():
+            raise WalletError(f"{path}: is there already, and a backup overwrites nothing")
+        write_private_file(path, bytes_from_wallet_file(file, self._chain.params))
+
+
+def _check_text(text: str) -> None:
+    if len(text) > MAX_TEXT or not (text.isprintable()):
+        raise WalletError(f"a label or note is one line of at most {MAX_TEXT} characters")

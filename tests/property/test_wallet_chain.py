@@ -84,7 +84,7 @@ class WalletMachine(RuleBasedStateMachine):
         points = {
             output.point: output
             for item in rig.wallet.history()
-            for output in rig.wallet._ledger.effects(item.entry.txid).outputs
+            for output in rig.wallet._follower.ledger.effects(item.entry.txid).outputs
         }
         confirmed = rig.chain.get_coins(list(points))
         usable = [
@@ -159,7 +159,7 @@ class WalletMachine(RuleBasedStateMachine):
             for index, (value, script) in enumerate(tx.vout)
             if rig.wallet.is_mine(script)
         }
-        found = {(c.point, c.value, c.height) for c in rig.wallet._ledger.coins()}
+        found = {(c.point, c.value, c.height) for c in rig.wallet._follower.ledger.coins()}
         assert found == {coin for coin in expected if coin[0] not in spent}
         assert sum(rig.wallet.balance()) == sum(value for _, value, _ in found)
 

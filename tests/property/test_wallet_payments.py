@@ -6,21 +6,23 @@ from hypothesis import strategies as st
 from misocoin.consensus.coins import Coin
 from misocoin.crypto.keys import PrivateKey
 from misocoin.errors import InsufficientFunds, WalletError
+from misocoin.params import regtest
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import Transaction, TxOut
 from misocoin.script.flags import STANDARD
 from misocoin.script.inputs import verify_input
+from misocoin.script.opcodes import OP_1
 from misocoin.script.sighash import TxDigests
 from misocoin.script.templates import p2pkh_script, p2sh_script, p2tr_script, p2wsh_script
-from misocoin.wallet.keychain import Keychain
 from misocoin.wallet.ledger import OwnCoin
+from misocoin.wallet.nodekeys import open_node_keys
 from misocoin.wallet.spending import Payment, build_payment, check_payable
 from tests.builders import make_outpoint
 from tests.fakes.chain import FakeChain
 from tests.fakes.pool import pool_on
 
-KEYS = Keychain(None)
-KEYS.load(PrivateKey(bytes(31) + b"\x11"))
+KEYS = open_node_keys(regtest(), None, None, PrivateKey(bytes(31) + b"\x11"))
+RING = KEYS.ring_for(KEYS.scripts)
 SCRIPTS = tuple(KEYS.scripts)
 
 values = st.one_of(st.integers(1, 100_000), st.integers(100_000, 10**10))
@@ -35,11 +37,11 @@ receivers = st.one_of(
 
 
 def largest_weight(tx: Transaction, scripts: list[bytes]) -> int:
-    """The weight if all signatures had their full 72 bytes, as the wallet has to count them."""
+    """The weight if all signatures had their full size, as the wallet has to count them."""
     weight = tx.weight + (0 if tx.has_witness else 2)
     for txin, script in zip(tx.vin, scripts, strict=True):
         if txin.witness:
-            weight += 72 - len(txin.witness[0])
+            weight += (64 if script[0] == OP_1 else 72) - len(txin.witness[0])
         else:
             signature_size = txin.script_sig[0]
             weight += 4 * (72 - signature_size) + (0 if tx.has_witness else 1)
@@ -53,7 +55,7 @@ def pay(held: list[tuple[int, bytes]], outputs: list[TxOut], rate: FeeRate) -> P
         for n, (value, script) in enumerate(held)
     ]
     return build_payment(
-        outputs, own, KEYS.ring, lambda s: KEYS.scripts[s].input_weight, SCRIPTS[0], rate, 0
+        outputs, own, RING, lambda s: KEYS.scripts[s].input_weight, SCRIPTS[0], rate, 0
     )
 
 

@@ -79,8 +79,9 @@ class Rig:
         folder = self.folder
         self.wallet_store = store(None if folder is None else folder / f"{name}.sqlite")
         weakref.finalize(self, self.wallet_store.close)
-        keys = None if folder is None else folder / f"{name}.pem"
-        self.wallet = Wallet(self.chain, self.wallet_store, keys)
+        json = None if folder is None else folder / f"{name}.json"
+        pem = None if folder is None else folder / f"{name}.pem"
+        self.wallet = Wallet(self.chain, self.wallet_store, json, pem)
         self.wallet.load(imported, progress)
         self.events.subscribe(self.wallet.handle)
         return self.wallet

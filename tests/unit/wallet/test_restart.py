@@ -9,10 +9,10 @@ from misocoin.crypto.hashes import hash160
 from misocoin.crypto.keys import PrivateKey
 from misocoin.errors import KeyFormatError, StoreError, WalletError
 from misocoin.script.templates import p2wpkh_script
+from misocoin.wallet.following import CATCH_UP_INTERVAL, SAVE_INTERVAL
 from misocoin.wallet.keyfile import read_keys, write_keys
 from misocoin.wallet.ledger import Balance, TxState
 from misocoin.wallet.store import WalletRows, WalletStore
-from misocoin.wallet.wallet import CATCH_UP_INTERVAL, SAVE_INTERVAL
 from tests.unit.wallet.rig import (
     COIN,
     MATURITY,
@@ -215,7 +215,7 @@ def test_an_import_cut_short_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_long_search_notes_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("misocoin.wallet.wallet.CATCH_UP_INTERVAL", 3)
+    monkeypatch.setattr("misocoin.wallet.following.CATCH_UP_INTERVAL", 3)
     assert CATCH_UP_INTERVAL > 3
     rig = Rig(tmp_path).start()
     rig.mine(8, script=IMPORTED_SCRIPT)
@@ -253,7 +253,7 @@ def test_a_key_taken_out_of_the_file_takes_its_coins_along(tmp_path: Path) -> No
     assert again.wallet.history() == []
     again.mine(1)
     assert len(restarted_equal(again).wallet.history()) == 1
-    path.unlink()
+    (tmp_path / "wallet.json").unlink()
     write_keys(path, [IMPORTED])
     assert sum(again.restart().wallet.balance()) == 2 * SUBSIDY
 
@@ -275,7 +275,7 @@ def test_two_wallets_share_a_key() -> None:
 
 
 def test_a_key_that_cannot_be_written_is_not_shown(tmp_path: Path) -> None:
-    rig = Rig(tmp_path).start()
+    rig = Rig(tmp_path).start(imported=IMPORTED)
     (tmp_path / "wallet.pem").unlink()
     with pytest.raises(WalletError):
         rig.wallet.new_address()

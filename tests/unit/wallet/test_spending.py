@@ -11,8 +11,8 @@ from misocoin.policy.feerate import FeeRate
 from misocoin.policy.standard import MAX_STANDARD_WEIGHT
 from misocoin.primitives.transaction import TxOut
 from misocoin.script.templates import p2pkh_script, p2tr_script, p2wpkh_script
-from misocoin.wallet.keychain import Keychain
 from misocoin.wallet.ledger import OwnCoin
+from misocoin.wallet.nodekeys import open_node_keys
 from misocoin.wallet.spending import Payment, build_payment, check_payable
 from tests.builders import make_outpoint
 
@@ -20,9 +20,9 @@ COIN = 100_000_000
 PARAMS = regtest()
 RECEIVER = p2wpkh_script(bytes(20))
 
-KEYS = Keychain(None)
-KEYS.load(PrivateKey(bytes(31) + b"\x21"))
-OWN = KEYS.script(0)
+KEYS = open_node_keys(regtest(), None, None, PrivateKey(bytes(31) + b"\x21"))
+RING = KEYS.ring_for(KEYS.scripts)
+OWN = KEYS.script
 
 
 def own_coins(*values: int, script: bytes = OWN) -> list[OwnCoin]:
@@ -35,7 +35,7 @@ def pay(coins: list[OwnCoin], *outputs: TxOut, rate: int = 1_000, tip: int = 7) 
     def input_weight(script: bytes) -> int:
         return KEYS.scripts[script].input_weight
 
-    return build_payment(outputs, coins, KEYS.ring, input_weight, OWN, FeeRate(rate), tip)
+    return build_payment(outputs, coins, RING, input_weight, OWN, FeeRate(rate), tip)
 
 
 # -- amounts ----------------------------------------------------------------------------------
