@@ -10,6 +10,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "daemon": ("misocoin.cli.daemon", "run a node"),
         "cli": ("misocoin.cli.client", "call a node's methods"),
         "bench": ("misocoin.cli.bench", "measure the search for proof of work"),
+        "work": ("misocoin.cli.work", "serve proof of work, mine for a service, ask one"),
     }
 )
 """Name -> module with a `main(arguments) -> exit code`, and what the command does."""

@@ -1,0 +1,70 @@
+"""`work serve`: puts the service together and runs it until a signal."""
+
+import asyncio
+import logging
+import signal
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from misocoin.errors import ConfigError
+from misocoin.work.admission import Limits, Tokens
+from misocoin.work.server import Place, WorkServer, raise_file_limit
+from misocoin.work.service import Access, Service
+
+log = logging.getLogger(__name__)
+
+
+def serve(values: Mapping[str, Any]) -> int:
+    """Run the service; returns the exit code."""
+    limits = Limits(
+        connections=values["maxconn"],
+        connections_per_address=values["maxconnperip"],
+        jobs=values["maxjobs"],
+        jobs_per_client=values["maxjobsperclient"],
+        hashes=float(1 << values["maxbits"]),
+        deadline=float(values["deadline"]),
+        opening_seconds=float(values["opentimeout"]),
+        faults=values["banscore"],
+        ban_seconds=float(values["bantime"]),
+    )
+    access = Access(Tokens(values["token"]), Tokens(values["minertoken"]))
+    place = Place(values["host"], values["port"], _tls(values))
+    files = raise_file_limit(limits.connections)
+    if files < limits.connections:
+        log.warning("the system allows for about %d connections (ulimit -n)", files)
+    service = Service(limits, access, time.monotonic())
+    asyncio.run(_run(service, place))
+    return 0
+
+
+async def _run(service: Service, place: Place) -> None:
+    server = WorkServer(service, place)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stopping.set)
+    host, port = await server.start()
+    secure = " (TLS)" if place.tls is not None else ""
+    log.info("listening on %s:%d%s", f"[{host}]" if ":" in host else host, port, secure)
+    try:
+        await stopping.wait()
+        log.info("stopping")
+    finally:
+        await server.stop()
+    log.info("stopped")
+
+
+def _tls(values: Mapping[str, Any]) -> ssl.SSLContext | None:
+    if not values["tlscert"]:
+        if values["tlskey"]:
+            raise ConfigError("-tlskey needs -tlscert")
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(values["tlscert"], values["tlskey"] or None)
+    except OSError as error:  # ssl.SSLError is one, too
+        why = error.strerror or "not a certificate and its key in PEM"
+        raise ConfigError(f"-tlscert={values['tlscert']}: {why}") from None
+    return context
