@@ -1,0 +1,134 @@
+"""A node by its REST paths and `send_raw_tx`: ours, or a bitcoind with `-rest` and filters.
+
+Every answer is bounded in time and size, and parsed before anybody sees it.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from misocoin.codec import Reader
+from misocoin.errors import ParseError
+from misocoin.filters.basic import BASIC_FILTER_TYPE
+from misocoin.http.client import Bounds, HttpClient
+from misocoin.http.errors import HttpError, RpcError
+from misocoin.http.jsonrpc import JsonRpcClient
+from misocoin.primitives.block import (
+    HEADER_SIZE,
+    Block,
+    BlockHeader,
+    block_from_bytes,
+    headers_from_bytes,
+)
+from misocoin.primitives.transaction import Transaction, TxOut
+from misocoin.wallet.light.errors import NodeFailed, NotServed, Refused
+from misocoin.wallet.light.ports import BlockFilter
+
+SHORT = Bounds(connect_seconds=3, read_seconds=10, total_seconds=15, body=2000 * HEADER_SIZE)
+"""For headers, and what is smaller."""
+
+LONG = Bounds(connect_seconds=3, read_seconds=20, total_seconds=60, body=16_000_000)
+"""For blocks, many filters, and what a block spends."""
+
+_KNOWN_ALREADY = ("txn-already-in-mempool", "txn-already-known", "txn-same-nonwitness")
+
+T = TypeVar("T")
+
+
+class RestNode:
+    """The node at `address` (host:port)."""
+
+    def __init__(self, address: str, http: HttpClient) -> None:
+        self.name = address
+        self._url = f"http://{address}"
+        self._http = http
+        self._serves_many = True
+
+    def _get(self, path: str, bounds: Bounds, parse: Callable[[bytes], T]) -> T:
+        try:
+            answer = self._http.get(f"{self._url}/rest/{path}", bounds=bounds)
+        except HttpError as error:
+            raise NodeFailed(str(error)) from error
+        if answer.status != 200:
+            text = answer.body[:200].decode("utf-8", "replace").strip()
+            kind = NotServed if answer.status in (400, 404) else NodeFailed
+            raise kind(f"{self.name} answered {answer.status}: {text}")
+        try:
+            return parse(answer.body)
+        except ParseError as error:
+            raise NodeFailed(f"{self.name} answered what cannot be read: {error}") from error
+
+    def headers(self, block_hash: bytes, count: int) -> tuple[BlockHeader, ...]:
+        """See NodePort."""
+        return self._get(f"headers/{count}/{_hex(block_hash)}.bin", SHORT, headers_from_bytes)
+
+    def filter_headers(self, block_hash: bytes, count: int) -> tuple[bytes, ...]:
+        """See NodePort."""
+        path = f"blockfilterheaders/basic/{count}/{_hex(block_hash)}.bin"
+        return self._get(path, SHORT, _hashes_from_bytes)
+
+    def filters(self, block_hash: bytes, count: int) -> tuple[BlockFilter, ...]:
+        """See NodePort. Only our nodes answer many at once; others are asked for one."""
+        if self._serves_many:
+            try:
+                path = f"blockfilters/basic/{count}/{_hex(block_hash)}.bin"
+                return self._get(path, LONG, filters_from_bytes)
+            except NotServed:
+                self._serves_many = False
+        path = f"blockfilter/basic/{_hex(block_hash)}.bin"
+        return self._get(path, LONG, filters_from_bytes)
+
+    def block(self, block_hash: bytes) -> Block:
+        """See NodePort."""
+        return self._get(f"block/{_hex(block_hash)}.bin", LONG, block_from_bytes)
+
+    def spent_outputs(self, block_hash: bytes) -> tuple[tuple[TxOut, ...], ...]:
+        """See NodePort."""
+        return self._get(f"spenttxouts/{_hex(block_hash)}.bin", LONG, spent_outputs_from_bytes)
+
+    def submit(self, tx: Transaction) -> None:
+        """See NodePort."""
+        client = JsonRpcClient(self._url, http=self._http, bounds=SHORT)
+        try:
+            client.call("send_raw_tx", tx.serialize().hex())
+        except RpcError as error:
+            if any(known in error.message for known in _KNOWN_ALREADY):
+                return
+            raise Refused(error.message) from error
+        except HttpError as error:
+            raise NodeFailed(str(error)) from error
+
+
+def _hex(block_hash: bytes) -> str:
+    return block_hash[::-1].hex()
+
+
+def _hashes_from_bytes(data: bytes) -> tuple[bytes, ...]:
+    if len(data) % 32:
+        raise ParseError(f"{len(data)} bytes are no list of hashes")
+    return tuple(data[at : at + 32] for at in range(0, len(data), 32))
+
+
+def filters_from_bytes(data: bytes) -> tuple[BlockFilter, ...]:
+    """Parse filters in REST's form, one behind the other; raises ParseError."""
+    reader = Reader(data)
+    filters = []
+    while reader.remaining:
+        kind = reader.uint(1)
+        if kind != BASIC_FILTER_TYPE:
+            raise ParseError(f"a filter of type {kind}")
+        filters.append(BlockFilter(reader.take(32), reader.var_bytes()))
+    return tuple(filters)
+
+
+def spent_outputs_from_bytes(data: bytes) -> tuple[tuple[TxOut, ...], ...]:
+    """Parse the outputs that a block spends, by transaction; raises ParseError."""
+    reader = Reader(data)
+    spent = []
+    for _ in range(reader.compact_size()):
+        outputs = []
+        for _ in range(reader.compact_size()):
+            value = int.from_bytes(reader.take(8), "little", signed=True)
+            outputs.append(TxOut(value, reader.var_bytes()))
+        spent.append(tuple(outputs))
+    reader.expect_end()
+    return tuple(spent)
