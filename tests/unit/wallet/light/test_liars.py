@@ -118,6 +118,16 @@ def hiding(scene: Scene, *heights: int):
     return {"filter_headers": tell_headers, "filters": tell_filters}
 
 
+def withholding(height: int):
+    """The filters of blocks below a height alone."""
+
+    def lie(honest: FakeNode, block_hash: bytes, count: int):
+        given = honest.filters(block_hash, count)
+        return [each for each in given if honest.chain.find(each.block_hash).height < height]
+
+    return lie
+
+
 # -- filters --------------------------------------------------------------------------------------
 
 
@@ -165,9 +175,10 @@ def test_a_liar_is_named_without_spent_outputs_where_the_block_tells(scene: Scen
 
 
 def test_what_cannot_be_decided_is_said_and_nothing_is_skipped(scene: Scene):
-    lies = {**hiding(scene, 6), "spent_outputs": refuses}
-    lies["filters"] = refuses  # it shows nothing that could be held against it
-    coy = FakeNode(scene.node.chain, "coy:1", spent_outputs=refuses, filters=refuses)
+    # Neither shows anything of block 6 that could be held against it.
+    coyness = {"spent_outputs": refuses, "filters": withholding(6)}
+    lies = {**hiding(scene, 6), **coyness}
+    coy = FakeNode(scene.node.chain, "coy:1", **coyness)
     report = scene.sync(scene.liar(**lies), coy)
     assert not report.is_complete
     assert report.searched == 5
@@ -201,12 +212,7 @@ def test_a_filter_other_than_its_header_says(scene: Scene):
 
 
 def test_withheld_filters_stop_the_search_and_it_says_so(scene: Scene):
-    chain = scene.node.chain
-
-    def lie(honest: FakeNode, block_hash: bytes, count: int):
-        given = honest.filters(block_hash, count)
-        return [each for each in given if chain.find(each.block_hash).height < 6]
-
+    lie = withholding(6)
     report = scene.sync(scene.liar(filters=lie))
     assert (report.searched, report.height, report.is_complete) == (5, 10, False)
     assert "no node gives the filter of block 6" in report.problems
@@ -279,7 +285,7 @@ def test_a_block_with_its_tail_repeated(scene: Scene):
 
 def test_a_withheld_block_stops_the_search_and_it_says_so(scene: Scene):
     report = scene.sync(scene.liar(block=refuses))
-    assert (report.searched, report.is_complete) == (0, False)
+    assert (report.searched, report.is_complete) == (5, False)
     assert "no node gives block 6" in report.problems
 
 
