@@ -8,7 +8,7 @@ It must be the better price, or the same and older. Price and fee of the trade a
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from misocoin.market.bids import Bid, BidState, BidType
+from misocoin.market.bids import MAX_GROUP, Bid, BidState, BidType
 from misocoin.market.moments import Moment
 
 
@@ -71,10 +71,8 @@ def is_match(bid: Bid, other: Bid, now: Moment, taken: Collection[str] = ()) -> 
         return True
     # Who compares the results of several sellers must not get two of one, nor his own; and a
     # seller need not let himself be outvoted by fewer than he said.
-    return 0 < sell.terms.agree <= buy.terms.agree and sell.participant not in {
-        *taken,
-        buy.participant,
-    }
+    is_free = sell.participant not in taken and sell.participant != buy.participant
+    return is_free and 0 < sell.terms.agree <= buy.terms.agree and len(taken) < MAX_GROUP
 
 
 def deal_of(buy: Bid, sell: Bid) -> Deal:
