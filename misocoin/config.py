@@ -112,6 +112,8 @@ class Config:
     """Whether to hold every result of a call against its documented form."""
     txindex: bool = False
     """Whether any transaction of the chain can be found by its id."""
+    txospenderindex: bool = False
+    """Whether it can be told what spends any output of the chain."""
     blockfilterindex: bool = True
     """Whether light wallets are served filters of the blocks."""
     loadblock: tuple[Path, ...] = ()
@@ -247,6 +249,7 @@ def daemon_config(
         rpcauth=values["rpcauth"],
         check_results=bool(values["rpcdoccheck"]),
         txindex=values["txindex"],
+        txospenderindex=values["txospenderindex"],
         blockfilterindex=values["blockfilterindex"],
         loadblock=values["loadblock"],
         max_mempool_bytes=values["maxmempool"] * _MEGABYTE,

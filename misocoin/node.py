@@ -8,11 +8,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from misocoin.chain.clock import NetworkClock
 from misocoin.chain.events import EventBus
 from misocoin.chain.importer import ImportProgress, import_blocks
 from misocoin.chain.mempool import Mempool
@@ -21,7 +22,7 @@ from misocoin.chain.pool import TransactionPool
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.chain.state import ChainOptions, ChainState
 from misocoin.chain.template import TemplateOptions
-from misocoin.chain.verify import Verification, verify_chain
+from misocoin.chain.verify import Verification, verify_chain, verify_recent
 from misocoin.config import Config
 from misocoin.crypto.batch import SignatureCache
 from misocoin.crypto.keys import PrivateKey
@@ -46,7 +47,10 @@ from misocoin.pow.engines import select_engine
 from misocoin.primitives.transaction import Transaction
 from misocoin.rpc.block_forms import BlockForms
 from misocoin.rpc.core.blocks import CoreBlocks
+from misocoin.rpc.core.coins import CoreCoins
 from misocoin.rpc.core.dialect import core_methods
+from misocoin.rpc.core.mempool import CoreMempool
+from misocoin.rpc.core.steering import CoreSteering
 from misocoin.rpc.declare import Method, methods_of
 from misocoin.rpc.methods.chain import ChainMethods
 from misocoin.rpc.methods.control import ControlMethods
@@ -95,6 +99,7 @@ class Node:
         self.config = config
         self.params = _params(config)
         self.started_at = time.monotonic()
+        self.clock = NetworkClock()
         self._progress = progress
         self._stopping = threading.Event()
         self._stop_search = StopFlag()
@@ -138,6 +143,7 @@ class Node:
         # First, since other nodes' long-polls and streams wait in the server's threads.
         self.feed.close()
         self.peers.stop()
+        self.chain.stop_waiting()
         self.server.stop()
         self._open.close()
 
@@ -183,8 +189,13 @@ class Node:
             store,
             self.scripts,
             self.events,
-            now=lambda: int(time.time()),
-            options=ChainOptions(config.coin_cache_bytes, config.txindex, config.blockfilterindex),
+            now=self.clock,
+            options=ChainOptions(
+                config.coin_cache_bytes,
+                txindex=config.txindex,
+                txospenderindex=config.txospenderindex,
+                blockfilterindex=config.blockfilterindex,
+            ),
         )
         policy = RelayPolicy(
             require_standard=config.require_standard,
@@ -298,15 +309,22 @@ class Node:
             self._control,
         )
         first = [each for group in groups for each in methods_of(group)]
-        core_groups = (CoreBlocks(chain),)
+        core_groups = (
+            CoreBlocks(chain),
+            CoreCoins(chain, pool.mempool),
+            CoreMempool(chain, pool.mempool),
+            CoreSteering(chain, self.clock, self._verify_recent),
+        )
         return [*first, *core_methods(first, core_groups)]
 
     def _verify_chain(self) -> Verification:
-        scripts = ScriptChecks(self.config.signature_threads or None)
-        try:
+        with closing(ScriptChecks(self.config.signature_threads or None)) as scripts:
             return verify_chain(self.chain, scripts)
-        finally:
-            scripts.close()
+
+    def _verify_recent(self, level: int, count: int) -> bool:
+        with closing(ScriptChecks(self.config.signature_threads or None)) as scripts:
+            verify_recent(self.chain, scripts, level, count)
+        return True
 
     def _find_own(self, txid: bytes) -> tuple[Transaction, bytes | None] | None:
         entry = self.wallet.find(txid)

@@ -185,6 +185,9 @@ def _chain_options() -> tuple[Option, ...]:
             separator=os.pathsep,
         ),
         _flag("txindex", chain, "Index all transactions, so that any is found by its id."),
+        _flag(
+            "txospenderindex", chain, "Index all spends, so that what spends an output is found."
+        ),
         Option(
             "blockfilterindex",
             chain,

@@ -85,6 +85,10 @@ class FilterIndex:
         """The filter of a block; None where it was never connected or is yet to be made."""
         return next(iter(self.get_many([node])), None)
 
+    def reached(self, tip: HeaderNode) -> int:
+        """The height up to which all blocks below `tip` have filters."""
+        return tip.height if self.get(tip) is not None else self._first_missing(tip) - 1
+
     # -- writing ------------------------------------------------------------------------------
 
     def add(

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 
 from misocoin.chain.coins import CoinCache
+from misocoin.chain.lookup import LookupIndexes
 from misocoin.consensus.coins import Coin
 from misocoin.consensus.connect import undo_from_bytes
 from misocoin.consensus.tree import HeaderNode, HeaderTree
@@ -22,10 +23,11 @@ from misocoin.store.store import Store
 class ChainReader:
     """The reading half of `ChainState`."""
 
-    def __init__(self, params: Params, store: Store) -> None:
+    def __init__(self, params: Params, store: Store, lookup: LookupIndexes) -> None:
         self.params = params
         self.lock = threading.RLock()
         self.tree = HeaderTree(params)
+        self.lookup = lookup
         self._store = store
         self._coins = CoinCache(store)
         genesis = self.tree.genesis
@@ -155,13 +157,22 @@ class ChainReader:
         It can with the index of transactions, else while one of its outputs is unspent.
         """
         with self.lock:
-            block_hash = self._store.find_transaction(txid)
+            block_hash = self.lookup.find_block(txid)
             node = None if block_hash is None else self.tree.get(block_hash)
             if node is not None and self.is_active(node):
                 return node
             for coin in self._coins.find_by_txid(txid).values():
                 return self._tip.ancestor(coin.height)
             return None
+
+    def find_spend(self, point: OutPoint) -> tuple[bytes, HeaderNode] | None:
+        """Id and block of what spends an output on the active chain; needs the index of spends."""
+        with self.lock:
+            spend = self.lookup.find_spend(point)
+            node = None if spend is None else self.tree.get(spend.block_hash)
+            if spend is None or node is None or not self.is_active(node):
+                return None
+            return spend.txid, node
 
     # -- waiting ------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from misocoin.chain.candidates import Candidates
 from misocoin.chain.events import BlockConnected, BlockDisconnected, EventBus, TipChanged
 from misocoin.chain.filter_index import FilterIndex
+from misocoin.chain.lookup import LookupIndexes
 from misocoin.chain.reader import ChainReader, block_name
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.consensus.block_rules import check_block, check_block_context, check_header
@@ -44,9 +45,6 @@ NEAR_BLOCKS = 144
 FLUSH_INTERVAL = 300.0
 """Seconds after which changed coins go to disk; what a crash costs is replaying as much."""
 
-TXINDEX_BATCH = 50_000
-"""Transactions that are noted together while the index is made."""
-
 
 class ChainOptions(NamedTuple):
     """What a chain state can be told beside its network."""
@@ -55,6 +53,8 @@ class ChainOptions(NamedTuple):
     """Memory for coins before they are flushed."""
     txindex: bool = False
     """Whether to note which block holds each transaction."""
+    txospenderindex: bool = False
+    """Whether to note what spends each output."""
     blockfilterindex: bool = True
     """Whether to make a filter of each block (BIP158)."""
 
@@ -85,7 +85,8 @@ class ChainState(ChainReader):
         now: Callable[[], int],
         options: ChainOptions = ChainOptions(),  # noqa: B008 - an immutable value
     ) -> None:
-        super().__init__(params, store)
+        lookup = LookupIndexes(store, transactions=options.txindex, spends=options.txospenderindex)
+        super().__init__(params, store, lookup)
         self.events = events
         self.now = now
         self.options = options
@@ -124,10 +125,7 @@ class ChainState(ChainReader):
             last = None if active is None else self.tree.get(active)
             if last is not None and self._candidates.is_linked(last):
                 self._candidates.prefer(last)  # of equal work, the one we were at before
-            if self.options.txindex and self._store.get_meta("txindex") is None:
-                self._build_txindex(progress)
-            elif not self.options.txindex:
-                self._store.delete_meta("txindex")
+            self.lookup.load(lambda: self._active_blocks(progress))
             self._activate_best(progress)
 
     def _load_header(self, row: StoredHeader) -> None:
@@ -146,17 +144,10 @@ class ChainState(ChainReader):
             self._tx_count[node.hash] = row.tx_count
             self._candidates.link(node)
 
-    def _build_txindex(self, progress: Callable[[int, int], None]) -> None:
-        changes = Changes(meta={"txindex": b"\x01"})
+    def _active_blocks(self, progress: Callable[[int, int], None]) -> Iterator[Block]:
         for height in range(1, self._tip.height + 1):
-            node = self._tip.ancestor(height)
-            block = self.get_block(node)
-            changes.transactions += [(tx.txid, node.hash) for tx in block.transactions]
-            if len(changes.transactions) > TXINDEX_BATCH:
-                self._store.apply(Changes(transactions=changes.transactions))
-                changes.transactions = []
-                progress(height, self._tip.height)
-        self._store.apply(changes)
+            yield self.get_block(self._tip.ancestor(height))
+            progress(height, self._tip.height)
 
     def flush(self) -> None:
         """Write headers and coins that the disk does not have yet."""
@@ -313,6 +304,17 @@ class ChainState(ChainReader):
             self._tip_moved(old, fork_point(old, self._tip))
         return failure
 
+    def has_bodies(self, node: HeaderNode) -> bool:
+        """Whether the bodies of a block and of all its ancestors are stored."""
+        return self._candidates.is_linked(node)
+
+    def indexes(self) -> dict[str, int]:
+        """The indexes there are, by Core's names, and the height up to which each has come."""
+        found = dict.fromkeys(self.lookup.names, self.height)
+        if self.filters is not None:
+            found["basic block filter index"] = self.filters.reached(self.tip)
+        return found
+
     # -- by hand ------------------------------------------------------------------------------
 
     def invalidate(self, node: HeaderNode) -> None:
@@ -372,8 +374,7 @@ class ChainState(ChainReader):
             changes.statuses[node.hash] = (status, len(block.transactions))
         if raw is not None:
             changes.bodies.append((node.hash, raw))
-        if self.options.txindex:
-            changes.transactions += [(tx.txid, node.hash) for tx in block.transactions]
+        self.lookup.note(block, changes)
         if self.filters is not None:
             self.filters.add(node, block, result.spent, changes)
         self._save(changes)

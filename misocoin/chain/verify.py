@@ -1,8 +1,12 @@
-"""A full replay of the active chain, to show that the coins on disk are what its blocks make."""
+"""Checks of what is stored: a full replay of the active chain, and its last blocks back and forth.
 
-from collections.abc import Callable
+The replay shows that the coins on disk are what the blocks make.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from misocoin.chain.reader import block_name
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.chain.state import ChainState
 from misocoin.consensus.block_rules import (
@@ -11,9 +15,10 @@ from misocoin.consensus.block_rules import (
     check_header_context,
 )
 from misocoin.consensus.coins import Coin
-from misocoin.consensus.connect import connect_block, serialize_undo
+from misocoin.consensus.connect import connect_block, serialize_undo, undone_coins
 from misocoin.consensus.tree import HeaderNode, header_context
 from misocoin.errors import NotFoundError, StoreError, ValidationError
+from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import OutPoint
 
 
@@ -59,6 +64,80 @@ def verify_chain(
                 )
 
 
+def verify_recent(chain: ChainState, scripts: ScriptChecks, level: int, count: int) -> None:
+    """Check the last `count` blocks (0 for all) as thoroughly as `level` says; the chain waits.
+
+    0: they can be read; 1: they are valid by themselves; 2: their undo data can be read; 3: they
+    can be disconnected, in memory; 4: they can be connected again, scripts included. Raises
+    StoreError for the first that fails.
+    """
+    with chain.lock:
+        tip = chain.tip
+        view = _View(chain)
+        nodes = []
+        for height in range(tip.height, max(0, tip.height - count if count > 0 else 0), -1):
+            node = tip.ancestor(height)
+            nodes.append(node)
+            try:
+                block = chain.get_block(node)
+                if level >= 1:
+                    _check_block(node, block, chain)
+                if level >= 2:
+                    undo = chain.get_undo(node)
+                if level >= 3:
+                    view.disconnect(node, block, undo)
+            except (NotFoundError, ValidationError, ValueError) as error:
+                raise StoreError(f"{block_name(node)}: {error}") from error
+        for node in reversed(nodes) if level >= 4 else ():
+            try:
+                with scripts.collect(use_cache=False) as sink:
+                    block = chain.get_block(node)
+                    result = connect_block(block, node, view.get, sink, chain.params)
+            except ValidationError as error:
+                raise StoreError(f"{block_name(node)}: {error}") from error
+            view.change(result.consumed, result.created)
+
+
+def _check_block(node: HeaderNode, block: Block, chain: ChainState) -> None:
+    """All that needs no coins; raises ValidationError."""
+    parent = node.parent
+    if parent is None:
+        raise StoreError(f"{block_name(node)} has no parent")
+    # The clock says nothing about a block that was accepted once: its own time serves.
+    now = node.header.time
+    check_header_context(node.header, header_context(parent, chain.params), now, chain.params)
+    check_block(block, chain.params)
+    check_block_context(block, node.height, parent.median_time_past, chain.params)
+
+
+class _View:
+    """The coins of the tip with changes of its own."""
+
+    def __init__(self, chain: ChainState) -> None:
+        self._chain = chain
+        self._changed: dict[OutPoint, Coin | None] = {}
+
+    def get(self, point: OutPoint) -> Coin | None:
+        if point in self._changed:
+            return self._changed[point]
+        return self._chain.get_coins((point,)).get(point)
+
+    def change(self, gone: Iterable[OutPoint], come: Mapping[OutPoint, Coin]) -> None:
+        self._changed.update(dict.fromkeys(gone))
+        self._changed.update(come)
+
+    def disconnect(
+        self, node: HeaderNode, block: Block, spent: tuple[tuple[Coin, ...], ...]
+    ) -> None:
+        removed, restored = undone_coins(block, spent)
+        inner = {txin.prevout for tx in block.transactions[1:] for txin in tx.vin}
+        for point in removed:
+            coin = self.get(point)
+            if (coin is None) != (point in inner) or (coin and coin.height != node.height):
+                raise ValueError(f"coin {point[:32][::-1].hex()} is not as the block made it")
+        self.change(removed, restored)
+
+
 class _Replay:
     """Coins made from blocks alone."""
 
@@ -81,20 +160,11 @@ class _Replay:
 
     def _replay(self, node: HeaderNode) -> None:
         chain = self._chain
-        where = f"block {node.height} ({node.header.hash_hex})"
-        parent = node.parent
-        if parent is None:
-            raise StoreError(f"{where} has no parent")
+        where = block_name(node)
         try:
             block = chain.get_block(node)
             undo = chain.get_undo(node)
-            # The clock says nothing about a block that was accepted once: its own time serves.
-            now = node.header.time
-            check_header_context(
-                node.header, header_context(parent, chain.params), now, chain.params
-            )
-            check_block(block, chain.params)
-            check_block_context(block, node.height, parent.median_time_past, chain.params)
+            _check_block(node, block, chain)
             with self._scripts.collect(use_cache=False) as sink:
                 result = connect_block(block, node, self.coins.get, sink, chain.params)
         except (NotFoundError, ValidationError) as error:

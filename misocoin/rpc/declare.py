@@ -75,8 +75,9 @@ class Param:
     kind: Kind[Any]
     help: str
     default: Any = REQUIRED
-    argument: str = ""
-    """The function's own name for it, where it is another."""
+    argument: str | None = ""
+    """The function's own name for it, where it is another; None where it takes no such thing, and
+    the parameter is known for the sake of who gives it."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -142,6 +143,7 @@ class Method:
         named = {
             param.argument or param.name: value
             for param, value in zip(self.params, values, strict=True)
+            if param.argument is not None
         }
         return self.shape(self.function(**named))
 

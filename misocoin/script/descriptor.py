@@ -125,6 +125,10 @@ class Descriptor:
     """As it was written, with the right checksum."""
     scripts: tuple[bytes, ...]
     """The output scripts it stands for: one, or up to four for `combo`."""
+    parts: tuple[str, ...]
+    """For each of the scripts the descriptor that stands for it alone."""
+    has_private_keys: bool = False
+    """Whether a key in it is a private one."""
 
 
 def descriptor_from_text(
@@ -146,7 +150,17 @@ def descriptor_from_text(
             )
     elif require_checksum:
         raise ParseError("Missing checksum")
-    return Descriptor(f"{body}#{due}", _Reading(params).top(body))
+    reading = _Reading(params)
+    scripts = reading.top(body)
+    whole = f"{body}#{due}"
+    parts = (whole,) if len(scripts) == 1 else _combo_parts(body, len(scripts))
+    return Descriptor(whole, scripts, parts, reading.has_private_keys)
+
+
+def _combo_parts(body: str, count: int) -> tuple[str, ...]:
+    key = _call(body)[1]
+    forms = (f"pk({key})", f"pkh({key})", f"wpkh({key})", f"sh(wpkh({key}))")
+    return tuple(map(with_checksum, forms[:count]))
 
 
 _CALL = re.compile(r"([a-z_]+)\((.*)\)", re.ASCII | re.DOTALL)
@@ -159,6 +173,7 @@ class _Reading:
 
     def __init__(self, params: Params) -> None:
         self._params = params
+        self.has_private_keys = False
 
     def top(self, text: str) -> tuple[bytes, ...]:
         name, inner = _call(text)
@@ -243,6 +258,7 @@ class _Reading:
         else:
             try:
                 key = key_from_wif(name, self._params.address.wif).public_key
+                self.has_private_keys = True
             except KeyFormatError:
                 raise ParseError(f"key '{name}' is not valid") from None
         if compressed and len(key) != 33:

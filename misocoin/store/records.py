@@ -68,6 +68,8 @@ class Changes:
     """Block hash -> (what is known, number of transactions)."""
     transactions: list[tuple[bytes, bytes]] = field(default_factory=list)
     """(txid, hash of its block), for the index of transactions."""
+    spends: list[tuple[bytes, bytes, bytes]] = field(default_factory=list)
+    """(outpoint, txid that spends it, hash of its block), for the index of spends."""
     filters: list[StoredFilter] = field(default_factory=list)
     pool_removed: list[bytes] = field(default_factory=list)
     """Ids of transactions that left the mempool."""
@@ -95,6 +97,10 @@ class Changes:
             (
                 "INSERT OR REPLACE INTO filters (hash, data, header) VALUES (?, ?, ?)",
                 [tuple(row) for row in self.filters],
+            ),
+            (
+                "INSERT OR REPLACE INTO spends (outpoint, txid, block_hash) VALUES (?, ?, ?)",
+                list(self.spends),
             ),
             ("DELETE FROM mempool WHERE txid = ?", [(txid,) for txid in self.pool_removed]),
             (

@@ -63,6 +63,16 @@ transactions = Table(
 )
 """Which block of the active chain holds a transaction; filled with `-txindex` only."""
 
+spends = Table(
+    "spends",
+    metadata,
+    Column("outpoint", LargeBinary(36), primary_key=True),
+    Column("txid", LargeBinary(32), nullable=False, comment="of what spends it"),
+    Column("block_hash", LargeBinary(32), nullable=False, comment="where that is"),
+    sqlite_with_rowid=False,
+)
+"""What spends an output; filled with `-txospenderindex` only."""
+
 filters = Table(
     "filters",
     metadata,

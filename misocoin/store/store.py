@@ -183,6 +183,17 @@ class Store:
                 found += [StoredFilter(bytes(h), bytes(d), bytes(f)) for h, d, f in rows]
         return found
 
+    def find_spend(self, point: OutPoint) -> tuple[bytes, bytes] | None:
+        """Id and block of what spends an output, as far as the index of spends knows.
+
+        The block may have left the active chain since.
+        """
+        with self._read() as connection:
+            row = connection.exec_driver_sql(
+                "SELECT txid, block_hash FROM spends WHERE outpoint = ?", (point,)
+            ).fetchone()
+        return None if row is None else (bytes(row[0]), bytes(row[1]))
+
     # -- coins --------------------------------------------------------------------------------
 
     def get_coins(self, points: Collection[OutPoint]) -> dict[OutPoint, Coin]:

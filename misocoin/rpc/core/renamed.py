@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from misocoin.rpc.declare import Method, Param
-from misocoin.rpc.params import HASH, LEVEL
+from misocoin.rpc.params import HASH, INTEGER, LEVEL, STRING
 from misocoin.rpc.schema import hexadecimal
 
 
@@ -27,5 +27,13 @@ def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
                 1,
                 "detail",
             ),
+        ),
+    )
+    yield first["generate"].in_dialect(
+        "generatetoaddress",
+        (
+            Param("nblocks", INTEGER, "how many blocks", argument="count"),
+            Param("address", STRING, "whom they pay"),
+            Param("maxtries", INTEGER, "not looked at: blocks cost nothing here", 0, None),
         ),
     )

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from misocoin.chain import state
+from misocoin.chain import lookup, state
 from misocoin.chain.events import BlockConnected, BlockDisconnected, EventBus, TipChanged
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.chain.state import ChainOptions, ChainState
@@ -485,7 +485,7 @@ def test_the_index_is_made_when_it_is_first_asked_for(store, params):
 
 
 def test_the_index_of_a_long_chain_is_made_in_pieces(store, params, monkeypatch):
-    monkeypatch.setattr(state, "TXINDEX_BATCH", 2)
+    monkeypatch.setattr(lookup, "BATCH", 2)
     chain = open_chain(params, store)
     blocks = _extend(chain, 7, script=NO_COIN)
     chain.flush()
@@ -494,7 +494,7 @@ def test_the_index_of_a_long_chain_is_made_in_pieces(store, params, monkeypatch)
     )
     seen = []
     chain.load(lambda height, of: seen.append((height, of)))
-    assert seen == [(3, 7), (6, 7)]
+    assert seen == [(height, 7) for height in range(1, 8)]
     for block in blocks:
         assert chain.find_transaction_block(block.transactions[0].txid).hash == block.hash
 

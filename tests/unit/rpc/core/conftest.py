@@ -60,7 +60,12 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoreNode]:
     """A node with 110 blocks that pay MINER; the tests of a module share it."""
     folder = tmp_path_factory.mktemp("core")
     config = Config(
-        chain="regtest", port=0, gossip=False, txindex=True, cookie_file=folder / ".cookie"
+        chain="regtest",
+        port=0,
+        gossip=False,
+        txindex=True,
+        txospenderindex=True,
+        cookie_file=folder / ".cookie",
     )
     node = Node(config, lambda _label, _unit: Progress())
     node.start()

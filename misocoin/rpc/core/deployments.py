@@ -1,0 +1,88 @@
+"""`getdeploymentinfo`: which soft forks hold, in Core's form."""
+
+from typing import Any
+
+from misocoin.consensus.deployments import script_flags_at
+from misocoin.consensus.tree import HeaderNode
+from misocoin.params import Params
+from misocoin.primitives.block import NULL_HASH
+from misocoin.rpc.json import Json
+from misocoin.rpc.schema import array, boolean, hexadecimal, mapping, number, obj, optional, text
+from misocoin.script.flags import FLAGS_BY_NAME
+
+_NO_TIMEOUT = (1 << 63) - 1
+_ALWAYS_ACTIVE = -1
+
+_SCRIPT_FLAGS = (
+    "CHECKLOCKTIMEVERIFY",
+    "CHECKSEQUENCEVERIFY",
+    "DERSIG",
+    "NULLDUMMY",
+    "P2SH",
+    "TAPROOT",
+    "WITNESS",
+)
+
+DEPLOYMENT_INFO = obj(
+    "",
+    hash=hexadecimal("of the block"),
+    height=number("of the block"),
+    script_flags=array("what scripts in the next block are checked for", text("a flag")),
+    deployments=mapping(
+        "by name",
+        obj(
+            "a soft fork",
+            type=text("buried: from a height on; bip9: by signals in versions"),
+            height=optional(number("from which on it holds")),
+            active=boolean("whether it holds for the next block"),
+            bip9=optional(
+                obj(
+                    "how it was decided",
+                    start_time=number("unix time; -1: it always held"),
+                    timeout=number("unix time"),
+                    min_activation_height=number("first height it may hold at"),
+                    status=text("at this block"),
+                    since=number("height from which on it has that status"),
+                    status_next=text("at the next block"),
+                )
+            ),
+        ),
+    ),
+)
+
+
+def deployments_json(node: HeaderNode, params: Params) -> Json:
+    """What holds for the child of `node`."""
+    height = node.height + 1
+    active = params.activation
+    forks: dict[str, Any] = {
+        name: {"type": "buried", "active": height >= start, "height": start}
+        for name, start in (
+            ("bip34", active.bip34),
+            ("bip66", active.bip66),
+            ("bip65", active.bip65),
+            ("csv", active.csv),
+            ("segwit", active.segwit),
+        )
+    }
+    # The rules hold from genesis on here (but for listed blocks), as Core checks them, too.
+    forks["taproot"] = {
+        "type": "bip9",
+        "bip9": {
+            "start_time": _ALWAYS_ACTIVE,
+            "timeout": _NO_TIMEOUT,
+            "min_activation_height": 0,
+            "status": "active",
+            "since": 0,
+            "status_next": "active",
+        },
+        "height": 0,
+        "active": True,
+    }
+    flags = script_flags_at(height, NULL_HASH, params)
+    return {
+        "hash": node.header.hash_hex,
+        "height": node.height,
+        "script_flags": [name for name in _SCRIPT_FLAGS if flags & FLAGS_BY_NAME[name]],
+        "deployments": forks,
+    }
