@@ -19,6 +19,7 @@ from misocoin.chain.importer import ImportProgress, import_blocks
 from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_rules import MempoolRules
 from misocoin.chain.pool import TransactionPool
+from misocoin.chain.script_cache import ScriptCache
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.chain.state import ChainOptions, ChainState
 from misocoin.chain.template import TemplateOptions
@@ -180,9 +181,9 @@ class Node:
         folder = config.data_folder
         store = Store(_inside(folder, CHAIN_FILE), params.genesis.hash)
         self._open.callback(store.close)
-        signatures = SignatureCache()
+        signatures, passed = SignatureCache(), ScriptCache()
         self.events = EventBus()
-        self.scripts = ScriptChecks(config.signature_threads or None, signatures)
+        self.scripts = ScriptChecks(config.signature_threads or None, signatures, passed)
         self._open.callback(self.scripts.close)
         self.chain = ChainState(
             params,
@@ -202,7 +203,7 @@ class Node:
             min_relay_feerate=FeeRate(config.min_relay_fee),
         )
         limits = MempoolLimits(config.max_mempool_bytes, config.mempool_expiry_seconds)
-        rules = MempoolRules(params, policy, limits, signatures)
+        rules = MempoolRules(params, policy, limits, signatures, passed)
         self.pool = TransactionPool(self.chain, Mempool(self.chain, rules, store))
         self.block_forms = BlockForms(self.chain)
         wallet_store = WalletStore(_inside(folder, WALLET_FILE))

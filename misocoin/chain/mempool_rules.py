@@ -11,6 +11,7 @@ from misocoin.chain.mempool_graph import MempoolGraph, Node, ancestors_of
 from misocoin.chain.mempool_limits import check_chain_limits
 from misocoin.chain.mempool_ports import ChainView
 from misocoin.chain.replacement import Eviction, check_replacement
+from misocoin.chain.script_cache import ScriptCache
 from misocoin.consensus.coins import Coin
 from misocoin.consensus.deployments import script_flags_at
 from misocoin.consensus.tx_rules import (
@@ -54,6 +55,8 @@ class MempoolRules:
     limits: MempoolLimits
     signatures: ValidSignatures | None = None
     """Remembers the signatures found valid, so that the block need not check them again."""
+    scripts: ScriptCache | None = None
+    """Remembers whose scripts hold by the rules of the next block, for when it comes."""
 
 
 class Candidate(NamedTuple):
@@ -123,7 +126,10 @@ def check_candidate(
         check_replacement(
             tx, node.modified_fee, node.vsize, eviction, graph, policy.incremental_feerate
         )
-    _check_scripts(tx, coins, script_flags_at(height, NULL_HASH, params), rules.signatures)
+    flags = script_flags_at(height, NULL_HASH, params)
+    _check_scripts(tx, coins, flags, rules.signatures)
+    if rules.scripts is not None:
+        rules.scripts.add(tx.wtxid, flags)
     return Candidate(node, ancestors, eviction)
 
 

@@ -8,6 +8,7 @@ failed there is evaluated once more, exactly, which also tells the script's erro
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from misocoin.chain.script_cache import ScriptCache
 from misocoin.consensus.coins import Coin
 from misocoin.crypto.batch import SignatureCache, VerifierPool
 from misocoin.errors import ValidationError
@@ -20,9 +21,12 @@ from misocoin.script.sighash import TxDigests
 class BlockScripts:
     """The scripts of one block; a `ScriptSink`."""
 
-    def __init__(self, pool: VerifierPool, cache: SignatureCache | None) -> None:
+    def __init__(
+        self, pool: VerifierPool, cache: SignatureCache | None, passed: ScriptCache | None
+    ) -> None:
         self._pool = pool
         self._cache = cache
+        self._passed = passed
         self._owners: list[tuple[TxDigests, int, int]] = []  # of each job: input and flags
 
     def add(self, tx: Transaction, coins: Sequence[Coin], flags: int) -> None:
@@ -30,6 +34,8 @@ class BlockScripts:
 
         Raises ValidationError where an input cannot hold whatever its signatures.
         """
+        if self._passed is not None and self._passed.has(tx.wtxid, flags):
+            return
         digests = TxDigests(tx, coins)
         cache = self._cache
         for index in range(len(tx.vin)):
@@ -50,10 +56,19 @@ class BlockScripts:
 
 
 class ScriptChecks:
-    """Checks scripts with `threads` threads; one block at a time."""
+    """Checks scripts with `threads` threads; one block at a time.
 
-    def __init__(self, threads: int | None = None, cache: SignatureCache | None = None) -> None:
+    What `passed` remembers is not evaluated again, what `cache` does not verified again.
+    """
+
+    def __init__(
+        self,
+        threads: int | None = None,
+        cache: SignatureCache | None = None,
+        passed: ScriptCache | None = None,
+    ) -> None:
         self.cache = cache
+        self._passed = passed
         self._pool = VerifierPool(threads)
 
     @property
@@ -69,7 +84,7 @@ class ScriptChecks:
         """
         # An empty cache would cost a hash for every signature of a first sync.
         cache = self.cache if use_cache and self.cache is not None and len(self.cache) else None
-        scripts = BlockScripts(self._pool, cache)
+        scripts = BlockScripts(self._pool, cache, self._passed if use_cache else None)
         try:
             yield scripts
         except BaseException:

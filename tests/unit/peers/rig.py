@@ -11,6 +11,7 @@ from misocoin.chain.events import EventBus
 from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_rules import MempoolRules
 from misocoin.chain.pool import TransactionPool
+from misocoin.chain.script_cache import ScriptCache
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.chain.state import ChainState
 from misocoin.crypto.batch import SignatureCache
@@ -47,12 +48,13 @@ class Rig:
     def __init__(self, nodes: tuple[Address, ...] = (), limits: PeerLimits = LIMITS) -> None:
         params = regtest()
         self.store = Store(None, params.genesis.hash)
-        self.scripts = ScriptChecks(1, SignatureCache())
+        signatures, passed = SignatureCache(), ScriptCache()
+        self.scripts = ScriptChecks(1, signatures, passed)
         self.chain = ChainState(
             params, self.store, self.scripts, EventBus(), lambda: int(time.time())
         )
         self.chain.load()
-        rules = MempoolRules(params, RelayPolicy(), MempoolLimits(), SignatureCache())
+        rules = MempoolRules(params, RelayPolicy(), MempoolLimits(), signatures, passed)
         self.pool = TransactionPool(self.chain, Mempool(self.chain, rules))
         self.chain.events.subscribe(self.pool.handle)
         app = make_flask(self._extend)
