@@ -87,11 +87,11 @@ class Front:
         if self._allowed is not None and not self._may_call(environ):
             return _plain(start_response, 403, "this address may not call; see -rpcallowip")
         if environ["PATH_INFO"] not in RPC_PATHS:
-            return self._pages()(environ, start_response)
+            return self._page(environ, start_response)
         if environ["REQUEST_METHOD"] == "POST":
             return self._rpc(environ, start_response)
         if environ["PATH_INFO"] == "/":
-            return self._pages()(environ, start_response)
+            return self._page(environ, start_response)
         return _plain(start_response, 405, "JSONRPC server handles only POST requests")
 
     def _may_call(self, environ: dict[str, Any]) -> bool:
@@ -127,6 +127,12 @@ class Front:
         except Overloaded:
             return _plain(start_response, 503, "Work queue depth exceeded")
         return _send(start_response, self._service.handle(body, is_trusted, permit))
+
+    def _page(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        warmup = self._service.warmup
+        if warmup is not None:
+            return _plain(start_response, 503, f"Service temporarily unavailable: {warmup}")
+        return self._pages()(environ, start_response)
 
     def _pages(self) -> Application:
         if self._flask is None:

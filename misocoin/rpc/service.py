@@ -58,6 +58,11 @@ class RpcService:
         self._max_batch_reply = max_batch_reply
         self._clock = clock
 
+    @property
+    def warmup(self) -> str | None:
+        """What the node is busy with before it is ready; None once it is."""
+        return self._warmup
+
     def set_warmup(self, message: str) -> None:
         """Say what the node is busy with before it is ready."""
         if self._warmup is not None:

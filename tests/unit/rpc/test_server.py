@@ -142,6 +142,9 @@ def test_it_says_that_it_starts_and_leaves_nothing_behind(tmp_path: Path) -> Non
     node.server.start()
     node.server.set_warmup("Loading blocks")
     assert b'"code":-28,"message":"Loading blocks"' in node.post(ADD).body
+    page = node.client.get(node.url("/rest/x"))
+    assert page.status == 503
+    assert page.body == b"Service temporarily unavailable: Loading blocks\n"
     node.stop()
     assert not node.cookie.exists()
     assert set(threading.enumerate()) <= before
