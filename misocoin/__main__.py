@@ -12,6 +12,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "mine": ("misocoin.cli.mine", "mine for a node, from any machine"),
         "bench": ("misocoin.cli.bench", "measure the search for proof of work"),
         "work": ("misocoin.cli.work", "serve proof of work, mine for a service, ask one"),
+        "market": ("misocoin.cli.market", "trade computing power: serve a market"),
     }
 )
 """Name -> module with a `main(arguments) -> exit code`, and what the command does."""

@@ -104,7 +104,7 @@ class Book:
         self, database: Database, rules: Rules, now: Callable[[], Moment], watch: Watch
     ) -> None:
         self._database = database
-        self._rules = rules
+        self.rules = rules
         self._now = now
         self._watch = watch
         self._keys = Keys(database.tag)
@@ -156,12 +156,12 @@ class Book:
     def _check_request(self, request: BidRequest, signature: str) -> None:
         if self.article(request.article) is None:
             raise Unknown(f"article {request.article[:60]!r} is not traded here")
-        check_participant(request.participant, self._rules.prefixes)
+        check_participant(request.participant, self.rules.prefixes)
         check_signed(request.participant, signature, request.document)
 
     def article(self, name: str) -> Article | None:
         """The registry's entry for an article; None for what is not traded."""
-        return self._rules.articles.find(name)
+        return self.rules.articles.find(name)
 
     def _place(
         self, connection: Connection, request: BidRequest, signature: str, now: Moment
@@ -199,7 +199,7 @@ class Book:
     def _check_vouched(self, connection: Connection, seller: str) -> None:
         trusted = connection.execute(
             select(relations.c.enabled).where(
-                relations.c.source == self._rules.trusted_account,
+                relations.c.source == self.rules.trusted_account,
                 relations.c.type == RelationType.TRUSTS.value,
                 relations.c.target == seller,
             )
@@ -286,7 +286,7 @@ class Book:
     def send_message(self, key: str, form: Mapping[str, str], caller: str | None) -> Trade:
         """Take a message to a trade; `caller` is where it comes from. Raises a MarketError."""
         message = message_from_form(form, key)
-        host = None if self._rules.any_worker_host else caller
+        host = None if self.rules.any_worker_host else caller
 
         def step(trade: Trade, now: Moment) -> Trade:
             return apply_message(trade, message, now, host)

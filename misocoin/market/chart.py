@@ -1,0 +1,64 @@
+"""Prices over time as an SVG drawing that needs no script."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+from misocoin.market.moments import Moment, text_from_moment
+from misocoin.market.money import Currency, Money, text_from_money
+from misocoin.market.queries import PriceStep
+
+WIDTH, HEIGHT = 760, 260
+"""Of the drawing, in its own units; a page may show it in any size."""
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 96, 12, 12, 28
+_LINES = 4
+
+
+def price_chart(
+    steps: Sequence[PriceStep], begin: Moment, end: Moment, currency: Currency
+) -> Markup:
+    """Mean price as a line with the range from least to most behind it."""
+    if not steps:
+        return Markup('<p class="empty">No trade in this time.</p>')
+    most = max(step.most for step in steps) or 1
+
+    def x(moment: int) -> float:
+        return _LEFT + (moment - begin) / max(1, end - begin) * (WIDTH - _LEFT - _RIGHT)
+
+    def y(price: float) -> float:
+        return HEIGHT - _BOTTOM - price / most * (HEIGHT - _TOP - _BOTTOM)
+
+    parts = [
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        'aria-label="Prices over time">'
+    ]
+    for line in range(_LINES + 1):
+        price = most * line // _LINES
+        parts.append(
+            f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" '
+            f'y1="{y(price):.1f}" y2="{y(price):.1f}"/>'
+            f'<text class="label" x="{_LEFT - 6}" y="{y(price) + 4:.1f}" text-anchor="end">'
+            f"{escape(text_from_money(Money(price, currency)))}</text>"
+        )
+    for moment, anchor in ((begin, "start"), (end, "end")):
+        label = text_from_moment(Moment(moment // 1_000_000 * 1_000_000))
+        parts.append(
+            f'<text class="label" x="{x(moment):.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">'
+            f"{label[:16].replace('T', ' ')}</text>"
+        )
+    middles = [(step, x((step.begin + min(step.end, end)) // 2)) for step in steps]
+    for step, place in middles:
+        parts.append(
+            f'<line class="range" x1="{place:.1f}" x2="{place:.1f}" '
+            f'y1="{y(step.least):.1f}" y2="{y(step.most):.1f}"/>'
+        )
+    points = " ".join(f"{place:.1f},{y(step.sum / step.trades):.1f}" for step, place in middles)
+    parts.append(f'<polyline class="mean" points="{points}"/>')
+    for step, place in middles:
+        mean = text_from_money(Money(step.sum // step.trades, currency))
+        parts.append(
+            f'<circle class="point" cx="{place:.1f}" cy="{y(step.sum / step.trades):.1f}" r="2.5">'
+            f"<title>{escape(mean)}, {step.trades} trades</title></circle>"
+        )
+    return Markup("".join(parts) + "</svg>")  # noqa: S704 - all text in it is escaped above
