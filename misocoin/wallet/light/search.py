@@ -42,12 +42,13 @@ class Search:
         self._keys = keys
         self._pool = pool
         self._found = found
+        self._watched = dict(keys.watched)
         self._own: set[OutPoint] = set()
 
     def run(self, progress: Progress = lambda _height, _of: None) -> None:
         """Search; raises Unanswered where no node gives what is needed."""
         self._enter_scripts()
-        self._own = own_outpoints(self._store.transactions(), self._keys.watched)
+        self._own = own_outpoints(self._store.transactions(), self._watched)
         end = self._store.filter_height
         while True:
             searched = self._searched()
@@ -70,13 +71,13 @@ class Search:
 
     def _searched(self) -> dict[bytes, int]:
         known = self._store.searched()
-        return {script: known[script] for script in self._keys.watched if script in known}
+        return {script: known[script] for script in self._watched if script in known}
 
     def _enter_scripts(self) -> None:
         """Give scripts that are new a height from which to search for them."""
         known = self._store.searched()
         by_birth: dict[int, list[bytes]] = {}
-        for script, watched in self._keys.watched.items():
+        for script, watched in self._watched.items():
             if script not in known:
                 by_birth.setdefault(watched.birth, []).append(script)
         for birth, scripts in by_birth.items():
@@ -129,7 +130,7 @@ class Search:
 
     def _note_used(self, found: Sequence[ProvenTx]) -> list[bytes]:
         """Tell the keys what was used; returns the scripts that are watched since."""
-        before = dict(self._keys.watched)
+        before = self._watched
         used = {
             output.script_pubkey
             for each in found
@@ -139,7 +140,8 @@ class Search:
         if not used:
             return []
         self._keys.note_used(used)
-        return [script for script in self._keys.watched if script not in before]
+        self._watched = dict(self._keys.watched)
+        return [script for script in self._watched if script not in before]
 
     def _own_transactions(self, block: Block, height: int) -> list[ProvenTx]:
         txids = [tx.txid for tx in block.transactions]
@@ -152,7 +154,7 @@ class Search:
         return found
 
     def _take_outputs(self, tx: Transaction) -> bool:
-        own = _outputs_of(tx, self._keys.watched)
+        own = _outputs_of(tx, self._watched)
         self._own.update(own)
         return bool(own)
 

@@ -1,0 +1,163 @@
+"""A node by its REST paths: what is asked, what is read, and what is not put up with."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from misocoin.errors import ParseError
+from misocoin.http.client import Bounds, HttpClient
+from misocoin.primitives.transaction import TxOut
+from misocoin.wallet.light import rest_node
+from misocoin.wallet.light.errors import NodeFailed, NotServed
+from misocoin.wallet.light.ports import NodePort
+from misocoin.wallet.light.rest_node import (
+    RestNode,
+    filters_from_bytes,
+    spent_outputs_from_bytes,
+)
+from tests.builders import KEY_SCRIPT, make_block, spend
+from tests.fakes.light import FakeNode
+from tests.unit.peers.rig import Rig, answer, bad_server
+
+
+@pytest.fixture(scope="module")
+def rig() -> Iterator[Rig]:
+    made = Rig()
+    made.mine(105)
+    chain = made.chain
+    coin = chain.get_block(chain.at_height(1)).transactions[0]
+    payment = spend([coin.outpoint(0)], [TxOut(coin.vout[0].value - 1000, KEY_SCRIPT)])
+    chain.submit_block(make_block(chain.tip, chain.params, [payment], fees=1000))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[HttpClient]:
+    client = HttpClient()
+    yield client
+    client.close()
+
+
+@pytest.mark.parametrize("method", ["headers", "filter_headers", "filters"])
+def test_ranges(rig: Rig, http: HttpClient, method: str):
+    node: NodePort = RestNode(rig.address.text, http)
+    fake = FakeNode(rig.chain)
+    start = rig.chain.at_height(7).hash
+    asked, expected = getattr(node, method)(start, 50), getattr(fake, method)(start, 50)
+    assert list(asked) == list(expected)
+    assert list(getattr(node, method)(rig.chain.tip.hash, 50)) == list(
+        getattr(fake, method)(rig.chain.tip.hash, 50)
+    )
+    assert list(getattr(node, method)(b"\xab" * 32, 5)) == []
+
+
+def test_blocks_and_what_they_spend(rig: Rig, http: HttpClient):
+    node = RestNode(rig.address.text, http)
+    tip = rig.chain.tip.hash
+    assert node.block(tip) == rig.chain.get_block(rig.chain.tip)
+    assert [list(each) for each in node.spent_outputs(tip)] == [
+        list(each) for each in FakeNode(rig.chain).spent_outputs(tip)
+    ]
+    for method in (node.block, node.spent_outputs):
+        with pytest.raises(NotServed, match="404"):
+            method(b"\xab" * 32)
+
+
+def test_a_node_that_serves_one_filter_at_a_time(rig: Rig, http: HttpClient):
+    """As bitcoind does: after one refusal it is asked no more for many."""
+    heads = []
+
+    def serve(head: bytes, sock: socket.socket) -> None:
+        path = head.split(b" ")[1].decode()
+        heads.append(path)
+        if path.startswith("/rest/blockfilters/"):
+            answer(sock, b"", "404 Not Found")
+        else:
+            found = http.get(f"http://{rig.address.text}{path}")
+            answer(sock, found.body)
+
+    with bad_server(serve) as address:
+        node = RestNode(address.text, http)
+        for height in (3, 4):
+            block_hash = rig.chain.at_height(height).hash
+            filters = FakeNode(rig.chain).filters(block_hash, 1)
+            assert list(node.filters(block_hash, 100)) == list(filters)
+    kinds = [head.split("/")[2] for head in heads]
+    assert kinds == ["blockfilters", "blockfilter", "blockfilter"]
+
+
+def stall(_head: bytes, _sock: socket.socket) -> None:
+    time.sleep(0.3)
+
+
+def trickle(_head: bytes, sock: socket.socket) -> None:
+    sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 800\r\n\r\n")
+    for _ in range(20):
+        sock.sendall(b"x")
+        time.sleep(0.05)
+
+
+def pour(_head: bytes, sock: socket.socket) -> None:
+    """An answer without an end."""
+    sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        sock.sendall(bytes(65536))
+
+
+def cut_off(_head: bytes, sock: socket.socket) -> None:
+    sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 800\r\n\r\nxx")
+    sock.shutdown(socket.SHUT_RDWR)
+
+
+def rubbish(_head: bytes, sock: socket.socket) -> None:
+    answer(sock, b"\x01" * 81)
+
+
+def fail(_head: bytes, sock: socket.socket) -> None:
+    answer(sock, b"out of order", "500 Internal Server Error")
+
+
+@pytest.mark.parametrize("serve", [stall, trickle, pour, cut_off, rubbish, fail])
+@pytest.mark.parametrize("method", ["headers", "filter_headers", "filters", "block"])
+def test_bad_answers_fail_in_time(http: HttpClient, monkeypatch, serve, method: str):
+    bounds = Bounds(connect_seconds=0.2, read_seconds=0.2, total_seconds=0.2, body=1_000_000)
+    monkeypatch.setattr(rest_node, "SHORT", bounds)
+    monkeypatch.setattr(rest_node, "LONG", bounds)
+    with bad_server(serve) as address:
+        node = RestNode(address.text, http)
+        given = (bytes(32),) if method == "block" else (bytes(32), 10)
+        began = time.monotonic()
+        with pytest.raises(NodeFailed):
+            getattr(node, method)(*given)
+        assert time.monotonic() - began < 5
+
+
+def test_nobody_listens(http: HttpClient):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    node = RestNode(f"127.0.0.1:{port}", http)
+    with pytest.raises(NodeFailed):
+        node.headers(bytes(32), 1)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_filters_or_refused(data: bytes):
+    try:
+        filters = filters_from_bytes(data)
+    except ParseError:
+        return
+    assert sum(34 + len(each.data) for each in filters) <= len(data)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_spent_outputs_or_refused(data: bytes):
+    try:
+        spent = spent_outputs_from_bytes(data)
+    except ParseError:
+        return
+    assert len(spent) < 300
