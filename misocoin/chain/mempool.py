@@ -5,6 +5,7 @@ that changes something returns what it has changed, after that is on disk. A ref
 changes nothing, but perhaps the rolling fee minimum.
 """
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 
 from misocoin.chain.mempool_entry import (
@@ -24,7 +25,7 @@ from misocoin.chain.mempool_rules import (
     pool_coin,
 )
 from misocoin.consensus.coins import Coin
-from misocoin.errors import ParseError, RejectCode, ValidationError
+from misocoin.errors import ParseError, RejectCode, StoreError, ValidationError
 from misocoin.policy.feerate import FeeRate, feerate_from_fee
 from misocoin.policy.rolling_fee import (
     RollingFee,
@@ -36,6 +37,8 @@ from misocoin.policy.rolling_fee import (
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import OutPoint, Transaction, transaction_from_bytes
 from misocoin.store.records import StoredTransaction
+
+log = logging.getLogger(__name__)
 
 
 class Mempool:
@@ -54,6 +57,7 @@ class Mempool:
         self._fee_deltas: dict[bytes, int] = {}
         self._rolling_fee = RollingFee()
         self._changes = 0
+        self._unsaved = _Work()  # what the disk would not take
         self._next_sequence = 1
 
     # -- reading ------------------------------------------------------------------------------
@@ -220,7 +224,7 @@ class Mempool:
         self._trim(work)
         if connected:
             self._rolling_fee = start_decay(self._rolling_fee, now)
-        return self._commit(work)
+        return self._commit(work, must_save=False)  # the chain has moved, whatever the disk says
 
     def _confirm(self, blocks: Sequence[Block], work: "_Work") -> None:
         graph = self._graph
@@ -381,16 +385,30 @@ class Mempool:
         for node in sorted(nodes, key=lambda node: node.sequence):
             self._graph.add(node, ancestors_of(self._graph.parents_of(node.tx)))
 
-    def _commit(self, work: "_Work") -> MempoolChange:
+    def _commit(self, work: "_Work", *, must_save: bool = True) -> MempoolChange:
         if not work.added and not work.removed:
             return MempoolChange()
         self._changes += 1
         if self._store is not None:
-            self._store.save_mempool(
-                [_stored(node) for node in work.added.values()],
-                [removed.tx.txid for removed in work.removed],
-            )
+            self._save(self._store, work, must_save=must_save)
         return self._numbered(work)
+
+    def _save(self, store: MempoolStore, work: "_Work", *, must_save: bool) -> None:
+        """Write what has changed, and what could not be written before."""
+        removed = [*self._unsaved.removed, *work.removed]
+        nodes = {**self._unsaved.added, **work.added}
+        added = {txid: node for txid, node in nodes.items() if txid in self._graph.nodes}
+        try:
+            store.save_mempool(
+                [_stored(node) for node in added.values()], [gone.tx.txid for gone in removed]
+            )
+        except StoreError as error:
+            if must_save:
+                raise
+            log.error("%s; the mempool will be written with its next change", error)  # noqa: TRY400
+            self._unsaved.added, self._unsaved.removed = added, removed
+        else:
+            self._unsaved = _Work()
 
     def _numbered(self, work: "_Work") -> MempoolChange:
         change = work.change()

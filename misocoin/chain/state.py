@@ -287,21 +287,23 @@ class ChainState(ChainReader):
         """
         failure: ValidationError | None = None
         old = self._tip if old is None else old
-        while (best := self._candidates.best(self._tip)) is not self._tip:
-            fork = fork_point(self._tip, best)
-            while self._tip is not fork:
-                self._disconnect_tip()
-            for height in range(fork.height + 1, best.height + 1):
-                node = best.ancestor(height)
-                try:
-                    self._connect(node, self._checked_block(node), None)
-                except ValidationError as error:
-                    failure = error
-                    self._condemn(node)
-                    break
-                progress(height, best.height)
-        if self._tip is not old:
-            self._tip_moved(old, fork_point(old, self._tip))
+        try:
+            while (best := self._candidates.best(self._tip)) is not self._tip:
+                fork = fork_point(self._tip, best)
+                while self._tip is not fork:
+                    self._disconnect_tip()
+                for height in range(fork.height + 1, best.height + 1):
+                    node = best.ancestor(height)
+                    try:
+                        self._connect(node, self._checked_block(node), None)
+                    except ValidationError as error:
+                        failure = error
+                        self._condemn(node)
+                        break
+                    progress(height, best.height)
+        finally:  # a broken disk may have stopped it half-way
+            if self._tip is not old:
+                self._tip_moved(old, fork_point(old, self._tip))
         return failure
 
     def has_bodies(self, node: HeaderNode) -> bool:
@@ -431,18 +433,16 @@ class ChainState(ChainReader):
     def _condemn(self, node: HeaderNode) -> None:
         """Mark a block and all that build on it as failed."""
         changes = Changes()
-        for other in self.tree:
-            if node.is_ancestor_of(other):
-                status = self.status(other) | BlockStatus.FAILED
-                self._status[other.hash] = status
-                changes.statuses[other.hash] = (status, self.tx_count(other))
-                self._candidates.discard(other)
-        self._save(changes)
+        for other in self.tree.descendants(node):
+            status = self.status(other) | BlockStatus.FAILED
+            self._status[other.hash] = status
+            changes.statuses[other.hash] = (status, self.tx_count(other))
+            self._candidates.discard(other)
         if node.is_ancestor_of(self._best_header):
-            self._best_header = self.tree.genesis
-            for other in self.tree:
-                self._note_header(other)
-
-
-def _name(node: HeaderNode) -> str:
-    return f"block {node.height} ({node.header.hash_hex})"
+            self._best_header = self._tip
+            for leaf in self.tree.leaves:
+                best: HeaderNode | None = leaf
+                while best is not None and self._is_failed(best):
+                    best = best.parent
+                self._note_header(best or self.tree.genesis)
+        self._save(changes)

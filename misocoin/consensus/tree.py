@@ -112,6 +112,7 @@ class HeaderTree:
         self.params = params
         self.genesis = HeaderNode(params.genesis.header, None)
         self._nodes = {self.genesis.hash: self.genesis}
+        self._leaves = {self.genesis: None}  # a set that keeps its order
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -141,4 +142,22 @@ class HeaderTree:
             check_header_context(header, header_context(parent, self.params), now, self.params)
         node = HeaderNode(header, parent)
         self._nodes[node.hash] = node
+        self._leaves.pop(parent, None)
+        self._leaves[node] = None
         return node
+
+    @property
+    def leaves(self) -> tuple[HeaderNode, ...]:
+        """The ends of all branches, in order of arrival."""
+        return tuple(self._leaves)
+
+    def descendants(self, node: HeaderNode) -> set[HeaderNode]:
+        """A block and all that build on it; the cost is theirs, and a step for each branch."""
+        found = {node}
+        for leaf in self._leaves:
+            if node.is_ancestor_of(leaf):
+                for other in leaf.back_to(node):
+                    if other in found:
+                        break
+                    found.add(other)
+        return found

@@ -7,6 +7,7 @@ from misocoin.chain.events import BlockConnected, BlockDisconnected, EventBus, T
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.chain.state import ChainOptions, ChainState
 from misocoin.consensus.coins import Coin
+from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import NotFoundError, StoreError, ValidationError
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import TxOut
@@ -660,3 +661,39 @@ def test_a_full_disk_at_the_flush_leaves_a_chain_that_goes_on(chain, params, mon
         chain.submit_block(block)
     assert chain.tip.hash == rivals[-1].hash
     assert len(stored_coins(chain)) == chain.height
+
+
+def test_a_disk_that_breaks_in_a_reorg_is_told_of_where_the_chain_stands(
+    chain, params, monkeypatch
+):
+    _extend(chain, 3)
+    old, fork = chain.tip, chain.at_height(1)
+    rivals = grow(fork, params, 3, tag=b"rival")
+    for block in rivals[:2]:
+        chain.submit_block(block)
+    heard = _record(chain.events)
+
+    def refuse(_node):
+        raise StoreError("the disk is broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chain, "_checked_block", refuse)
+        with pytest.raises(StoreError, match="broken"):
+            chain.submit_block(rivals[2])
+    assert chain.tip is fork
+    assert heard[-1] == TipChanged(old, fork, fork)
+    (block,) = grow(chain.find(rivals[2].hash), params, 1)
+    chain.submit_block(block)
+    assert chain.tip.hash == block.hash
+    assert heard[-1] == TipChanged(fork, chain.tip, fork)
+
+
+def test_the_best_header_after_a_condemned_one_is_the_best_that_is_left(chain, params):
+    _extend(chain, 1)
+    bad = make_block(chain.tip, params, fees=1)
+    above = grow(HeaderNode(bad.header, chain.tip), params, 3)
+    side = grow(chain.tip, params, 2, tag=b"side")
+    chain.accept_headers([bad.header, *[block.header for block in (*above, *side)]])
+    assert chain.best_header.hash == above[-1].hash
+    assert _refused(chain, bad) == "bad-cb-amount"
+    assert chain.best_header.hash == side[-1].hash

@@ -165,3 +165,18 @@ def test_a_long_branch_costs_few_steps():
             steps += 1
         assert steps < 100
         assert node is nodes[height]
+
+
+def test_leaves_and_descendants():
+    params = small_params()
+    tree = HeaderTree(params)
+    trunk = grow(tree.genesis, params, 3)
+    nodes = [tree.add(block.header, LATE) for block in trunk]
+    assert tree.leaves == (nodes[2],)
+    branch = [tree.add(block.header, LATE) for block in grow(nodes[0], params, 2, tag=b"branch")]
+    twig = [tree.add(block.header, LATE) for block in grow(branch[0], params, 1, tag=b"twig")]
+    assert tree.leaves == (nodes[2], branch[1], twig[0])
+    assert tree.descendants(branch[0]) == {*branch, *twig}
+    assert tree.descendants(nodes[1]) == {nodes[1], nodes[2]}
+    assert tree.descendants(tree.genesis) == set(tree)
+    assert tree.descendants(twig[0]) == set(twig)

@@ -1,7 +1,12 @@
 """What was acknowledged is there again after a restart."""
 
+from collections.abc import Sequence
+
+import pytest
+
 from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_entry import MempoolChange
+from misocoin.errors import StoreError
 from misocoin.policy.settings import MempoolLimits
 from misocoin.store.records import StoredTransaction
 from misocoin.units import COIN
@@ -98,3 +103,33 @@ def test_without_a_store_nothing_is_kept(chain: FakeChain) -> None:
     pool.prioritise(tx.txid, 5)
     assert pool.load(chain.now) == MempoolChange()
     assert len(pool) == 1
+
+
+def test_what_a_full_disk_refuses_after_a_block_is_told_and_written_later(
+    chain: FakeChain, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Full(MemoryStore):
+        is_full = False
+
+        def save_mempool(
+            self, added: Sequence[StoredTransaction], removed: Sequence[bytes]
+        ) -> None:
+            if self.is_full:
+                raise StoreError("the disk is full")
+            super().save_mempool(added, removed)
+
+    store = Full()
+    pool = pool_on(chain, store=store)
+    one, two, three = (spend([point], [40 * COIN]) for point in chain.spendable()[:3])
+    for tx in (one, two):
+        pool.accept(tx, chain.now)
+    store.is_full = True
+    (block,) = chain.mine([one])
+    change = pool.chain_changed([], [block], chain.now)
+    assert [removed.tx.txid for removed in change.removed] == [one.txid]
+    assert pool.txids() == (two.txid,)
+    assert "the disk is full" in caplog.text
+    assert set(store.kept) == {one.txid, two.txid}
+    store.is_full = False
+    pool.accept(three, chain.now)
+    assert set(store.kept) == {two.txid, three.txid}
