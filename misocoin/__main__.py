@@ -10,6 +10,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "daemon": ("misocoin.cli.daemon", "run a node"),
         "cli": ("misocoin.cli.client", "call a node's methods"),
         "mine": ("misocoin.cli.mine", "mine for a node, from any machine"),
+        "wallet": ("misocoin.cli.wallet", "keep keys and pay, trusting no node"),
         "bench": ("misocoin.cli.bench", "measure the search for proof of work"),
         "work": ("misocoin.cli.work", "serve proof of work, mine for a service, ask one"),
         "market": ("misocoin.cli.market", "trade computing power: serve a market"),

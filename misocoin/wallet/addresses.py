@@ -169,8 +169,11 @@ class Account:
     """How many of the keys have to sign."""
     gap: int = 20
     """How many addresses in a row may be unused before the search ends (BIP44)."""
-    next_indexes: tuple[int, int] = (0, 0)
-    """By branch, the first address that was neither handed out nor seen on the chain."""
+    next_indexes: tuple[int, int] = (1, 0)
+    """By branch, the first address that was neither handed out nor seen on the chain.
+
+    The first one for receiving is shown when the account is made.
+    """
 
     def address(self, branch: Branch, index: int) -> OwnAddress:
         """The address of that number."""

@@ -172,6 +172,10 @@ class Keychain:
             self._file = self._file.with_account(number, replace(account, next_indexes=higher))
             self._extend(number)
 
+    def save_indexes(self) -> None:
+        """Write down which addresses were seen. Raises WalletError."""
+        self._write(self._file)
+
     def _account_of(self, kind: AddressType | None) -> int:
         if kind is None:
             return 0

@@ -41,11 +41,16 @@ def read_keys(path: Path) -> list[PrivateKey]:
     if data is None:
         return []
     try:
-        keys = [key_from_pem(section) for section in _sections(data)]
+        return keys_from_bytes(data)
     except KeyFormatError as error:
         raise KeyFormatError(f"{path}: {error}") from None
+
+
+def keys_from_bytes(data: bytes) -> list[PrivateKey]:
+    """The keys of all PEM sections, at least one. Raises KeyFormatError."""
+    keys = [key_from_pem(section) for section in _sections(data)]
     if not keys:
-        raise KeyFormatError(f"{path}: holds no private key")
+        raise KeyFormatError("holds no private key")
     return keys
 
 

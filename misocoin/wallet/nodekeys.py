@@ -12,7 +12,6 @@ from pathlib import Path
 from misocoin.crypto.keys import PrivateKey
 from misocoin.errors import KeyFormatError, WalletError
 from misocoin.params import Params
-from misocoin.wallet.addresses import AddressType, Branch
 from misocoin.wallet.keychain import Keychain
 from misocoin.wallet.keyfile import (
     append_key,
@@ -51,17 +50,6 @@ def open_node_keys(
     return keychain
 
 
-def fresh_wallet_file(params: Params) -> WalletFile:
-    """A wallet of new words, its first address handed out."""
-    file = new_wallet_file(Secrets(new_words()), params)
-    first = file.accounts[0]
-    if first.kind is not AddressType.BECH32:
-        raise WalletError("the first account is not bech32")
-    indexes = [0, 0]
-    indexes[Branch.RECEIVE] = 1
-    return file.with_account(0, replace(first, next_indexes=(indexes[0], indexes[1])))
-
-
 class _Storage:
     """The two files as one wallet."""
 
@@ -76,7 +64,7 @@ class _Storage:
         file = self._read_json()
         loose = [] if self._pem is None else read_keys(self._pem)
         if file is None and not loose and imported is None:
-            file = fresh_wallet_file(self._params)
+            file = new_wallet_file(Secrets(new_words()), self._params)
             self.save(file)
             return file
         if file is not None and (file.accounts or file.secrets is not None):

@@ -7,9 +7,10 @@ part is enough to know every address, so that money is seen without the passphra
 
 import binascii
 import json
+import re
 import secrets as chance
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -153,6 +154,8 @@ class WalletFile:
     """Address -> what its owner calls it."""
     notes: Mapping[str, str] = field(default_factory=_no_texts)
     """Transaction id (display order, hex) -> the owner's note."""
+    birth: int = 0
+    """Unix time before which nobody can have paid to it; 0 where that is unknown."""
 
     def with_account(self, index: int, account: Account) -> "WalletFile":
         """The same with an account replaced."""
@@ -165,11 +168,12 @@ def new_wallet_file(secrets: Secrets, params: Params, number: int = 0, gap: int 
     master = secrets.master
     if master is None:
         raise KeyFormatError("a wallet of no words has no accounts")
-    accounts = []
+    accounts: list[Account] = []
     for kind in SINGLE_KEY_TYPES:
         path = account_path(kind, params, number)
         key = AccountKey(KeyOrigin(master.fingerprint, path), master.derive(path).public)
-        accounts.append(Account(kind, (key,), gap=gap))
+        shown = 0 if accounts else 1  # of all first addresses one is shown at once
+        accounts.append(Account(kind, (key,), gap=gap, next_indexes=(shown, 0)))
     keys = tuple(key.public_key for key in secrets.keys)
     return WalletFile(secrets, tuple(accounts), keys)
 
@@ -188,20 +192,55 @@ def account_from_extended_key(
 
     A plain xpub does not say its type: bech32 if `kind` does not. Raises KeyFormatError.
     """
-    version, key = extended_key_from_text(text)
-    if version.is_private:
-        raise KeyFormatError("that is a private key: an account is watched by its public one")
-    is_test = extended_key_versions(params)[0]
-    if version.is_test != is_test:
-        raise KeyFormatError(f"an extended key of another chain than {params.name}")
-    named = _FORMS.get(version.form)
+    key, named = account_key_from_text(text, params)
     if named is AddressType.MULTISIG or (kind and named and kind is not named):
         raise KeyFormatError("an extended key for another type of address")
-    if not isinstance(key, ExtendedPublicKey):
-        raise KeyFormatError("not an extended public key")
-    # How the account's key was reached is not in it; its own fingerprint stands for the root.
-    origin = KeyOrigin(key.fingerprint, ())
-    return Account(kind or named or AddressType.BECH32, (AccountKey(origin, key),), gap=gap)
+    return Account(kind or named or AddressType.BECH32, (key,), gap=gap)
+
+
+def multisig_account(required: int, texts: Sequence[str], params: Params, gap: int = 20) -> Account:
+    """The account of a multisig, from everybody's extended public key. Raises KeyFormatError."""
+    keys = [account_key_from_text(text, params) for text in texts]
+    if not 1 <= required <= len(keys) or len(keys) > MAX_COSIGNERS:
+        raise KeyFormatError(
+            f"{required} of {len(keys)} keys is no multisig: 1 to {MAX_COSIGNERS} keys, and no "
+            "more signatures than keys"
+        )
+    if any(named not in (None, AddressType.MULTISIG) for _, named in keys):
+        raise KeyFormatError("an extended key for another type of address")
+    if len({key.key for key, _ in keys}) < len(keys):
+        raise KeyFormatError("the same key is named twice")
+    return Account(AddressType.MULTISIG, tuple([key for key, _ in keys]), required, gap)
+
+
+def account_key_from_text(text: str, params: Params) -> tuple[AccountKey, AddressType | None]:
+    """Read `xpub…`, or `[d34db33f/84'/0'/0']xpub…` which tells where it comes from.
+
+    Also what type of address the text says it is for. Raises KeyFormatError.
+    """
+    before, bracket, rest = text.strip().rpartition("]")
+    version, key = extended_key_from_text(rest)
+    if version.is_private or not isinstance(key, ExtendedPublicKey):
+        raise KeyFormatError("that is a private key: an account is watched by its public one")
+    if version.is_test != extended_key_versions(params)[0]:
+        raise KeyFormatError(f"an extended key of another chain than {params.name}")
+    # Without an origin the key stands for the root itself.
+    origin = _origin_from(before) if bracket else KeyOrigin(key.fingerprint, ())
+    return AccountKey(origin, key), _FORMS.get(version.form)
+
+
+def text_from_account_key(key: AccountKey, params: Params) -> str:
+    """Write `[fingerprint/path]xpub…`, as output descriptors have it."""
+    steps = text_from_path(key.origin.path).removeprefix("m")
+    origin = f"[{key.origin.fingerprint.hex()}{steps}]" if key.origin.path else ""
+    return origin + key.key.to_text(params.address.bip32_public)
+
+
+def _origin_from(text: str) -> KeyOrigin:
+    match = re.fullmatch(r"\[([0-9a-fA-F]{8})(/.*)?", text)
+    if match is None:
+        raise KeyFormatError("an origin is written as in [d34db33f/84'/0'/0']xpub…")
+    return KeyOrigin(bytes.fromhex(match[1]), path_from_text((match[2] or "").removeprefix("/")))
 
 
 def extended_key_versions(params: Params) -> tuple[bool, bytes]:
@@ -232,6 +271,7 @@ def bytes_from_wallet_file(file: WalletFile, params: Params) -> bytes:
     form["keys"] = [key.hex() for key in file.public_keys]
     form["labels"] = dict(file.labels)
     form["notes"] = dict(file.notes)
+    form["birth"] = file.birth
     return (json.dumps(form, indent=1, ensure_ascii=False) + "\n").encode()
 
 
@@ -251,6 +291,7 @@ def wallet_file_from_bytes(data: bytes, params: Params) -> WalletFile:
             tuple([_public_key_from(each) for each in form["keys"]]),
             _texts_from(form["labels"]),
             _texts_from(form["notes"]),
+            _number(form["birth"], 0, 1 << 40),
         )
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error):
         raise KeyFormatError("a wallet file that is damaged") from None

@@ -1,0 +1,17 @@
+"""The command `wallet`: keys and payments apart from any node.
+
+python -m misocoin wallet <command> [options]
+"""
+
+import sys
+from collections.abc import Sequence
+
+from misocoin.cli.command import run_group
+from misocoin.cli.wallet_keys import COMMANDS as KEY_COMMANDS
+
+PROGRAM = "misocoin wallet"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    return run_group(PROGRAM, KEY_COMMANDS, sys.argv[1:] if arguments is None else arguments)
