@@ -184,6 +184,13 @@ def _serve_options() -> tuple[Option, ...]:
     return (
         _text("host", "Service", "host", "Address to listen on.", "localhost"),
         _number("port", "Service", 65535, DEFAULT_PORT, "Port to listen on.", 0),
+        _text(
+            "store",
+            "Service",
+            "where",
+            "Keep the queue in this SQLite file, or in postgresql://user@host/database, which "
+            "several servers may share. Without it the queue is in memory.",
+        ),
         _text("tlscert", access, "file", "Certificate chain, PEM: speak TLS."),
         _text("tlskey", access, "file", "Its key, PEM, if it is not in the same file."),
         _secrets("token", "Token for clients; several with commas. Without any, all may ask."),

@@ -6,12 +6,15 @@ import signal
 import ssl
 import time
 from collections.abc import Mapping
+from secrets import token_hex
 from typing import Any
 
 from misocoin.errors import ConfigError
 from misocoin.work.admission import Limits, Tokens
+from misocoin.work.keeper import Keeper
 from misocoin.work.server import Place, WorkServer, raise_file_limit
 from misocoin.work.service import Access, Service
+from misocoin.work.store import QueueStore
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +37,20 @@ def serve(values: Mapping[str, Any]) -> int:
     files = raise_file_limit(limits.connections)
     if files < limits.connections:
         log.warning("the system allows for about %d connections (ulimit -n)", files)
-    service = Service(limits, access, time.monotonic())
-    asyncio.run(_run(service, place))
+    store = QueueStore(values["store"], token_hex(16)) if values["store"] else None
+    service = Service(limits, time.monotonic(), access, has_store=store is not None)
+    asyncio.run(_run(service, place, store))
     return 0
 
 
-async def _run(service: Service, place: Place) -> None:
+async def _run(service: Service, place: Place, store: QueueStore | None) -> None:
     server = WorkServer(service, place)
+    keeper = None
+    if store is not None:
+        keeper = Keeper(service, store, server.now, server.pump)
+        server.perform = keeper.perform
+        keeper.start()
+        log.info("the queue is kept in %s", store.name)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -53,6 +63,8 @@ async def _run(service: Service, place: Place) -> None:
         log.info("stopping")
     finally:
         await server.stop()
+        if keeper is not None:
+            await keeper.stop()
     log.info("stopped")
 
 

@@ -47,7 +47,7 @@ class Limits:
 class Tokens:
     """The secrets that give access; without any, everybody has it."""
 
-    def __init__(self, tokens: Collection[str]) -> None:
+    def __init__(self, tokens: Collection[str] = ()) -> None:
         self._tokens = tuple(token.encode() for token in tokens)
 
     @property

@@ -1,4 +1,7 @@
-"""What the service wants done: the shell does it, and tells the service what came of it."""
+"""What the service wants done: the shell does it, and tells the service what came of it.
+
+What the store is to tell are the methods of `shared.StoreSide`.
+"""
 
 from typing import NamedTuple
 
@@ -21,9 +24,11 @@ class Close(NamedTuple):
 
 
 class Keep(NamedTuple):
-    """Write a new job to the store, then call `Service.kept`."""
+    """Write a job to the store, then tell `kept` or `not_kept`."""
 
     job: str
+    client: str
+    """Who wants it."""
     takes: bool
     """Whether this server has miners for it at once."""
 
@@ -39,7 +44,7 @@ class Finish(NamedTuple):
 
 
 class Find(NamedTuple):
-    """Look in the store for a job, then call `Service.found`."""
+    """Look in the store for a job, then tell `found`."""
 
     job: str
     connection: int
@@ -47,16 +52,22 @@ class Find(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Take up to so many jobs from the store for this server's miners; `Service.claimed`."""
+    """Take up to so many jobs from the store for this server's miners, then tell `claimed`."""
 
     most: int
 
 
 class Extend(NamedTuple):
-    """Get more nonces for a job from the store, then call `Service.extended`."""
+    """Get more nonces for a job from the store, then tell `extended`."""
 
     job: str
 
 
-Effect = Send | Close | Keep | Finish | Find | Claim | Extend
+class Release(NamedTuple):
+    """Let other servers have these jobs: nobody searches them here."""
+
+    jobs: tuple[str, ...]
+
+
+Effect = Send | Close | Keep | Finish | Find | Claim | Extend | Release
 """Everything that the service wants."""

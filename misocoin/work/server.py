@@ -114,14 +114,13 @@ class WorkServer:
         service: Service,
         place: Place,
         clock: Callable[[], float] = time.monotonic,
-        perform: Callable[[Effect], None] | None = None,
     ) -> None:
-        """`perform` carries out effects that are neither `Send` nor `Close` (the store's)."""
         self.service = service
         self.now = clock
         """Seconds, monotonic."""
         self._place = place
-        self._perform = perform
+        self.perform: Callable[[Effect], None] | None = None
+        """Carries out what the service wants of its store."""
         self._peers: dict[int, _Peer] = {}
         self._opening: dict[_Peer, None] = {}
         self._refused: set[_Peer] = set()
@@ -253,8 +252,8 @@ class WorkServer:
                 peer = self._peers.get(effect.connection)
                 if peer is not None:
                     peer.close()
-            elif self._perform is not None:
-                self._perform(effect)
+            elif self.perform is not None:
+                self.perform(effect)
 
     # -- time ---------------------------------------------------------------------------------
 

@@ -1,0 +1,413 @@
+"""The queue in a database: what was accepted outlives the server, and servers share it.
+
+`QueueStore` does what it is told in one thread, each batch in one transaction. In SQLite it has the
+file to itself. In PostgreSQL servers take jobs past each other (`FOR UPDATE SKIP LOCKED`) and hear
+of new and ended ones (`LISTEN`, see `notices`).
+"""
+
+import json
+import logging
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Row,
+    create_engine,
+    delete,
+    event,
+    exists,
+    func,
+    insert,
+    make_url,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from misocoin.errors import ConfigError, ParseError, StoreError
+from misocoin.pow.puzzles import Puzzle
+from misocoin.work.answers import ErrorCode
+from misocoin.work.desk import Solution
+from misocoin.work.framing import object_from_bytes
+from misocoin.work.jobs import fields_from_puzzle, job_id_of, puzzle_from_fields
+from misocoin.work.scheduler import Range
+from misocoin.work.schema import SCHEMA_VERSION, claims, jobs, meta, metadata
+
+log = logging.getLogger(__name__)
+
+LANES: Final = 256
+"""Parts that a job's nonces are divided into, so that servers can search it together."""
+
+CLAIM_SECONDS: Final = 5.0
+"""How long a claim lasts; a server renews its own several times as often."""
+
+HARD: Final = float(1 << 26)
+"""Expected hashes from which on servers search a job together while others are idle."""
+
+KEEP_SECONDS: Final = 86_400.0
+"""How long an ended job's outcome is kept."""
+
+CHANNEL: Final = "misocoin_work"
+"""Where PostgreSQL's notices go: `new`, or `ended:` and a job's id."""
+
+SOLVED: Final = "solved"
+"""The outcome of a job that has a nonce."""
+
+
+class StoredJob(NamedTuple):
+    """An open job as the store has it."""
+
+    id: str
+    puzzle: Puzzle
+    client: str
+    priority: int
+    tag: float
+    deadline: float
+    """Unix time."""
+    nonces: Range | None
+    """The lane that is now this server's; None where it has none."""
+
+
+Found = StoredJob | Solution | ErrorCode | None
+"""What there is of a job: open, solved, failed, or unknown."""
+
+
+class NewJob(NamedTuple):
+    """A job to be kept."""
+
+    puzzle: Puzzle
+    client: str
+    priority: int
+    deadline: float
+    """Unix time."""
+    takes: bool
+    """Whether this server claims it at once."""
+
+
+class Ended(NamedTuple):
+    """A job that has ended."""
+
+    job: str
+    outcome: str
+    """`SOLVED`, or an error's code."""
+    nonce: int | None
+
+
+Operation = Callable[[Connection], Any]
+"""Something to do inside a transaction."""
+
+
+class QueueStore:
+    """One server's access to the queue at `where`: a path, or `postgresql://user@host/database`.
+
+    Raises ConfigError for an address that is none, and StoreError where the database cannot be
+    used or is of another version.
+    """
+
+    def __init__(self, where: str, server: str, clock: Callable[[], float] = time.time) -> None:
+        self._server = server
+        self._now = clock
+        url = url_from_text(where)
+        self.is_shared = url.get_backend_name() == "postgresql"
+        """Whether other servers may use the queue, too."""
+        self.name = url.render_as_string(hide_password=True) if self.is_shared else where
+        """What it is called in messages; without its password."""
+        plain = url.set(drivername="postgresql")
+        self.connection_text = plain.render_as_string(hide_password=False)
+        """Where the database is, as psycopg takes it; with its password."""
+        if self.is_shared:
+            self._engine = create_engine(url, pool_pre_ping=True, pool_size=1, max_overflow=1)
+        else:
+            _make_private(where)
+            self._engine = create_engine(
+                url, poolclass=StaticPool, connect_args={"check_same_thread": False}
+            )
+            event.listen(self._engine, "connect", _prepare_sqlite)
+        try:
+            self.apply((self._prepare,))
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the database."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            cause = " ".join(str(getattr(error, "orig", None) or error).split())
+            raise StoreError(f"{self.name} cannot be used: {cause}") from error
+
+    def apply(self, operations: Sequence[Operation]) -> list[Any]:
+        """Do all of it in one transaction; returns what each came to. All or nothing."""
+        with self._transaction() as connection:
+            return [operation(connection) for operation in operations]
+
+    def _prepare(self, connection: Connection) -> None:
+        if self.is_shared:
+            # Two servers that start at once would make the tables at once.
+            connection.execute(select(func.pg_advisory_xact_lock(0x4D49534F)))
+        metadata.create_all(connection)
+        version = connection.execute(select(meta.c.value).where(meta.c.key == "version")).scalar()
+        if version is None:
+            connection.execute(insert(meta).values(key="version", value=str(SCHEMA_VERSION)))
+        elif version != str(SCHEMA_VERSION):
+            raise StoreError(f"{self.name} was made by another version of this program")
+        if not self.is_shared:
+            # Nobody else has the file: whatever was claimed, its server is gone.
+            connection.execute(update(claims).values(expires=0.0))
+
+    # -- jobs in and out ----------------------------------------------------------------------
+
+    def keep(self, connection: Connection, job: NewJob) -> Found:
+        """Take in a job, or find it there already; a job that was given up is opened again."""
+        job_id = job_id_of(job.puzzle)
+        now = self._now()
+        row = self._row(connection, job_id)
+        if row is None:
+            values = {
+                "id": job_id,
+                "puzzle": json.dumps(fields_from_puzzle(job.puzzle)),
+                "hashes": job.puzzle.expected_tries,
+                "lanes": min(LANES, job.puzzle.space),
+                "next_lane": 0,
+                "is_shared": False,
+                **self._opening(connection, job, now),
+            }
+            try:
+                with connection.begin_nested():
+                    connection.execute(insert(jobs).values(values))
+            except IntegrityError:
+                pass  # another server was quicker with the same job
+            else:
+                self._notify(connection, "new")
+            row = self._row(connection, job_id)
+        elif row.outcome in (SOLVED, ErrorCode.EXHAUSTED.text):
+            return _found(row, None)
+        elif row.outcome:
+            values = self._opening(connection, job, now)
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+            self._notify(connection, "new")
+            row = self._row(connection, job_id)
+        else:
+            values = {
+                "deadline": max(row.deadline, job.deadline),
+                "is_shared": row.is_shared or row.client != job.client,
+            }
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+            row = self._row(connection, job_id)
+        if row is None:
+            return None
+        is_free = not row.next_lane and not row.outcome
+        return _found(row, self._claim(connection, row) if job.takes and is_free else None)
+
+    def _opening(self, connection: Connection, job: NewJob, now: float) -> dict[str, Any]:
+        """What a job begins with; its tag as in `fairness`, but over all servers."""
+        begun = select(jobs.c.tag).where(text("next_lane > 0")).order_by(jobs.c.tag.desc()).limit(1)
+        clock = connection.execute(begun).scalar() or 0.0
+        own = select(func.max(jobs.c.tag)).where(
+            jobs.c.client == job.client, jobs.c.priority >= job.priority, jobs.c.outcome == ""
+        )
+        last = connection.execute(own).scalar() or 0.0
+        return {
+            "client": job.client,
+            "priority": job.priority,
+            "tag": max(clock, last) + job.puzzle.expected_tries,
+            "outcome": "",
+            "nonce": "",
+            "added": now,
+            "deadline": job.deadline,
+            "ended": 0.0,
+        }
+
+    def _row(self, connection: Connection, job_id: str) -> Row[Any] | None:
+        return connection.execute(
+            select(jobs).where(jobs.c.id == job_id).with_for_update()
+        ).one_or_none()
+
+    def finish(self, connection: Connection, ended: Ended) -> None:
+        """Note how a job ended; one that others asked for, too, cannot be cancelled by one."""
+        wanted = [jobs.c.id == ended.job, jobs.c.outcome == ""]
+        if ended.outcome == ErrorCode.CANCELLED.text:
+            wanted.append(jobs.c.is_shared.is_(False))
+        result = connection.execute(
+            update(jobs)
+            .where(*wanted)
+            .values(
+                outcome=ended.outcome,
+                nonce="" if ended.nonce is None else str(ended.nonce),
+                ended=self._now(),
+            )
+        )
+        if result.rowcount:
+            connection.execute(delete(claims).where(claims.c.job == ended.job))
+            self._notify(connection, f"ended:{ended.job}")
+        else:
+            self.release(connection, (ended.job,))
+
+    def find(self, connection: Connection, job_id: str) -> Found:
+        """Look a job up."""
+        row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+        return None if row is None else _found(row, None)
+
+    # -- claims -------------------------------------------------------------------------------
+
+    def claim(self, connection: Connection, most: int) -> tuple[StoredJob, ...]:
+        """Take up to so many jobs to search: first those that nobody searches, then hard ones."""
+        now = self._now()
+        held = exists().where(claims.c.job == jobs.c.id, claims.c.expires > now)
+        mine = exists().where(
+            claims.c.job == jobs.c.id, claims.c.expires > now, claims.c.server == self._server
+        )
+        open_jobs = (
+            select(jobs)
+            .where(jobs.c.outcome == "", jobs.c.deadline > now)
+            .order_by(jobs.c.tag)
+            .with_for_update(skip_locked=True)
+        )
+        taken = self._claim_rows(connection, open_jobs.where(~held).limit(most))
+        if not taken and self.is_shared:
+            hard = open_jobs.where(jobs.c.hashes >= HARD, ~mine, jobs.c.next_lane < jobs.c.lanes)
+            taken = self._claim_rows(connection, hard.limit(1))
+        return taken
+
+    def _claim_rows(self, connection: Connection, query: Any) -> tuple[StoredJob, ...]:
+        found = []
+        for row in connection.execute(query).all():
+            nonces = self._claim(connection, row)
+            job = _found(row, nonces)
+            if nonces is not None and isinstance(job, StoredJob):
+                found.append(job)
+        return tuple(found)
+
+    def _claim(self, connection: Connection, row: Row[Any]) -> Range | None:
+        """Claim a lane of a job whose row is locked: a new one, or else one that was let go."""
+        now = self._now()
+        if row.next_lane < row.lanes:
+            lane = row.next_lane
+            connection.execute(update(jobs).where(jobs.c.id == row.id).values(next_lane=lane + 1))
+        else:
+            free = select(claims.c.lane).where(claims.c.job == row.id, claims.c.expires <= now)
+            lane = connection.execute(free.limit(1)).scalar()
+            if lane is None:
+                return None
+            connection.execute(delete(claims).where(claims.c.job == row.id, claims.c.lane == lane))
+        connection.execute(
+            insert(claims).values(
+                job=row.id, lane=lane, server=self._server, expires=now + CLAIM_SECONDS
+            )
+        )
+        space = puzzle_from_fields(object_from_bytes(row.puzzle.encode())).space
+        return Range(space * lane // row.lanes, space * (lane + 1) // row.lanes)
+
+    def extend(self, connection: Connection, job_id: str) -> Range | bool:
+        """Give up the lane that was searched through, and claim another.
+
+        Without another returns whether the job is exhausted: otherwise others still search it.
+        """
+        row = self._row(connection, job_id)
+        if row is None or row.outcome:
+            return False
+        connection.execute(
+            delete(claims).where(claims.c.job == job_id, claims.c.server == self._server)
+        )
+        nonces = self._claim(connection, row)
+        if nonces is not None:
+            return nonces
+        left = select(func.count()).select_from(claims).where(claims.c.job == job_id)
+        return connection.execute(left).scalar() == 0
+
+    def renew(self, connection: Connection) -> None:
+        """Keep this server's claims."""
+        mine = claims.c.server == self._server
+        connection.execute(update(claims).where(mine).values(expires=self._now() + CLAIM_SECONDS))
+
+    def release(self, connection: Connection, job_ids: Sequence[str]) -> None:
+        """Let go of jobs, for other servers."""
+        connection.execute(
+            update(claims)
+            .where(claims.c.server == self._server, claims.c.job.in_(job_ids))
+            .values(expires=0.0)
+        )
+        self._notify(connection, "new")
+
+    def clean(self, connection: Connection) -> None:
+        """Give up jobs whose time is up, and forget those that ended long ago."""
+        now = self._now()
+        late = select(jobs.c.id).where(jobs.c.outcome == "", jobs.c.deadline < now)
+        for (job_id,) in connection.execute(late).all():
+            self.finish(connection, Ended(job_id, ErrorCode.DEADLINE.text, None))
+        old = (jobs.c.ended > 0.0, jobs.c.ended < now - KEEP_SECONDS)
+        connection.execute(delete(jobs).where(*old))
+
+    def _notify(self, connection: Connection, what: str) -> None:
+        if self.is_shared:
+            connection.execute(select(func.pg_notify(CHANNEL, what)))
+
+
+def url_from_text(where: str) -> URL:
+    """Read where a queue is; raises ConfigError."""
+    if "://" not in where:
+        if not where or "\0" in where:
+            raise ConfigError("name a file or postgresql://user@host/database")
+        return URL.create("sqlite", database=where)
+    try:
+        url = make_url(where)
+    except (ArgumentError, ValueError):
+        raise ConfigError("that is not a database's address") from None
+    if url.drivername not in ("postgresql", "postgres"):
+        raise ConfigError(f"no database of the kind {url.drivername[:40]!r}: use postgresql://")
+    try:
+        import psycopg  # noqa: F401 - is it here?
+    except ImportError:
+        raise ConfigError(
+            "PostgreSQL needs the package psycopg: pip install 'psycopg[binary]'"
+        ) from None
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _found(row: Row[Any], nonces: Range | None) -> Found:
+    try:
+        puzzle = puzzle_from_fields(object_from_bytes(row.puzzle.encode()))
+    except ParseError as error:
+        raise StoreError(f"the job {row.id} is damaged: {error}") from None
+    if row.outcome == SOLVED:
+        return Solution(puzzle, int(row.nonce))
+    if row.outcome:
+        known = {code.text: code for code in ErrorCode}
+        return known.get(row.outcome, ErrorCode.CANCELLED)
+    return StoredJob(row.id, puzzle, row.client, row.priority, row.tag, row.deadline, nonces)
+
+
+def _make_private(where: str) -> None:
+    """Have the file there before SQLite makes it, for its owner alone."""
+    if where == ":memory:":
+        return
+    try:
+        os.close(os.open(Path(where), os.O_RDWR | os.O_CREAT, stat.S_IRUSR | stat.S_IWUSR))
+    except OSError as error:
+        raise StoreError(f"{where} cannot be used: {error.strerror}") from error
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # EXCLUSIVE: a second server on the same file is told at once that it is in use.
+    for pragma in (
+        "busy_timeout = 1000",
+        "locking_mode = EXCLUSIVE",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
