@@ -8,10 +8,14 @@ from collections.abc import Sequence
 
 from misocoin.cli.command import run_group
 from misocoin.cli.wallet_keys import COMMANDS as KEY_COMMANDS
+from misocoin.cli.wallet_send import COMMANDS as SEND_COMMANDS
 
 PROGRAM = "misocoin wallet"
+
+COMMANDS = (*KEY_COMMANDS, *SEND_COMMANDS)
+"""In the order of the overview."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    return run_group(PROGRAM, KEY_COMMANDS, sys.argv[1:] if arguments is None else arguments)
+    return run_group(PROGRAM, COMMANDS, sys.argv[1:] if arguments is None else arguments)

@@ -10,11 +10,15 @@ from typing import Any
 
 from misocoin.cli.command import UsageError
 from misocoin.errors import WalletError
-from misocoin.option_table import CHAINS
+from misocoin.option_table import CHAINS, DEFAULT_PORT
 from misocoin.options import Kind, Option, choice_of, flag_from_text
 from misocoin.params import Params, params_by_name
+from misocoin.peers.messages import address_from_text
 from misocoin.wallet.keyfolder import KeyFolder, NamedKeys
 from misocoin.wallet.walletfile import Secrets
+
+LIGHT_FILE = "light.sqlite"
+"""What the light client knows, in the folder of the keys."""
 
 MAX_SECRET = 4096
 """Bytes of a passphrase, of words or of a key that are read."""
@@ -24,6 +28,10 @@ def _path(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError("write a path")
     return Path(text).expanduser()
+
+
+def _node(text: str) -> str:
+    return address_from_text(text, DEFAULT_PORT).text
 
 
 def _descriptor(text: str) -> int:
@@ -59,6 +67,17 @@ PASSPHRASE_FD = Option(
     "Read it from a file that whoever calls has opened under this number.",
     _descriptor,
     placeholder="n",
+)
+
+NODES = Option(
+    "nodes",
+    "Network",
+    "Nodes to ask and to send payments to.",
+    _node,
+    ("localhost:4000",),
+    Kind.LIST,
+    "host:port,...",
+    default_text="localhost:4000",
 )
 
 ENCRYPT = Option(

@@ -25,6 +25,7 @@ from misocoin.wallet.keyfile import (
     read_private_file,
     write_private_file,
 )
+from misocoin.wallet.light.ports import Watched
 from misocoin.wallet.walletfile import (
     SealedPem,
     Secrets,
@@ -75,13 +76,16 @@ class NamedKeys(NamedTuple):
         """Whether it is a wallet file, not a single key."""
         return self.path.suffix == ".json"
 
+    @property
+    def watched(self) -> Mapping[bytes, Watched]:
+        """Every output script that is theirs."""
+        watched = Watched(self.name, self.keychain.file.birth)
+        return dict.fromkeys(self.keychain.scripts, watched)
 
-class Watched(NamedTuple):
-    """An output script that is the folder's."""
-
-    name: str
-    birth: int = 0
-    """Unix time before which nobody can have paid to it; 0 where that is unknown."""
+    def note_used(self, scripts: Collection[bytes]) -> None:
+        """Look further ahead, in memory alone; the folder's `note_used` remembers it."""
+        for script in scripts:
+            self.keychain.note_seen(script)
 
 
 class KeyFolder:
@@ -197,11 +201,10 @@ class KeyFolder:
     @property
     def watched(self) -> Mapping[bytes, Watched]:
         """Every output script that is the folder's."""
-        return {
-            script: Watched(each.name, each.keychain.file.birth)
-            for each in self._keys.values()
-            for script in each.keychain.scripts
-        }
+        watched: dict[bytes, Watched] = {}
+        for each in self._keys.values():
+            watched |= each.watched
+        return watched
 
     def note_used(self, scripts: Collection[bytes]) -> None:
         """Payments to these scripts were found: look further ahead, and remember it."""

@@ -11,7 +11,7 @@ from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import Transaction, TxIn, TxOut
 from misocoin.script.signing import KeySource, sign_transaction
 from misocoin.units import text_from_sats
-from misocoin.wallet.ledger import OwnCoin
+from misocoin.wallet.ledger import Balance, OwnCoin
 from misocoin.wallet.selection import SCALE, Candidate, Costs, Selection, select_coins
 
 DUST_RATE = FeeRate(3_000)
@@ -213,3 +213,16 @@ def check_payable(amount: int, script: bytes, params: Params) -> None:
             f"{text_from_sats(amount)} is too small to send: at least "
             f"{text_from_sats(least)} are needed"
         )
+
+
+def explain_shortage(message: str, balance: Balance, maturity: int) -> str:
+    """An error about too little money, with what is there that cannot be spent yet."""
+    waiting = [
+        f"{text_from_sats(amount)} {what}"
+        for amount, what in (
+            (balance.pending, "pending"),
+            (balance.immature, f"immature (mined less than {maturity} blocks ago)"),
+        )
+        if amount
+    ]
+    return f"{message}; {', '.join(waiting)}" if waiting else message

@@ -41,6 +41,7 @@ from misocoin.wallet.spending import (
     Payment,
     Plan,
     check_payable,
+    explain_shortage,
     plan_payment,
     plan_sweep,
     sign_plan,
@@ -353,7 +354,9 @@ class Wallet:
         try:
             return work()
         except InsufficientFunds as error:
-            raise InsufficientFunds(self._explain(str(error))) from None
+            maturity = self._chain.params.coinbase_maturity
+            text = explain_shortage(str(error), self.balance(), maturity)
+            raise InsufficientFunds(text) from None
 
     def _pay(
         self, plan: Callable[[Sequence[OwnCoin]], Plan], submit: Callable[[Transaction], object]
@@ -404,19 +407,6 @@ class Wallet:
             if len(confirmed) == len(coins):
                 raise
         return plan_payment(outputs, coins, weight, change, rate, tip)
-
-    def _explain(self, message: str) -> str:
-        balance = self.balance()
-        maturity = self._chain.params.coinbase_maturity
-        waiting = [
-            f"{text_from_sats(amount)} {what}"
-            for amount, what in (
-                (balance.pending, "pending"),
-                (balance.immature, f"immature (mined less than {maturity} blocks ago)"),
-            )
-            if amount
-        ]
-        return f"{message}; {', '.join(waiting)}" if waiting else message
 
     # -- payments that wait -------------------------------------------------------------------
 

@@ -1,0 +1,210 @@
+"""The command `misocoin wallet send`: sign here, write down, hand to every node."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from statistics import median_low
+from typing import Any
+
+from misocoin.cli.command import Command, UsageError
+from misocoin.cli.wallet_common import (
+    LIGHT_FILE,
+    NODES,
+    PASSPHRASE,
+    PLACE,
+    open_folder,
+    params_of,
+    unlocked,
+    wallet_path,
+)
+from misocoin.errors import InsufficientFunds, MisocoinError, ParseError, WalletError
+from misocoin.http.client import HttpClient
+from misocoin.http.jsonrpc import JsonRpcClient
+from misocoin.options import Kind, Option, flag_from_text, integer_between
+from misocoin.policy.feerate import FeeRate
+from misocoin.primitives.transaction import TxOut
+from misocoin.units import sats_from_json, sats_from_text, text_from_sats
+from misocoin.wallet.keyfolder import KeyFolder, NamedKeys
+from misocoin.wallet.light.pool import NodePool
+from misocoin.wallet.light.rest_node import SHORT, RestNode
+from misocoin.wallet.light.store import LightStore
+from misocoin.wallet.light.sync import send_to_all
+from misocoin.wallet.light.wallet import LightWallet
+from misocoin.wallet.spending import (
+    Payment,
+    Plan,
+    check_payable,
+    explain_shortage,
+    plan_payment,
+    plan_sweep,
+    sign_plan,
+)
+
+Values = Mapping[str, Any]
+
+LEAST_RATE = FeeRate(1_000)
+"""Base units per 1,000 virtual bytes: what nodes relay by default, and what is offered where no
+node tells what blocks take."""
+
+ALL = Option(
+    "all",
+    "Payment",
+    "Send everything there is; the first recipient gets what others do not.",
+    flag_from_text,
+    False,
+    Kind.FLAG,
+)
+FEERATE = Option(
+    "feerate",
+    "Payment",
+    "Fee in coins per 1,000 virtual bytes.",
+    sats_from_text,
+    placeholder="amount",
+    default_text="what nodes estimate",
+)
+TARGET = Option(
+    "target",
+    "Payment",
+    "Ask nodes for the rate with which it is mined within so many blocks.",
+    integer_between(1, 1008),
+    6,
+    placeholder="blocks",
+)
+DRYRUN = Option(
+    "dry-run", "Payment", "Show the payment, send nothing.", flag_from_text, False, Kind.FLAG
+)
+NOTE = Option("note", "Payment", "A note for your own records.", str, "", placeholder="text")
+
+
+def recipients_from_words(
+    words: Sequence[str], folder: KeyFolder, *, takes_all: bool
+) -> tuple[list[TxOut], bytes | None]:
+    """What is to be paid, and who gets the rest.
+
+    Amounts and recipients stand in turns; with -all the first recipient stands without an amount.
+    Raises UsageError, AmountError, AddressError or WalletError.
+    """
+    sink = folder.script_of(words[0]) if takes_all and words else None
+    pairs = words[1:] if takes_all else words
+    if len(pairs) % 2 or not words:
+        raise UsageError("amounts and recipients stand in turns: 10 miso1… 2.5 rob")
+    outputs = []
+    for text, recipient in zip(pairs[::2], pairs[1::2], strict=True):
+        output = TxOut(sats_from_text(text), folder.script_of(recipient))
+        check_payable(output.value, output.script_pubkey, folder.params)
+        outputs.append(output)
+    return outputs, sink
+
+
+def plan_from(
+    keys: NamedKeys,
+    wallet: LightWallet,
+    outputs: Sequence[TxOut],
+    sink: bytes | None,
+    rate: FeeRate,
+    maturity: int,
+    now: int,
+) -> Plan:
+    """A payment from the coins of named keys. Raises InsufficientFunds or WalletError."""
+    scripts = keys.keychain.scripts
+    coins = wallet.coins(now)
+
+    def weight(script: bytes) -> int:
+        return scripts[script].input_weight
+
+    try:
+        if sink is not None:
+            return plan_sweep(outputs, sink, coins, weight, rate, wallet.height)
+        change = keys.keychain.change_script()
+        return plan_payment(outputs, coins, weight, change, rate, wallet.height)
+    except InsufficientFunds as error:
+        raise InsufficientFunds(
+            explain_shortage(str(error), wallet.balance(now), maturity)
+        ) from None
+
+
+def rate_from_nodes(nodes: Sequence[str], target: int, http: HttpClient) -> FeeRate:
+    """What nodes estimate, the median of those that do; at least what is relayed."""
+    rates = []
+    for node in nodes:
+        client = JsonRpcClient(f"http://{node}", http=http, bounds=SHORT)
+        try:
+            answer = client.call("estimatesmartfee", target)
+            rates.append(sats_from_json(answer["feerate"]))
+        except (MisocoinError, ParseError, KeyError, TypeError):
+            continue  # most chains have too few payments to estimate from
+    return FeeRate(max(LEAST_RATE, median_low(rates))) if rates else LEAST_RATE
+
+
+@contextmanager
+def open_store(values: Values) -> Iterator[LightStore]:
+    """What the light client knows. Raises StoreError."""
+    with closing(LightStore(wallet_path(values) / LIGHT_FILE, params_of(values))) as store:
+        yield store
+
+
+def _send(values: Values, words: tuple[str, ...]) -> int:
+    folder = open_folder(values)
+    keys = folder.find(words[0])
+    outputs, sink = recipients_from_words(words[1:], folder, takes_all=values["all"])
+    if len(values["note"]) > 1000 or not values["note"].isprintable():
+        raise WalletError("a note is one line of at most 1000 characters")
+    now = int(time.time())
+    with closing(HttpClient()) as http, open_store(values) as store:
+        wallet = LightWallet(folder.params, store, keys)
+        rate = values["feerate"]
+        if rate is None:
+            rate = rate_from_nodes(values["nodes"], values["target"], http)
+        maturity = folder.params.coinbase_maturity
+        plan = plan_from(keys, wallet, outputs, sink, FeeRate(rate), maturity, now)
+        if values["dry-run"]:
+            _show(folder, plan, keys)
+            print("Nothing was sent.")
+            return 0
+        unlocked(keys, values)
+        payment = sign_plan(plan, keys.keychain.ring_for(plan.scripts))
+        wallet.journalise(payment.tx, now, values["note"])
+        folder.note_used([output.script_pubkey for output in payment.tx.vout])
+        _show(folder, plan, keys)
+        print(f"Payment {payment.tx.txid_hex} is signed and written down.")
+        _hand_out(payment, wallet, values["nodes"], http, now)
+    return 0
+
+
+def _show(folder: KeyFolder, plan: Plan, keys: NamedKeys) -> None:
+    for output in plan.tx.vout:
+        what = "change" if keys.keychain.is_change(output.script_pubkey) else "to"
+        amount = text_from_sats(output.value)
+        print(f"{what:8}{amount:>20}  {folder.address(output.script_pubkey)}")
+    print(f"{'fee':8}{text_from_sats(plan.fee):>20}")
+
+
+def _hand_out(
+    payment: Payment, wallet: LightWallet, nodes: Sequence[str], http: HttpClient, now: int
+) -> None:
+    """Give a written payment to every node; what does not work now, sync does."""
+    pool = NodePool([RestNode(node, http) for node in nodes], lambda _name, _why: None)
+    judged = next(each for each in wallet.payments(now) if each.tx.txid == payment.tx.txid)
+    sent = send_to_all(pool, judged)
+    for name in sent.taken:
+        print(f"{name} has it.")
+    for name, why in sent.refused:
+        print(f"{name} does not take it: {why}")
+    for peer in pool.peers:
+        if peer.trouble:
+            print(f"{peer.name} cannot be asked: {peer.trouble}")
+    if not sent.taken:
+        print("No node has it yet: every sync sends it again until it is mined.")
+
+
+COMMANDS = (
+    Command(
+        "send",
+        "Pay from a name or address of yours.",
+        _send,
+        (*PLACE, NODES, ALL, FEERATE, TARGET, DRYRUN, NOTE, *PASSPHRASE),
+        "<name or address> <amount | -all> <recipient> [<amount> <recipient>]...",
+        2,
+        None,
+    ),
+)

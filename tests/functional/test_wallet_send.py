@@ -1,0 +1,193 @@
+"""Paying from named keys, through a real node."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from misocoin.cli.wallet import main
+from misocoin.cli.wallet_common import LIGHT_FILE
+from misocoin.http.client import HttpClient
+from misocoin.params import regtest
+from misocoin.wallet.keyfolder import KeyFolder
+from misocoin.wallet.light.payments import PaymentState
+from misocoin.wallet.light.rest_node import RestNode
+from misocoin.wallet.light.store import LightStore
+from misocoin.wallet.light.sync import SyncReport, sync
+from misocoin.wallet.light.wallet import LightWallet
+from tests.functional.framework.daemon import Daemon
+
+COIN = 100_000_000
+Run = Callable[..., tuple[int, str, str]]
+
+
+class Purse:
+    """A wallet folder beside a node."""
+
+    def __init__(self, path: Path, daemon: Daemon) -> None:
+        self.path = path
+        self.node = f"127.0.0.1:{daemon.port}"
+        self.params = regtest()
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[LightWallet, LightStore, KeyFolder]]:
+        folder = KeyFolder(self.path, self.params)
+        with closing(LightStore(self.path / LIGHT_FILE, self.params)) as store:
+            yield LightWallet(self.params, store, folder), store, folder
+
+    def sync(self) -> SyncReport:
+        with self.open() as (_, store, folder), closing(HttpClient()) as http:
+            nodes = [RestNode(self.node, http)]
+            report = sync(self.params, store, folder, nodes, int(time.time()))
+            assert report.is_complete, report
+            return report
+
+    def available(self) -> int:
+        with self.open() as (wallet, _, _):
+            return wallet.balance(int(time.time())).available
+
+    def states(self) -> list[PaymentState]:
+        with self.open() as (wallet, _, _):
+            return [each.state for each in wallet.payments(int(time.time()))]
+
+
+@pytest.fixture
+def purse(daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Purse:
+    purse = Purse(tmp_path / "keys", daemon)
+    monkeypatch.setenv("MISOCOIN_WALLETDIR", str(purse.path))
+    monkeypatch.setenv("MISOCOIN_CHAIN", "regtest")
+    monkeypatch.setenv("MISOCOIN_NODES", purse.node)
+    return purse
+
+
+@pytest.fixture
+def run(purse: Purse, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*words: str) -> tuple[int, str, str]:
+        code = main(words)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def new(run: Run, name: str, command: str = "new-address") -> str:
+    """Make keys; returns their address."""
+    match = re.search(r"address (bcrt1\w+)", run(command, name)[1])
+    assert match
+    return match[1]
+
+
+def fund(daemon: Daemon, purse: Purse, address: str, blocks: int = 1) -> None:
+    daemon.rpc.generatetoaddress(blocks, address)
+    daemon.rpc.generatetoaddress(100, daemon.rpc.get_new_address())
+    purse.sync()
+
+
+def test_paying_by_name(daemon: Daemon, purse: Purse, run: Run) -> None:
+    address = new(run, "rob")
+    fund(daemon, purse, address)
+    assert purse.available() == 50 * COIN
+    theirs = daemon.rpc.get_new_address()
+    code, out, err = run("send", "rob", "10", theirs, "2.5", "rob", "-note=for tea", "-dry-run")
+    assert (code, err) == (0, "")
+    assert out.endswith("Nothing was sent.\n")
+    assert purse.states() == []
+    code, out, err = run("send", "rob", "10", theirs, "2.5", "rob", "-note=for tea")
+    assert (code, err) == (0, "")
+    txid = re.search("Payment (\\w{64}) is signed", out)[1]
+    assert f"{purse.node} has it." in out
+    assert daemon.rpc.get_mempool() == [txid]
+    daemon.rpc.generatetoaddress(1, theirs)
+    purse.sync()
+    assert purse.states() == [PaymentState.MINED]
+    left = 40 * COIN - purse.available()
+    assert 0 < left < 1_000
+    code, out, _ = run("send", address, "-all", theirs)  # by address, and everything
+    assert code == 0
+    daemon.rpc.generatetoaddress(1, theirs)
+    purse.sync()
+    assert purse.available() == 0
+    with purse.open() as (wallet, _, _):
+        assert [each.entry.note for each in wallet.payments(int(time.time()))] == ["for tea", ""]
+
+
+def test_change_of_a_wallet_goes_to_a_fresh_address(daemon: Daemon, purse: Purse, run: Run) -> None:
+    fund(daemon, purse, new(run, "hd", "new-wallet"))
+    theirs = daemon.rpc.get_new_address()
+    for amount in ("1", "45", "2"):
+        assert run("send", "hd", amount, theirs, "-feerate=0.0001")[0] == 0
+    with purse.open() as (_, _, folder):
+        assert folder.get("hd").keychain.file.accounts[0].next_indexes == (1, 3)
+    assert len(daemon.rpc.get_mempool()) == 3
+    daemon.rpc.generatetoaddress(1, theirs)
+    purse.sync()
+    assert purse.states() == [PaymentState.MINED] * 3
+    assert 199_000_000 < purse.available() < 200_000_000
+
+
+def test_what_cannot_be_paid(daemon: Daemon, purse: Purse, run: Run) -> None:
+    address = new(run, "rob")
+    theirs = daemon.rpc.get_new_address()
+    code, _, err = run("send", "rob", "1", theirs)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "Insufficient funds: 1.00000000 and a fee of" in err
+    daemon.rpc.generatetoaddress(2, address)
+    purse.sync()
+    code, _, err = run("send", "rob", "1", theirs)
+    assert "0.00000000 can be spent; 100.00000000 immature" in err
+    code, _, err = run("send", "rob", "-all", theirs)
+    assert (code, "nothing worth sending" in err) == (1, True)
+    for words, reason in (
+        (("bob", "1", theirs), "no key or wallet is named 'bob'"),
+        (("rob", "1", "nobody"), "is not an address"),
+        (("rob", "1", theirs[:-1] + ("q" if theirs[-1] != "q" else "p")), "typing error"),
+        (("rob", "1", "bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu"), "chain bitcoin"),
+        (("rob", "0", theirs), "more than zero"),
+        (("rob", "0.00000001", theirs), "too small"),
+        (("rob", "x", theirs), "not an amount"),
+    ):
+        code, _, err = run("send", *words)
+        assert (code, err.count("\n")) == (1, 1)
+        assert reason in err
+    assert run("send", "rob", "1")[0] == 2
+    assert run("send", "rob", "1", theirs, "2")[0] == 2
+    assert purse.states() == []
+
+
+def test_without_a_node_the_payment_waits(daemon: Daemon, purse: Purse, run: Run) -> None:
+    fund(daemon, purse, new(run, "rob"))
+    theirs = daemon.rpc.get_new_address()
+    code, out, _ = run("send", "rob", "1", theirs, "-nodes=127.0.0.1:1")
+    assert code == 0
+    assert "No node has it yet" in out
+    assert daemon.rpc.get_mempool() == []
+    purse.sync()
+    assert len(daemon.rpc.get_mempool()) == 1
+
+
+def test_a_kill_loses_no_payment(daemon: Daemon, purse: Purse, run: Run) -> None:
+    """Killed at any moment, a payment is either written down whole or was never made."""
+    fund(daemon, purse, new(run, "rob"), 3)
+    theirs = daemon.rpc.get_new_address()
+    command = [sys.executable, "-m", "misocoin", "wallet", "send", "rob", "1", theirs]
+    for delay in (0.15, 0.25, 0.3, 0.35, 0.4, 0.5):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ))
+        with process:
+            try:
+                process.wait(delay)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+    written = len(purse.states())
+    purse.sync()
+    assert purse.states() == [PaymentState.WAITING] * written
+    assert len(daemon.rpc.get_mempool()) == written
+    daemon.rpc.generatetoaddress(1, theirs)
+    purse.sync()
+    assert purse.states() == [PaymentState.MINED] * written
