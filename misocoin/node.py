@@ -51,8 +51,11 @@ from misocoin.rpc.core.blocks import CoreBlocks
 from misocoin.rpc.core.coins import CoreCoins
 from misocoin.rpc.core.dialect import core_methods
 from misocoin.rpc.core.mempool import CoreMempool
+from misocoin.rpc.core.raw import CoreRaw
+from misocoin.rpc.core.signing import CoreSigning
 from misocoin.rpc.core.steering import CoreSteering
 from misocoin.rpc.declare import Method, methods_of
+from misocoin.rpc.finder import TransactionFinder
 from misocoin.rpc.methods.chain import ChainMethods
 from misocoin.rpc.methods.control import ControlMethods
 from misocoin.rpc.methods.mining import MiningMethods
@@ -227,6 +230,7 @@ class Node:
             self.publisher = ZmqPublisher(wanted, self.chain.get_block_bytes)
             self._open.callback(self.publisher.close)
         self.commands = CommandRunner()
+        self.finder = TransactionFinder(self.chain, self.pool.mempool, self._find_own)
         self.narrator = Narrator(self.wallet.is_mine, params)
 
     def _load(self) -> None:
@@ -291,7 +295,7 @@ class Node:
         from misocoin.rpc.rest import RestRoutes
 
         EventRoutes(self.feed, lambda: self.chain.tip).add_to(app)
-        RestRoutes(self.chain, self.pool.mempool, self.block_forms).add_to(app)
+        RestRoutes(self.chain, self.pool.mempool, self.block_forms, self.finder).add_to(app)
         PeerRoutes(self.peers).add_to(app)
 
     def registry(self, *, check_results: bool = False) -> Registry:
@@ -303,7 +307,7 @@ class Node:
         chain, pool, wallet = self.chain, self.pool, self.wallet
         groups = (
             ChainMethods(chain, pool.mempool, self.block_forms, self._verify_chain),
-            TransactionMethods(chain, pool, self._find_own),
+            TransactionMethods(chain, pool, self.finder),
             MiningMethods(chain, self.miner, self._generate, lambda: wallet.script),
             WalletMethods(chain, pool, wallet),
             NetworkMethods(self.peers, DEFAULT_PORT, chain.now),
@@ -315,6 +319,8 @@ class Node:
             CoreCoins(chain, pool.mempool),
             CoreMempool(chain, pool.mempool),
             CoreSteering(chain, self.clock, self._verify_recent),
+            CoreRaw(chain, pool, self.finder),
+            CoreSigning(chain, pool.mempool, wallet.ring_for),
         )
         return [*first, *core_methods(first, core_groups)]
 

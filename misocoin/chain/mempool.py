@@ -6,7 +6,8 @@ changes nothing, but perhaps the rolling fee minimum.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from misocoin.chain.mempool_entry import (
     MempoolChange,
@@ -21,12 +22,15 @@ from misocoin.chain.mempool_rules import (
     Candidate,
     MempoolRules,
     check_candidate,
+    check_feerate,
+    check_max_feerate,
+    find_coins,
     is_still_final,
     pool_coin,
 )
 from misocoin.consensus.coins import Coin
 from misocoin.errors import ParseError, RejectCode, StoreError, ValidationError
-from misocoin.policy.feerate import FeeRate, feerate_from_fee
+from misocoin.policy.feerate import NO_FEE_RATE, FeeRate, feerate_from_fee
 from misocoin.policy.rolling_fee import (
     RollingFee,
     calculate_min_feerate,
@@ -115,6 +119,10 @@ class Mempool:
         """An output of the mempool that nothing in it spends; its height is POOL_COIN_HEIGHT."""
         return None if point in self._graph.spenders else pool_coin(point, self._graph)
 
+    def get_output(self, point: OutPoint) -> Coin | None:
+        """An output of the mempool, spent there or not."""
+        return pool_coin(point, self._graph)
+
     def get_coins(self, points: Collection[OutPoint]) -> dict[OutPoint, Coin]:
         """The coins among `points`, confirmed or not, that nothing in the mempool spends."""
         graph = self._graph
@@ -125,6 +133,11 @@ class Mempool:
             if coin is not None:
                 found[point] = coin
         return found
+
+    def spent_coins(self, tx: Transaction) -> list[Coin]:
+        """What a transaction spends, in order of its inputs; fewer where some is not known."""
+        found = find_coins(tx, self._graph, self._chain)
+        return [found[txin.prevout] for txin in tx.vin if txin.prevout in found]
 
     def fee_delta(self, txid: bytes) -> int:
         """What `prioritise` has added for that id, in base units."""
@@ -155,13 +168,17 @@ class Mempool:
 
     # -- one transaction ----------------------------------------------------------------------
 
-    def accept(self, tx: Transaction, now: int) -> MempoolChange:
+    def accept(
+        self, tx: Transaction, now: int, max_feerate: FeeRate | None = None
+    ) -> MempoolChange:
         """Take a transaction in, with what it replaces and what it evicts going out.
 
-        The last of `added` is its entry. Raises ValidationError with Core's reject string, or
-        MissingInputsError where inputs are unknown or spent.
+        The last of `added` is its entry. Raises ValidationError with Core's reject string
+        (`max-fee-exceeded` where it pays more than `max_feerate`), or MissingInputsError where
+        inputs are unknown or spent.
         """
         candidate = self._check(tx, now)
+        check_max_feerate(candidate.node, max_feerate)
         work = _Work()
         replaced = self._remove(candidate.eviction.nodes, RemovalReason.REPLACED, work)
         self._insert(candidate.node, candidate.ancestors, work)
@@ -170,6 +187,77 @@ class Mempool:
             self._restore(node for node in replaced + evicted if node is not candidate.node)
             raise ValidationError("mempool full", "", RejectCode.INSUFFICIENT_FEE)
         return self._commit(work)
+
+    def accept_together(
+        self, txs: Sequence[Transaction], now: int, max_feerate: FeeRate | None = None
+    ) -> MempoolChange:
+        """Take all of these in, parents first, if their common fee rate meets the rolling minimum.
+
+        They replace nothing. Raises as `accept` does; then none of them is here.
+        """
+        with self._staged() as stage:
+            nodes = [stage(tx, now, NO_FEE_RATE) for tx in txs]
+            for node in nodes:
+                check_max_feerate(node, max_feerate)
+            vsize = sum([node.vsize for node in nodes])
+            check_feerate(
+                sum([node.modified_fee for node in nodes]), vsize, self._rolling_minimum(now)
+            )
+        work = _Work()
+        for node in nodes:
+            self._insert(node, ancestors_of(self._graph.parents_of(node.tx)), work)
+        evicted = self._expire(now, work) + self._trim(work)
+        if any(node in evicted for node in nodes):
+            left = [node for node in nodes if node.txid in self._graph.nodes]
+            self._remove(left, RemovalReason.SIZELIMIT, work)
+            self._restore(node for node in evicted if node not in nodes)
+            raise ValidationError("mempool full", "", RejectCode.INSUFFICIENT_FEE)
+        return self._commit(work)
+
+    def check_in_turn(
+        self, txs: Sequence[Transaction], now: int, max_feerate: FeeRate | None = None
+    ) -> list[MempoolEntry | ValidationError]:
+        """What `accept` would answer for these, parents first, each as if the ones before were in.
+
+        Ends with the first that is refused. Several of them must not replace anything.
+        """
+        if len(txs) == 1:
+            try:
+                entry = self.check(txs[0], now)
+                check_max_feerate(entry, max_feerate)
+            except ValidationError as error:
+                return [error]
+            return [entry]
+        found: list[MempoolEntry | ValidationError] = []
+        with self._staged() as stage:
+            for tx in txs:
+                try:
+                    node = stage(tx, now, self._rolling_minimum(now))
+                    check_max_feerate(node, max_feerate)
+                except ValidationError as error:
+                    found.append(error)
+                    break
+                found.append(node.entry())
+        return found
+
+    @contextmanager
+    def _staged(self) -> Iterator[Callable[[Transaction, int, FeeRate], Node]]:
+        """Put transactions into the graph, one after the other, and all of them out at the end."""
+        staged: list[Node] = []
+
+        def stage(tx: Transaction, now: int, min_feerate: FeeRate) -> Node:
+            candidate = self._check(tx, now, min_feerate)
+            if candidate.eviction.nodes:
+                raise ValidationError("bip125-replacement-disallowed")
+            self._graph.add(candidate.node, candidate.ancestors)
+            staged.append(candidate.node)
+            return candidate.node
+
+        try:
+            yield stage
+        finally:
+            for node in reversed(staged):
+                self._graph.remove_with_descendants([node])
 
     def check(self, tx: Transaction, now: int) -> MempoolEntry:
         """What `accept` would take in, without doing it; raises as `accept` does."""
@@ -319,7 +407,7 @@ class Mempool:
 
     # -- parts --------------------------------------------------------------------------------
 
-    def _check(self, tx: Transaction, now: int) -> Candidate:
+    def _check(self, tx: Transaction, now: int, min_feerate: FeeRate | None = None) -> Candidate:
         return check_candidate(
             tx,
             self._graph,
@@ -327,7 +415,7 @@ class Mempool:
             self.rules,
             time=now,
             fee_delta=self._fee_deltas.get(tx.txid, 0),
-            min_feerate=self._rolling_minimum(now),
+            min_feerate=self._rolling_minimum(now) if min_feerate is None else min_feerate,
         )
 
     def _recheck(self, tx: Transaction, time: int) -> Candidate | None:

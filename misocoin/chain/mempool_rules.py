@@ -5,7 +5,7 @@ Nothing here changes the mempool; what a successful check found out is handed on
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from misocoin.chain.mempool_graph import MempoolGraph, Node, ancestors_of
 from misocoin.chain.mempool_limits import check_chain_limits
@@ -112,7 +112,9 @@ def check_candidate(
         has_relative_locks=locks != NO_LOCKS,
     )
     if min_feerate is not None:
-        _check_feerate(node, min_feerate, policy.min_relay_feerate)
+        paid, vsize = node.modified_fee, node.vsize
+        check_feerate(paid, vsize, min_feerate)
+        check_feerate(paid, vsize, policy.min_relay_feerate, "min relay fee not met")
     ancestors = ancestors_of(graph.parents_of(tx))
     eviction = Eviction(conflicts)
     check_chain_limits(node.vsize, ancestors, eviction, rules.limits)
@@ -222,15 +224,31 @@ def _sequence_locks(
     return calculate_sequence_locks(tx, heights, chain.median_time_past_at)
 
 
-def _check_feerate(node: Node, min_feerate: FeeRate, min_relay_feerate: FeeRate) -> None:
-    paid = node.modified_fee
-    for reason, rate in (
-        ("mempool min fee not met", min_feerate),
-        ("min relay fee not met", min_relay_feerate),
-    ):
-        due = calculate_fee(rate, node.vsize)
-        if paid < due:
-            raise ValidationError(reason, f"{paid} < {due}", RejectCode.INSUFFICIENT_FEE)
+def check_feerate(
+    paid: int, vsize: int, minimum: FeeRate, reason: str = "mempool min fee not met"
+) -> None:
+    """Check that what is paid for so many virtual bytes is enough; raises ValidationError."""
+    due = calculate_fee(minimum, vsize)
+    if paid < due:
+        raise ValidationError(reason, f"{paid} < {due}", RejectCode.INSUFFICIENT_FEE)
+
+
+class Payer(Protocol):
+    """A node or an entry of the mempool."""
+
+    @property
+    def fee(self) -> int:
+        """Base units."""
+
+    @property
+    def vsize(self) -> int:
+        """Virtual bytes."""
+
+
+def check_max_feerate(payer: Payer, limit: FeeRate | None) -> None:
+    """Check that not more is paid than somebody means to; raises ValidationError."""
+    if limit is not None and payer.fee > calculate_fee(limit, payer.vsize):
+        raise ValidationError("max-fee-exceeded", f"it pays {payer.fee} base units")
 
 
 def _check_scripts(

@@ -1,5 +1,6 @@
 """The mempool in its place: under the chain's lock, following its blocks, telling its changes."""
 
+from collections.abc import Sequence
 from itertools import count
 
 from misocoin.chain.events import (
@@ -12,12 +13,21 @@ from misocoin.chain.events import (
 )
 from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_entry import MempoolChange, MempoolEntry, RemovalReason
+from misocoin.chain.package import (
+    PackageResult,
+    Refusal,
+    check_child_with_parents,
+    check_package,
+)
 from misocoin.chain.state import ChainState
 from misocoin.consensus.tx_rules import MAX_BLOCK_WEIGHT, WITNESS_SCALE_FACTOR
-from misocoin.errors import ValidationError
-from misocoin.policy.feerate import FeeRate, calculate_fee
+from misocoin.errors import MissingInputsError, ValidationError
+from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import Transaction
+
+_PAYS_TOO_LITTLE = frozenset({"mempool min fee not met", "mempool full"})
+"""What a transaction is refused for that its child may make good."""
 
 
 class TransactionPool:
@@ -42,13 +52,81 @@ class TransactionPool:
         than `max_feerate`), or MissingInputsError.
         """
         with self._chain.lock:
-            if max_feerate is not None:
-                entry = self.mempool.check(tx, self._chain.now())
-                if entry.fee > calculate_fee(max_feerate, entry.vsize):
-                    raise ValidationError("max-fee-exceeded", f"it pays {entry.fee} base units")
-            change = self.mempool.accept(tx, self._chain.now())
+            change = self.mempool.accept(tx, self._chain.now(), max_feerate)
             self._publish(change)
             return change.added[-1]
+
+    def try_package(
+        self, txs: Sequence[Transaction], max_feerate: FeeRate | None = None
+    ) -> list[MempoolEntry | Refusal | None]:
+        """Tell for each whether it could come in, after those before it; None: not tried."""
+        found: list[MempoolEntry | Refusal | None]
+        try:
+            check_package(txs)
+        except ValidationError as error:
+            return [Refusal(error, is_of_package=True) for _ in txs]
+        with self._chain.lock:
+            results = self.mempool.check_in_turn(txs, self._chain.now(), max_feerate)
+        if isinstance(results[-1], ValidationError) and len(txs) > 1:
+            # As in Core: the verdict on the others would be another without this one.
+            refusal = Refusal(results[-1])
+            found = [None] * len(txs)
+            found[len(results) - 1] = refusal
+            return found
+        return [Refusal(each) if isinstance(each, ValidationError) else each for each in results]
+
+    def submit_package(
+        self, txs: Sequence[Transaction], max_feerate: FeeRate | None = None
+    ) -> PackageResult:
+        """Take a child and its parents in, each alone or else by their common fee rate.
+
+        Raises ValidationError where they are no such package; what became of each tells the
+        result. When this returns, what came in is on disk.
+        """
+        check_package(txs)
+        check_child_with_parents(txs)
+        with self._chain.lock:
+            return self._submit_package(txs, max_feerate)
+
+    def _submit_package(
+        self, txs: Sequence[Transaction], max_feerate: FeeRate | None
+    ) -> PackageResult:
+        outcomes: dict[bytes, MempoolEntry | Refusal] = {}
+        changes: list[MempoolChange] = []
+        waiting: list[Transaction] = []
+        for tx in txs:
+            known = self.mempool.get(tx.txid)
+            if known is not None:
+                outcomes[tx.wtxid] = known
+                continue
+            try:
+                change = self.mempool.accept(tx, self._chain.now(), max_feerate)
+            except ValidationError as error:
+                outcomes[tx.wtxid] = Refusal(error)
+                needs_parents = isinstance(error, MissingInputsError) and bool(waiting)
+                if error.reason in _PAYS_TOO_LITTLE or needs_parents:
+                    waiting.append(tx)
+            else:
+                changes.append(change)
+                outcomes[tx.wtxid] = change.added[-1]
+        together: tuple[MempoolEntry, ...] = ()
+        if len(waiting) > 1:
+            try:
+                change = self.mempool.accept_together(waiting, self._chain.now(), max_feerate)
+            except ValidationError as error:
+                outcomes.update({tx.wtxid: Refusal(error) for tx in waiting})
+            else:
+                changes.append(change)
+                together = change.added
+                outcomes.update({entry.tx.wtxid: entry for entry in together})
+        for change in changes:
+            self._publish(change)
+        return PackageResult(
+            outcomes,
+            frozenset([entry.tx.wtxid for change in changes for entry in change.added]),
+            together,
+            tuple([removed.tx.txid for change in changes for removed in change.removed]),
+        )
 
     def fee_rate(self) -> FeeRate:
         """A rate at which a transaction should be in the next block or the one after it.

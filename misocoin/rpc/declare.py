@@ -23,6 +23,7 @@ from inspect import Parameter, cleandoc, signature
 from types import MethodType
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
+from misocoin.errors import MisocoinError
 from misocoin.rpc.json import Json
 from misocoin.rpc.params import Kind
 from misocoin.rpc.schema import Result, nothing
@@ -113,6 +114,8 @@ class Method:
     examples: tuple[str, ...] = ()
     """Arguments as somebody would type them."""
     dialect: Dialect = Dialect.OWN
+    translate: Callable[[MisocoinError], MisocoinError] | None = None
+    """From an error of the function to the one the dialect has for it."""
 
     def in_dialect(
         self,
@@ -121,6 +124,7 @@ class Method:
         result: Result | None = None,
         shape: Callable[[Any], Json] = _unshaped,
         summary: str = "",
+        translate: Callable[[MisocoinError], MisocoinError] | None = None,
     ) -> "Method":
         """Make the same function known under Core's name, with other parameters and form.
 
@@ -136,6 +140,7 @@ class Method:
             summary=summary or self.summary,
             examples=(),
             dialect=Dialect.CORE,
+            translate=translate,
         )
 
     def run(self, values: Sequence[Any]) -> Json:
@@ -145,7 +150,12 @@ class Method:
             for param, value in zip(self.params, values, strict=True)
             if param.argument is not None
         }
-        return self.shape(self.function(**named))
+        if self.translate is None:
+            return self.shape(self.function(**named))
+        try:
+            return self.shape(self.function(**named))
+        except MisocoinError as error:
+            raise self.translate(error) from error
 
 
 def method(

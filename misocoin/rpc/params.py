@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Generic, TypeVar
 
+from misocoin.errors import ParseError
 from misocoin.http.errors import RpcError
+from misocoin.primitives.transaction import Transaction, transaction_from_bytes
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json, json_from_bytes
 from misocoin.units import Sats, sats_from_json
@@ -94,6 +96,27 @@ def _hash(value: str, name: str) -> bytes:
     return _hex(value, name)[::-1]
 
 
+def _transaction(value: str, _name: str) -> Transaction:
+    return transaction_from_hex(value)
+
+
+def transaction_from_hex(text: str, *, allow_witness: bool = True) -> Transaction:
+    """Read a whole transaction; raises RpcError with Core's words, and what is wrong."""
+    try:
+        data = bytes.fromhex(text) if _HEX_DIGITS.issuperset(text) else None
+    except ValueError:
+        data = None
+    if data is None:
+        raise RpcError(RpcCode.DESERIALIZATION_ERROR, "TX decode failed. It is not hex.")
+    try:
+        return transaction_from_bytes(data, allow_witness=allow_witness)
+    except ParseError as error:
+        raise RpcError(
+            RpcCode.DESERIALIZATION_ERROR,
+            f"TX decode failed. Make sure the tx has at least one input. ({error})",
+        ) from None
+
+
 def _height_or_hash(value: Json, name: str) -> int | bytes:
     if not isinstance(value, str):
         return _integer(value, name)
@@ -135,6 +158,9 @@ HASH: Kind[bytes] = Kind("hex", ("string",), _hash, is_text=True)
 HEIGHT_OR_HASH: Kind[int | bytes] = _HeightOrHash(
     "numeric or hex", ("number", "string"), _height_or_hash
 )
+
+TRANSACTION: Kind[Transaction] = Kind("hex", ("string",), _transaction, is_text=True)
+"""A whole transaction as hex digits."""
 
 AMOUNT: Kind[Sats] = Kind(
     "amount", ("number", "string"), lambda value, _name: sats_from_json(value), is_text=True

@@ -14,12 +14,12 @@ from misocoin.chain.mempool import Mempool
 from misocoin.chain.state import ChainState
 from misocoin.codec import Reader, compact_size
 from misocoin.consensus.coins import Coin
-from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import NotFoundError, ParseError
 from misocoin.primitives.block import serialize_headers
-from misocoin.primitives.transaction import OutPoint, Transaction, TxOut, outpoint
+from misocoin.primitives.transaction import OutPoint, TxOut, outpoint
 from misocoin.rpc.block_forms import BlockForms
 from misocoin.rpc.core.forms import chain_info_json, entries_json, mempool_info_json
+from misocoin.rpc.finder import TransactionFinder
 from misocoin.rpc.forms import (
     hash_hex,
     header_json,
@@ -50,9 +50,16 @@ _POOL_HEIGHT = 0x7FFFFFFF
 class RestRoutes:
     """Adds the REST paths to Flask's application."""
 
-    def __init__(self, chain: ChainState, mempool: Mempool, blocks: BlockForms) -> None:
+    def __init__(
+        self,
+        chain: ChainState,
+        mempool: Mempool,
+        blocks: BlockForms,
+        finder: TransactionFinder,
+    ) -> None:
         self._chain = chain
         self._blocks = blocks
+        self._finder = finder
         self._mempool = mempool
 
     def add_to(self, app: Flask) -> None:
@@ -133,30 +140,16 @@ class RestRoutes:
     def _tx(self, rest: str) -> Response:
         parts, form = split_path(rest)
         text = "/".join(parts)
-        found = self._find_transaction(hash_from_text(text))
+        found = self._finder.find(hash_from_text(text))
         if found is None:
             raise BadRequest(f"{text} not found", HTTPStatus.NOT_FOUND)
-        tx, node = found
+        tx, node = found.tx, found.node
         if form != "json":
             return bytes_response(tx.serialize(), form)
         shown = tx_json(tx, self._chain.params)
         if node is not None:
             shown["blockhash"] = node.header.hash_hex
         return json_response(shown)
-
-    def _find_transaction(self, txid: bytes) -> tuple[Transaction, HeaderNode | None] | None:
-        """A transaction of the mempool, or of the chain where its block can be told."""
-        chain = self._chain
-        with chain.lock:
-            waiting = self._mempool.get(txid)
-            node = None if waiting is not None else chain.find_transaction_block(txid)
-        if waiting is not None:
-            return waiting.tx, None
-        if node is not None:
-            for tx in chain.get_block(node).transactions:
-                if tx.txid == txid:
-                    return tx, node
-        return None
 
     # -- the mempool --------------------------------------------------------------------------
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from misocoin.crypto.hashes import hash160, sha256
-from misocoin.crypto.keys import PrivateKey
+from misocoin.crypto.keys import PrivateKey, verify_ecdsa
 from misocoin.errors import WalletError
 from misocoin.primitives.transaction import Transaction, TxIn
-from misocoin.script.script import push_data
+from misocoin.script.encoding import is_strict_der
+from misocoin.script.script import operations, push_data
 from misocoin.script.sighash import (
     SIGHASH_ALL,
     SIGHASH_DEFAULT,
@@ -111,6 +112,8 @@ class _Signer:
     index: int
     keys: KeySource
     hash_type: int
+    is_partial: bool = False
+    """Whether a multisig may lack signatures; those that the input has are kept."""
 
     def held(self, key: PrivateKey | None) -> PrivateKey:
         if key is None:
@@ -134,15 +137,47 @@ class _Signer:
             key = self.held(self.keys.key_for_hash(template.solutions[0]))
             return [self.ecdsa(key, script, segwit=segwit), key.public_key]
         if template.kind is ScriptKind.MULTISIG:
-            found = map(self.keys.key_for_public_key, template.solutions)
-            usable = [key for key in found if key][: template.required]
-            if len(usable) < template.required:
-                raise WalletError(
-                    f"input {self.index} needs {template.required} signatures,"
-                    f" keys are here for {len(usable)}"
-                )
-            return [b"", *(self.ecdsa(key, script, segwit=segwit) for key in usable)]
+            return [b"", *self.multisig(template, script, segwit=segwit)]
         raise WalletError(f"input {self.index}: cannot sign a {template.kind.value} output")
+
+    def multisig(self, template: ScriptTemplate, script: bytes, *, segwit: bool) -> list[bytes]:
+        """As many signatures as the script asks for, in the order of its keys.
+
+        What is missing of a partial one is empty.
+        """
+        required = template.required
+        found = map(self.keys.key_for_public_key, template.solutions)
+        own = {key.public_key: key for key in found if key}
+        if not self.is_partial and len(own) < required:
+            raise WalletError(
+                f"input {self.index} needs {required} signatures, keys are here for {len(own)}"
+            )
+        there = self.signatures_there(template, script, segwit=segwit) if self.is_partial else {}
+        signatures = [
+            there.get(public_key) or self.ecdsa(own[public_key], script, segwit=segwit)
+            for public_key in template.solutions
+            if public_key in there or public_key in own
+        ][:required]
+        if not signatures:
+            raise WalletError(f"no key for input {self.index}")
+        return signatures + [b""] * (required - len(signatures))
+
+    def signatures_there(
+        self, template: ScriptTemplate, script: bytes, *, segwit: bool
+    ) -> dict[bytes, bytes]:
+        """The valid signatures that the input has already, by public key."""
+        txin = self.digests.tx.vin[self.index]
+        pushed = [data for _, data in operations(txin.script_sig) if data]
+        sighash = segwit_sighash if segwit else legacy_sighash
+        found = {}
+        for element in (*txin.witness, *pushed):
+            if not is_strict_der(element):
+                continue
+            digest = sighash(self.digests, self.index, script, element[-1])
+            for public_key in template.solutions:
+                if verify_ecdsa(public_key, element[:-1], digest):
+                    found[public_key] = element
+        return found
 
     def script_behind(self, script_hash: bytes) -> bytes:
         script = self.keys.script_for_hash(script_hash)
@@ -172,14 +207,20 @@ class _Signer:
 
 
 def sign_input(
-    digests: TxDigests, index: int, keys: KeySource, hash_type: int = SIGHASH_DEFAULT
+    digests: TxDigests,
+    index: int,
+    keys: KeySource,
+    hash_type: int = SIGHASH_DEFAULT,
+    *,
+    is_partial: bool = False,
 ) -> TxIn:
     """Input `index`, signed; whatever scripts and witness it had are replaced.
 
-    SIGHASH_DEFAULT means ALL before taproot. Raises WalletError if a key or script is missing or
-    the output is of no standard form.
+    SIGHASH_DEFAULT means ALL before taproot. With `is_partial` a multisig keeps the signatures it
+    has, and may be left without some. Raises WalletError if a key or script is missing or the
+    output is of no standard form.
     """
-    signer = _Signer(digests, index, keys, hash_type)
+    signer = _Signer(digests, index, keys, hash_type, is_partial)
     txin = digests.tx.vin[index]
     script = digests.spent[index].script_pubkey
     template = template_from_script(script)

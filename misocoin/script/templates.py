@@ -4,8 +4,16 @@ from enum import Enum
 from typing import NamedTuple
 
 from misocoin.script.encoding import has_public_key_form
+from misocoin.script.machine import MAX_ELEMENT_SIZE
 from misocoin.script.numbers import number_from_bytes
-from misocoin.script.opcodes import OP_1, OP_16, OP_CHECKMULTISIG, OP_PUSHDATA4, OP_RETURN
+from misocoin.script.opcodes import (
+    OP_1,
+    OP_16,
+    OP_CHECKMULTISIG,
+    OP_NOP10,
+    OP_PUSHDATA4,
+    OP_RETURN,
+)
 from misocoin.script.result import ScriptFailure
 from misocoin.script.script import (
     is_minimal_push,
@@ -61,6 +69,14 @@ _FIXED_PROGRAMS = {
     (0, 32): ScriptKind.P2WSH,
     (1, 32): ScriptKind.P2TR,
 }
+
+
+def has_valid_operations(script: bytes) -> bool:
+    """Whether the script is whole, of known opcodes, and of pushes that fit an element."""
+    return all(
+        data is not None and opcode <= OP_NOP10 and len(data) <= MAX_ELEMENT_SIZE
+        for opcode, data in operations(script)
+    )
 
 
 def is_p2pkh(script: bytes) -> bool:

@@ -5,7 +5,7 @@ Everything here takes the chain's lock, which is the wallet's lock as well.
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -176,6 +176,11 @@ class Wallet:
         """An address for change that was not used yet."""
         with self._chain.lock:
             return self._address(self._keychain.change_script(kind))
+
+    def ring_for(self, scripts: Iterable[bytes]) -> KeyRing:
+        """The keys to sign inputs that spend own scripts. Raises WalletLocked or WalletError."""
+        with self._chain.lock:
+            return self._keychain.ring_for(scripts)
 
     def is_mine(self, script: bytes) -> bool:
         """Whether an output script is the wallet's."""

@@ -2,9 +2,24 @@
 
 from collections.abc import Iterator, Mapping
 
+from misocoin.errors import AddressError, MisocoinError, ValidationError
+from misocoin.http.errors import RpcError
 from misocoin.rpc.declare import Method, Param
-from misocoin.rpc.params import HASH, INTEGER, LEVEL, STRING
+from misocoin.rpc.errors import RpcCode
+from misocoin.rpc.methods.transactions import DEFAULT_MAX_FEERATE
+from misocoin.rpc.params import (
+    AMOUNT,
+    ARRAY,
+    ARRAY_OR_OBJECT,
+    BOOLEAN,
+    HASH,
+    INTEGER,
+    LEVEL,
+    STRING,
+    TRANSACTION,
+)
 from misocoin.rpc.schema import hexadecimal
+from misocoin.units import Sats
 
 
 def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
@@ -37,3 +52,59 @@ def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
             Param("maxtries", INTEGER, "not looked at: blocks cost nothing here", 0, None),
         ),
     )
+    yield first["create_raw_tx"].in_dialect(
+        "createrawtransaction",
+        (
+            Param(
+                "inputs",
+                ARRAY,
+                'what to spend: objects {"txid", "vout", "sequence"}',
+                argument="vins",
+            ),
+            Param(
+                "outputs",
+                ARRAY_OR_OBJECT,
+                'what to pay: {"address": amount, ...}, or an array of such; {"data": hex}',
+                argument="vouts",
+            ),
+            Param("locktime", INTEGER, "first height or unix time of its block", 0),
+            Param("replaceable", BOOLEAN, "ask to be replaceable (BIP125)", True),
+            Param("version", INTEGER, "the transaction's version", 2),
+        ),
+        translate=_raw_error,
+    )
+    yield first["send_raw_tx"].in_dialect(
+        "sendrawtransaction",
+        (
+            Param("hexstring", TRANSACTION, "the signed transaction", argument="tx"),
+            Param(
+                "maxfeerate",
+                AMOUNT,
+                "coins per 1,000 virtual bytes that it may pay at most; 0 for any",
+                DEFAULT_MAX_FEERATE,
+                "max_fee_rate",
+            ),
+            Param(
+                "maxburnamount",
+                AMOUNT,
+                "coins that one unspendable output may hold",
+                Sats(0),
+                "max_burn",
+            ),
+        ),
+        translate=_raw_error,
+    )
+
+
+def _raw_error(error: MisocoinError) -> MisocoinError:
+    """Core's code and words for an address or a transaction that is refused."""
+    if isinstance(error, AddressError):
+        return RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, f"Invalid Bitcoin address: {error}")
+    if isinstance(error, ValidationError) and error.reason == "max-fee-exceeded":
+        return RpcError(
+            RpcCode.VERIFY_ERROR,
+            "Fee exceeds maximum configured by user (e.g. -maxtxfee, maxfeerate)",
+        )
+    if isinstance(error, ValidationError) and error.reason == "txn-already-known":
+        return RpcError(RpcCode.VERIFY_ALREADY_IN_CHAIN, "Transaction outputs already in utxo set")
+    return error

@@ -1,6 +1,5 @@
 """Methods that show, make, sign and send transactions."""
 
-from collections.abc import Callable
 from typing import Annotated
 
 from misocoin.chain.pool import TransactionPool
@@ -17,34 +16,44 @@ from misocoin.primitives.transaction import (
     TxIn,
     TxOut,
     outpoint,
-    transaction_from_bytes,
 )
+from misocoin.rpc.core.forms import MAX_OPT_IN_SEQUENCE
 from misocoin.rpc.declare import Category, method
 from misocoin.rpc.errors import RpcCode
+from misocoin.rpc.finder import TransactionFinder
 from misocoin.rpc.forms import TX_FIELDS, hash_hex, tx_json
 from misocoin.rpc.json import Json
-from misocoin.rpc.params import AMOUNT, ARRAY, ARRAY_OR_OBJECT, HASH, HEX, INTEGER, STRING
+from misocoin.rpc.params import (
+    AMOUNT,
+    ARRAY,
+    ARRAY_OR_OBJECT,
+    BOOLEAN,
+    HASH,
+    HEX,
+    INTEGER,
+    STRING,
+    TRANSACTION,
+    invalid,
+)
 from misocoin.rpc.schema import hexadecimal, number, obj, optional, timestamp
 from misocoin.script.address import script_from_address
+from misocoin.script.script import is_unspendable
 from misocoin.script.sighash import TxDigests
 from misocoin.script.signing import KeyRing, sign_input
-from misocoin.script.templates import nulldata_script
+from misocoin.script.templates import has_valid_operations, nulldata_script
 from misocoin.units import Sats, sats_from_json
 
 DEFAULT_MAX_FEERATE = Sats(10_000_000)
 """Base units per 1,000 virtual bytes, as in Core: who forgets the change pays it as a fee."""
 
-FindOwn = Callable[[bytes], tuple[Transaction, bytes | None] | None]
-"""From a txid to the wallet's transaction and the hash of its block, if it is the wallet's."""
-
 
 class TransactionMethods:
     """Transactions, confirmed or not."""
 
-    def __init__(self, chain: ChainState, pool: TransactionPool, find_own: FindOwn) -> None:
+    def __init__(self, chain: ChainState, pool: TransactionPool, finder: TransactionFinder) -> None:
         self._chain = chain
         self._pool = pool
-        self._find_own = find_own
+        self._finder = finder
 
     @method(
         Category.TRANSACTIONS,
@@ -63,33 +72,19 @@ class TransactionMethods:
         Found are those of the mempool and of the wallet, those of which an output is unspent,
         and with `-txindex` all.
         """
-        tx, block_hash = self._find(txid)
-        form = tx_json(tx, self._chain.params)
+        found = self._finder.find(txid, with_own=True)
+        if found is None:
+            hint = "" if self._chain.options.txindex else "; -txindex finds every one of the chain"
+            raise NotFoundError(f"No such mempool or blockchain transaction{hint}")
+        form = tx_json(found.tx, self._chain.params)
+        node = found.node
         form["confirmations"] = 0
-        if block_hash is not None:
-            node = self._chain.find(block_hash)
+        if node is not None:
             form["confirmations"] = self._chain.tip.height - node.height + 1
-            form["block_hash"] = hash_hex(block_hash)
+            form["block_hash"] = node.header.hash_hex
             form["height"] = node.height
             form["time"] = node.header.time
         return form
-
-    def _find(self, txid: bytes) -> tuple[Transaction, bytes | None]:
-        chain = self._chain
-        with chain.lock:
-            waiting = self._pool.mempool.get(txid)
-            if waiting is not None:
-                return waiting.tx, None
-            own = self._find_own(txid)
-            if own is not None:
-                return own
-            node = chain.find_transaction_block(txid)
-        if node is not None:
-            for tx in chain.get_block(node).transactions:
-                if tx.txid == txid:
-                    return tx, node.hash
-        hint = "" if chain.options.txindex else "; -txindex finds every one of the chain"
-        raise NotFoundError(f"No such mempool or blockchain transaction{hint}")
 
     @method(
         Category.TRANSACTIONS,
@@ -107,29 +102,36 @@ class TransactionMethods:
             'what to pay: {"address": amount, ...}, or an array of such; {"data": hex} stores data',
         ],
         locktime: Annotated[int, INTEGER, "first height or unix time of its block"] = 0,
+        replaceable: Annotated[bool, BOOLEAN, "ask to be replaceable (BIP125)"] = False,
+        version: Annotated[int, INTEGER, "the transaction's version"] = 2,
     ) -> Json:
         """Make a transaction of inputs and outputs, unsigned.
 
         What the inputs hold beyond the outputs is the fee: there is no change but what you add.
         """
         if not 0 <= locktime <= 0xFFFFFFFF:
-            raise _invalid("locktime is out of range")
+            raise invalid("Invalid parameter, locktime out of range")
+        if version not in (1, 2, 3):
+            raise invalid("Invalid parameter, version out of range(1~3)")
         default = SEQUENCE_FINAL - 1 if locktime else SEQUENCE_FINAL
+        if replaceable:
+            default = MAX_OPT_IN_SEQUENCE
         inputs = [self._input(vin, default) for vin in vins]
         pairs = list(vouts.items()) if isinstance(vouts, dict) else _pairs(vouts)
+        _check_unique(pairs)
         outputs = [self._output(name, value) for name, value in pairs]
-        return Transaction.build(2, inputs, outputs, locktime).serialize().hex()
+        return Transaction.build(version, inputs, outputs, locktime).serialize().hex()
 
     def _input(self, vin: Json, default_sequence: int) -> TxIn:
         if not isinstance(vin, dict):
-            raise _invalid('an input is an object {"txid": ..., "vout": ...}')
+            raise invalid('an input is an object {"txid": ..., "vout": ...}')
         txid = HASH.parse(_text(vin.get("txid"), "txid"), "txid")
         index = vin.get("vout")
         if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index <= 0xFFFFFFFF:
-            raise _invalid("vout must be a number of an output, from 0 on")
+            raise invalid("Invalid parameter, missing vout key, or vout cannot be negative")
         sequence = vin.get("sequence", default_sequence)
         if type(sequence) is not int or not 0 <= sequence <= 0xFFFFFFFF:
-            raise _invalid("sequence is out of range")
+            raise invalid("Invalid parameter, sequence number is out of range")
         return TxIn(outpoint(txid, index), sequence=sequence)
 
     def _output(self, name: str, value: Json) -> TxOut:
@@ -145,7 +147,7 @@ class TransactionMethods:
     @method(Category.TRANSACTIONS, result=hexadecimal("the transaction with the input signed"))
     def sign_raw_tx(
         self,
-        tx: Annotated[bytes, HEX, "the transaction's bytes"],
+        tx: Annotated[Transaction, TRANSACTION, "the transaction's bytes"],
         index: Annotated[int, INTEGER, "which input to sign, from 0 on"],
         priv_key: Annotated[str, STRING, "the private key: 64 hex digits or WIF"],
     ) -> Json:
@@ -154,50 +156,70 @@ class TransactionMethods:
         What it spends is looked up among the unspent coins and in the mempool.
         """
         params = self._chain.params
-        parsed = transaction_from_bytes(tx)
-        if not 0 <= index < len(parsed.vin):
-            raise _invalid(f"index must be 0 to {len(parsed.vin) - 1}")
+        if not 0 <= index < len(tx.vin):
+            raise invalid(f"index must be 0 to {len(tx.vin) - 1}")
         if len(priv_key) == 64:
             key = PrivateKey.from_hex(priv_key)
         else:
             key = key_from_wif(priv_key, params.address.wif)
-        points = [txin.prevout for txin in parsed.vin]
+        points = [txin.prevout for txin in tx.vin]
         with self._chain.lock:
             found = self._pool.mempool.get_coins(points)
         missing = [point for point in points if point not in found]
         if missing:
             raise NotFoundError(f"input not found or already spent: {_place(missing[0])}")
-        digests = TxDigests(parsed, [found[point] for point in points])
-        signed = list(parsed.vin)
+        digests = TxDigests(tx, [found[point] for point in points])
+        signed = list(tx.vin)
         signed[index] = sign_input(digests, index, KeyRing.build([key]))
-        whole = Transaction.build(parsed.version, signed, parsed.vout, parsed.locktime)
+        whole = Transaction.build(tx.version, signed, tx.vout, tx.locktime)
         return whole.serialize().hex()
 
     @method(Category.TRANSACTIONS, result=hexadecimal("the transaction's id"))
     def send_raw_tx(
         self,
-        tx: Annotated[bytes, HEX, "the signed transaction's bytes"],
+        tx: Annotated[Transaction, TRANSACTION, "the signed transaction's bytes"],
         max_fee_rate: Annotated[
             Sats, AMOUNT, "coins per 1,000 virtual bytes that it may pay at most; 0 for any"
         ] = DEFAULT_MAX_FEERATE,
+        max_burn: Annotated[
+            Sats | None, AMOUNT, "coins that one unspendable output may hold; any if left out"
+        ] = None,
     ) -> Json:
         """Hand in a transaction.
 
         When this returns it is in the mempool and on disk. Breaking a rule is error -25 or -26
-        with Bitcoin Core's reject string.
+        with Bitcoin Core's reject string. One that is there already may be handed in again.
         """
-        limit = FeeRate(max_fee_rate) if max_fee_rate else None
-        entry = self._pool.submit(transaction_from_bytes(tx), limit)
-        return hash_hex(entry.txid)
+        if max_burn is not None:
+            check_burn(tx, max_burn)
+        with self._chain.lock:
+            if self._pool.mempool.get_by_wtxid(tx.wtxid) is None:
+                self._pool.submit(tx, FeeRate(max_fee_rate) if max_fee_rate else None)
+        return hash_hex(tx.txid)
 
 
-def _invalid(message: str) -> RpcError:
-    return RpcError(RpcCode.INVALID_PARAMETER, message)
+def check_burn(tx: Transaction, limit: int) -> None:
+    """Check that no output that nobody can spend holds more than `limit`; raises RpcError."""
+    for value, script in tx.vout:
+        if value > limit and (is_unspendable(script) or not has_valid_operations(script)):
+            raise RpcError(
+                RpcCode.VERIFY_ERROR,
+                "Unspendable output exceeds maximum configured by user (maxburnamount)",
+            )
+
+
+def _check_unique(pairs: list[tuple[str, Json]]) -> None:
+    seen = set()
+    for name, _ in pairs:
+        if name in seen:
+            what = "duplicate key: data" if name == "data" else f"duplicated address: {name}"
+            raise invalid(f"Invalid parameter, {what}")
+        seen.add(name)
 
 
 def _text(value: Json, name: str) -> str:
     if not isinstance(value, str):
-        raise _invalid(f"{name} must be a string")
+        raise invalid(f"{name} must be a string")
     return value
 
 
@@ -205,7 +227,10 @@ def _pairs(vouts: list[Json]) -> list[tuple[str, Json]]:
     pairs: list[tuple[str, Json]] = []
     for vout in vouts:
         if not isinstance(vout, dict) or len(vout) != 1:
-            raise _invalid('an output is an object of one pair {"address": amount}')
+            raise invalid(
+                "Invalid parameter, key-value pair must contain exactly one key: "
+                '{"address": amount}'
+            )
         pairs += vout.items()
     return pairs
 

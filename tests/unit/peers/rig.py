@@ -23,6 +23,7 @@ from misocoin.peers.manager import PeerManager, PeerSettings
 from misocoin.peers.messages import Address
 from misocoin.policy.settings import MempoolLimits, RelayPolicy
 from misocoin.rpc.block_forms import BlockForms
+from misocoin.rpc.finder import TransactionFinder
 from misocoin.rpc.pages import make_flask
 from misocoin.rpc.peer_routes import PeerRoutes
 from misocoin.rpc.rest import RestRoutes
@@ -73,7 +74,9 @@ class Rig:
         self.manager.start()
 
     def _extend(self, app: Any) -> None:
-        RestRoutes(self.chain, self.pool.mempool, BlockForms(self.chain)).add_to(app)
+        mempool = self.pool.mempool
+        finder = TransactionFinder(self.chain, mempool, lambda _txid: None)
+        RestRoutes(self.chain, mempool, BlockForms(self.chain), finder).add_to(app)
 
     def mine(self, count: int = 1) -> None:
         """Put blocks on the chain."""

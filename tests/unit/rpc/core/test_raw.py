@@ -1,0 +1,309 @@
+"""Core's methods on transactions: made, shown, signed, tried, handed in."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from misocoin.crypto.hashes import hash160, sha256
+from misocoin.crypto.keys import PrivateKey
+from misocoin.crypto.wif import wif_from_key
+from misocoin.params import regtest
+from misocoin.script.address import address_from_script
+from misocoin.script.templates import multisig_script, p2sh_script, p2wsh_script
+from tests.unit.rpc.core.conftest import MINER, MINER_WIF, CoreNode
+
+KEYS = [PrivateKey(bytes(31) + bytes((number,))) for number in (2, 3)]
+WIFS = [wif_from_key(key, 239) for key in KEYS]
+
+
+class Coins:
+    """Hands out mature coinbases, each once."""
+
+    def __init__(self, core: CoreNode) -> None:
+        self.core = core
+        self._next = 1
+
+    def take(self) -> dict[str, Any]:
+        txid = self.core.getblock(self.core.getblockhash(self._next))["tx"][0]
+        self._next += 1
+        return {"txid": txid, "vout": 0}
+
+
+@pytest.fixture(scope="module")
+def coins(core: CoreNode) -> Coins:
+    core.generatetoaddress(20, MINER)
+    return Coins(core)
+
+
+def pay(core: CoreNode, vin: dict[str, Any], amount: float, to: str = MINER) -> str:
+    """A signed payment of one input to one output."""
+    raw = core.createrawtransaction([vin], [{to: amount}])
+    signed = core.signrawtransactionwithkey(raw, [MINER_WIF])
+    assert signed["complete"], signed
+    return str(signed["hex"])
+
+
+def first_output(core: CoreNode, raw: str) -> dict[str, Any]:
+    return {"txid": core.decoderawtransaction(raw)["txid"], "vout": 0}
+
+
+def test_from_nothing_to_a_block(core: CoreNode, coins: Coins) -> None:
+    raw = pay(core, coins.take(), 49.999)
+    txid = core.sendrawtransaction(raw)
+    assert core.sendrawtransaction(raw) == txid  # again: no harm
+    assert core.getrawmempool() == [txid]
+    shown = core.getrawtransaction(txid, 2)
+    assert shown["fee"] == 0.001
+    assert shown["vin"][0]["prevout"]["value"] == 50
+    assert "confirmations" not in shown
+    (block,) = core.generatetoaddress(1, MINER)
+    shown = core.getrawtransaction(txid, 1)
+    assert (shown["blockhash"], shown["confirmations"]) == (block, 1)
+    assert "in_active_chain" not in shown
+    named = core.getrawtransaction(txid, 2, block)
+    assert named["in_active_chain"]
+    assert named["fee"] == 0.001
+    assert core.getrawtransaction(txid) == raw
+    assert core.error("sendrawtransaction", raw) == (-27, "Transaction outputs already in utxo set")
+    spent = core.gettxspendingprevout([named["vin"][0] | {"vout": 0}])
+    assert spent[0]["spendingtxid"] == txid
+    assert spent[0]["blockhash"] == block
+
+
+def test_transactions_that_nobody_knows(core: CoreNode) -> None:
+    code, message = core.error("getrawtransaction", "00" * 32)
+    assert code == -5
+    assert message.startswith("No such mempool or blockchain transaction")
+    genesis = core.getblock(core.getblockhash(0))["tx"][0]
+    assert core.error("getrawtransaction", genesis)[1].startswith("The genesis block coinbase")
+    assert core.error("getrawtransaction", "00" * 32, 1, "00" * 32) == (-5, "Block hash not found")
+    code, message = core.error("getrawtransaction", "00" * 32, 0, core.getbestblockhash())
+    assert message.startswith("No such transaction found in the provided block")
+
+
+def test_what_can_be_asked_of_a_new_transaction(core: CoreNode) -> None:
+    vin = {"txid": "11" * 32, "vout": 3}
+    plain = core.decoderawtransaction(core.createrawtransaction([vin], {MINER: 1}))
+    assert plain["vin"][0]["sequence"] == 0xFFFFFFFD
+    assert "hex" not in plain
+    final = core.createrawtransaction([vin], {"data": "00ff"}, 0, False)
+    shown = core.decoderawtransaction(final)
+    assert shown["vin"][0]["sequence"] == 0xFFFFFFFF
+    assert shown["vout"][0]["scriptPubKey"]["type"] == "nulldata"
+    locked = core.decoderawtransaction(core.createrawtransaction([vin], {}, 500, False, 3))
+    assert (locked["locktime"], locked["version"]) == (500, 3)
+    assert locked["vin"][0]["sequence"] == 0xFFFFFFFE
+    empty = core.createrawtransaction([], {MINER: 1})
+    assert core.decoderawtransaction(empty)["vin"] == []
+    assert core.decoderawtransaction(empty, False)["vin"] == []
+
+
+@pytest.mark.parametrize(
+    ("params", "code", "words"),
+    [
+        ([[{"txid": "11"}], {}], -8, "txid must be of length 64"),
+        ([[{"txid": "11" * 32}], {}], -8, "Invalid parameter, missing vout key"),
+        ([[{"txid": "11" * 32, "vout": -1}], {}], -8, "vout cannot be negative"),
+        ([[{"txid": "11" * 32, "vout": 0, "sequence": -1}], {}], -8, "sequence number"),
+        ([[], {"nobody": 1}], -5, "Invalid Bitcoin address"),
+        ([[], {MINER: -1}], -3, "negative"),
+        ([[], {MINER: "x"}], -3, "not an amount"),
+        ([[], {MINER: 21_000_001}], -3, "more than there can ever be"),
+        ([[], [{MINER: 1}, {MINER: 1}]], -8, "duplicated address"),
+        ([[], [{MINER: 1, "data": "00"}]], -8, "exactly one key"),
+        ([[], {"data": "x"}], -8, "data must be hexadecimal string"),
+        ([[], {}, -1], -8, "Invalid parameter, locktime out of range"),
+        ([[], {}, 0, True, 9], -8, "Invalid parameter, version out of range(1~3)"),
+        ([[]], -1, "createrawtransaction"),
+        ([1, {}], -3, "Wrong type passed"),
+    ],
+)
+def test_what_no_transaction_is_made_of(
+    core: CoreNode, params: list[Any], code: int, words: str
+) -> None:
+    found, message = core.error("createrawtransaction", *params)
+    assert found == code
+    assert words in message
+
+
+@pytest.mark.parametrize("bad", ["", "zz", "00", "0200"])
+def test_what_is_no_transaction(core: CoreNode, bad: str) -> None:
+    for name, params in (
+        ("decoderawtransaction", [bad]),
+        ("sendrawtransaction", [bad]),
+        ("testmempoolaccept", [[bad]]),
+        ("submitpackage", [[bad]]),
+        ("signrawtransactionwithkey", [bad, []]),
+        ("signrawtransactionwithwallet", [bad]),
+    ):
+        code, message = core.error(name, *params)
+        assert code == -22
+        assert message.startswith("TX decode failed")
+
+
+def test_limits_of_what_is_sent(core: CoreNode, coins: Coins) -> None:
+    vin = coins.take()
+    dear = pay(core, vin, 40)
+    assert core.error("sendrawtransaction", dear) == (
+        -25,
+        "Fee exceeds maximum configured by user (e.g. -maxtxfee, maxfeerate)",
+    )
+    (trial,) = core.testmempoolaccept([dear])
+    assert trial["reject-reason"] == "max-fee-exceeded"
+    (trial,) = core.testmempoolaccept([dear], 0)
+    assert trial["allowed"]
+    burn = core.createrawtransaction([vin], [{"data": "00"}])
+    assert core.error("sendrawtransaction", burn)[0] in (-25, -26)
+    missing = core.createrawtransaction([{"txid": "22" * 32, "vout": 0}], [{MINER: 1}])
+    code, message = core.error("sendrawtransaction", missing)
+    assert code == -25
+    assert message.startswith("bad-txns-inputs-missingorspent")
+    unsigned = core.createrawtransaction([vin], [{MINER: 49.99}])
+    code, message = core.error("sendrawtransaction", unsigned)
+    assert code == -26
+    assert "script-verify-flag" in message
+
+
+def test_a_trial_changes_nothing(core: CoreNode, coins: Coins) -> None:
+    before = core.getrawmempool()
+    parent = pay(core, coins.take(), 49.999)
+    (trial,) = core.testmempoolaccept([parent])
+    assert trial["allowed"]
+    assert trial["fees"]["base"] == 0.001
+    assert trial["fees"]["effective-includes"] == [trial["wtxid"]]
+    raw = core.createrawtransaction([first_output(core, parent)], [{MINER: 49.998}])
+    prev = {
+        **first_output(core, parent),
+        "scriptPubKey": core.decoderawtransaction(parent)["vout"][0]["scriptPubKey"]["hex"],
+        "amount": 49.999,
+    }
+    child = core.signrawtransactionwithkey(raw, [MINER_WIF], [prev])["hex"]
+    (alone,) = core.testmempoolaccept([child])
+    assert (alone["allowed"], alone["reject-reason"]) == (False, "missing-inputs")
+    both = core.testmempoolaccept([parent, child])
+    assert [each["allowed"] for each in both] == [True, True]
+    wrong = core.testmempoolaccept([child, parent])
+    assert [each["package-error"] for each in wrong] == ["package-not-sorted"] * 2
+    assert core.getrawmempool() == before
+    assert core.error("testmempoolaccept", [])[0] == -8
+    done = core.submitpackage([parent, child])
+    assert done["package_msg"] == "success"
+    results = done["tx-results"]
+    assert [results[each["wtxid"]]["fees"]["base"] for each in both] == [0.001, 0.001]
+    assert core.getmempoolancestors(both[1]["txid"]) == [both[0]["txid"]]
+    assert list(core.getmempooldescendants(both[0]["txid"], True)) == [both[1]["txid"]]
+    entry = core.getmempoolentry(both[1]["txid"])
+    assert (entry["ancestorcount"], entry["bip125-replaceable"]) == (2, True)
+    assert entry["depends"] == [both[0]["txid"]]
+    spent = core.gettxspendingprevout([first_output(core, parent)], {"return_spending_tx": True})
+    assert spent[0]["spendingtx"] == child
+    again = core.submitpackage([parent, child])
+    assert "effective-feerate" not in again["tx-results"][both[0]["wtxid"]]["fees"]
+    core.generatetoaddress(1, MINER)
+
+
+def test_a_package_that_is_none(core: CoreNode, coins: Coins) -> None:
+    one, other = (pay(core, coins.take(), 49.999) for _ in range(2))
+    code, message = core.error("submitpackage", [one, other])
+    assert code == -25
+    assert message.startswith("package topology disallowed")
+    result = core.submitpackage([one])
+    assert result["package_msg"] == "success"
+    core.generatetoaddress(1, MINER)
+
+
+def test_priorities(core: CoreNode, coins: Coins) -> None:
+    txid = core.sendrawtransaction(pay(core, coins.take(), 49.999))
+    assert core.prioritisetransaction(txid, 0, 1000) is True
+    assert core.getmempoolentry(txid)["fees"]["modified"] == 0.00101
+    assert core.getprioritisedtransactions() == {
+        txid: {"fee_delta": 1000, "in_mempool": True, "modified_fee": 101_000}
+    }
+    assert core.error("prioritisetransaction", txid, 1.5, 1)[0] == -8
+    assert core.getrawmempool(True)[txid]["fees"]["base"] == 0.001
+    assert core.getrawmempool(False, True)["txids"] == [txid]
+    info = core.getmempoolinfo()
+    assert info["size"] == 1
+    assert Decimal(str(info["total_fee"])) == Decimal("0.001")
+    core.generatetoaddress(1, MINER)
+
+
+def test_errors_of_the_mempool(core: CoreNode) -> None:
+    for name in ("getmempoolentry", "getmempoolancestors", "getmempooldescendants"):
+        assert core.error(name, "00" * 32) == (-5, "Transaction not in mempool")
+    assert core.error("getrawmempool", True, True)[0] == -8
+    assert core.error("gettxspendingprevout", [])[0] == -8
+    assert core.error("gettxspendingprevout", [{"txid": "00" * 32, "vout": -1}])[0] == -8
+    assert core.error("gettxspendingprevout", [{"txid": "00" * 32, "vout": 0}], {"x": 1})[0] == -8
+
+
+@pytest.mark.parametrize("in_segwit", [False, True])
+def test_a_multisig_is_signed_by_one_after_the_other(
+    core: CoreNode, coins: Coins, in_segwit: bool
+) -> None:
+    script = multisig_script(2, tuple(key.public_key for key in KEYS))
+    program = p2wsh_script(sha256(script))
+    output = p2sh_script(hash160(program if in_segwit else script))
+    address = address_from_script(output, regtest())
+    assert address is not None
+    funding = pay(core, coins.take(), 49.999, address)
+    core.sendrawtransaction(funding)
+    vin = first_output(core, funding)
+    prev = {**vin, "scriptPubKey": output.hex(), "amount": 49.999}
+    prev |= (
+        {"redeemScript": program.hex(), "witnessScript": script.hex()}
+        if in_segwit
+        else {"redeemScript": script.hex()}
+    )
+    raw = core.createrawtransaction([vin], [{MINER: 49.99}])
+    half = core.signrawtransactionwithkey(raw, WIFS[:1], [prev])
+    assert not half["complete"]
+    assert half["errors"][0]["txid"] == vin["txid"]
+    whole = core.signrawtransactionwithkey(half["hex"], WIFS[1:], [prev])
+    assert whole["complete"], whole
+    core.sendrawtransaction(whole["hex"])
+    core.generatetoaddress(1, MINER)
+
+
+def test_signing_without_keys_or_coins(core: CoreNode, coins: Coins) -> None:
+    raw = core.createrawtransaction([coins.take()], [{MINER: 1}])
+    error = core.signrawtransactionwithkey(raw, [])["errors"][0]["error"]
+    assert error == "Unable to sign input, invalid stack size (possibly missing key)"
+    unknown = core.createrawtransaction([{"txid": "33" * 32, "vout": 0}], [{MINER: 1}])
+    error = core.signrawtransactionwithkey(unknown, [MINER_WIF])["errors"][0]["error"]
+    assert error == "Input not found or already spent"
+    assert core.error("signrawtransactionwithkey", raw, ["x"]) == (-5, "Invalid private key")
+    assert core.error("signrawtransactionwithkey", raw, [], [], "SOME")[0] == -8
+    assert core.error("signrawtransactionwithkey", raw, [], [{"txid": "00" * 32}])[0] == -22
+
+
+def test_the_wallet_signs_what_is_its_own(core: CoreNode) -> None:
+    own = core.get_new_address()
+    core.generatetoaddress(1, own)
+    txid = core.getblock(core.getbestblockhash())["tx"][0]
+    raw = core.createrawtransaction([{"txid": txid, "vout": 0}], [{MINER: 1}])
+    assert core.signrawtransactionwithwallet(raw)["complete"]
+    assert core.error("signrawtransactionwithwallet", raw, [], "SOME")[0] == -8
+
+
+def test_scripts_and_what_can_stand_for_them(core: CoreNode) -> None:
+    key = KEYS[0].public_key.hex()
+    shown = core.decodescript(f"21{key}ac")
+    assert shown["type"] == "pubkey"
+    assert shown["desc"].startswith(f"pk({key})#")
+    assert shown["segwit"]["type"] == "witness_v0_keyhash"
+    assert {"p2sh", "asm"} <= set(shown)
+    assert "hex" not in shown
+    plain = core.decodescript("51")
+    assert plain["segwit"]["type"] == "witness_v0_scripthash"
+    data = core.decodescript("6a0100")
+    assert (data["type"], "p2sh" in data) == ("nulldata", False)
+    nested = core.decodescript(core.gettxout(*_miner_coin(core))["scriptPubKey"]["hex"])
+    assert nested["address"] == MINER
+    assert "segwit" not in nested
+    assert core.error("decodescript", "0")[0] == -8
+
+
+def _miner_coin(core: CoreNode) -> tuple[str, int]:
+    return core.getblock(core.getblockhash(100))["tx"][0], 0
