@@ -13,6 +13,9 @@ from misocoin.peers.limits import PeerLimits
 from misocoin.peers.messages import Message
 from misocoin.peers.presync import Presync
 
+SYNCING_BLOCKS = 10
+"""Blocks by which others are ahead while a node counts as syncing."""
+
 
 @dataclass(slots=True)
 class Peer:
@@ -131,9 +134,13 @@ class Core:
 
     @property
     def is_syncing(self) -> bool:
-        """Whether bodies of many blocks are missing, so that news is of no use yet."""
-        chain = self.chain
-        return chain.best_header.height - chain.tip.height > 10
+        """Whether bodies of many blocks are missing, so that news is of no use yet.
+
+        By most peers' account: headers alone, whose blocks are withheld, silence nobody.
+        """
+        shown = [peer.best.height for peer in self.alive() if peer.best is not None]
+        ahead = sum(height - self.chain.tip.height > SYNCING_BLOCKS for height in shown)
+        return 2 * ahead > len(shown)
 
     def enough_work(self) -> int:
         """The work from which on headers are let into the tree: near our tip's.

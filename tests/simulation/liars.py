@@ -1,15 +1,16 @@
 """Ends that lie, stall or flood, for the simulated network."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from misocoin.peers.events import DialFailed, Disconnected, Event, Link, PeerId, Received
 from misocoin.peers.hello import Hello
-from misocoin.peers.messages import Address, Message, Request
+from misocoin.peers.messages import Address, GetBlocks, GetTransactions, Message, Request
 from misocoin.peers.serving import Responder
 from tests.simulation.chain import FakeChain
-from tests.simulation.network import EPOCH, Network, Wire
+from tests.simulation.network import EPOCH, Answers, Broken, Network, Wire
 
-Answer = Callable[["Liar", Request], list[Message] | None]
+Answer = Callable[["Liar", Request], Answers]
 
 
 def honest(liar: "Liar", request: Request) -> list[Message]:
@@ -43,6 +44,8 @@ class Liar:
         self.heard: list[Message] = []
         self.refused: list[str] = []
         self.lost = 0
+        self.deeds: Counter[PeerId] = Counter()
+        """What was sent to each link, or kept back, that an honest node would not have."""
         network.add(self)
 
     def hello(self) -> Hello:
@@ -65,9 +68,16 @@ class Liar:
     def deliver(self, peer: PeerId, message: Message) -> None:
         self.heard.append(message)
 
-    def answer(self, peer: PeerId, request: Request) -> list[Message] | None:
+    def answer(self, peer: PeerId, request: Request) -> Answers:
         self.heard.append(request)
-        return self._answer(self, request)
+        if isinstance(request, GetBlocks):
+            self.deeds[peer] += len(request.hashes)
+        elif isinstance(request, GetTransactions):
+            self.deeds[peer] += 1
+        answers = self._answer(self, request)
+        if isinstance(answers, Broken):
+            self.deeds[peer] += 1
+        return answers
 
     def event(self, event: Event) -> None:
         match event:
@@ -87,4 +97,5 @@ class Liar:
         """Push a message to everyone linked."""
         for wire in list(self.wires.values()):
             if wire.is_up:
+                self.deeds[wire.own_id(self)] += 1
                 self.network.transmit(wire, self, message)

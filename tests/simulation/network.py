@@ -9,9 +9,9 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 from random import Random
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from misocoin.errors import MisocoinError
+from misocoin.errors import MisocoinError, RejectCode, ValidationError
 from misocoin.params import Params
 from misocoin.peers.events import (
     Action,
@@ -28,6 +28,7 @@ from misocoin.peers.events import (
     Disconnected,
     Event,
     Failed,
+    Garbage,
     HeadersChecked,
     Link,
     PeerId,
@@ -59,6 +60,16 @@ LIMITS = PeerLimits(
 )
 
 
+class Broken(NamedTuple):
+    """An answer that is no messages."""
+
+    why: str
+
+
+Answers = list[Message] | Broken | None
+"""What is said to a request; None is silence."""
+
+
 class End(Protocol):
     """One that takes part: an honest node or a liar."""
 
@@ -73,7 +84,7 @@ class End(Protocol):
 
     def deliver(self, peer: PeerId, message: Message) -> None: ...
 
-    def answer(self, peer: PeerId, request: Request) -> list[Message] | None: ...
+    def answer(self, peer: PeerId, request: Request) -> Answers: ...
 
     def event(self, event: Event) -> None: ...
 
@@ -113,6 +124,8 @@ class Network:
         self._order = count()
         self._ids = count(1)
         self.delivered = 0
+        self.rest_at = 0.0
+        """When those who are hostile stop."""
         self.work = 0.01
         """Seconds that the check of a block takes."""
 
@@ -204,12 +217,22 @@ class Network:
                 return
             self.delivered += 1
             if isinstance(message, Request):
-                for answer in receiver.answer(peer, message) or ():
+                answers = receiver.answer(peer, message)
+                if isinstance(answers, Broken):
+                    self.garble(wire, receiver)
+                    return
+                for answer in answers or ():
                     self.transmit(wire, receiver, answer)
             else:
                 receiver.deliver(peer, message)
 
         self.at(arrival - self.now, arrive)
+
+    def garble(self, wire: Wire, sender: End) -> None:
+        """Push bytes that are no messages."""
+        receiver, peer = wire.other(sender)
+        garbage = Garbage(peer, "garbage")
+        self.at(self.delay(), lambda: wire.is_up and receiver.event(garbage))
 
     def _pull(self, wire: Wire, request: Request) -> None:
         if not wire.is_up:
@@ -225,6 +248,9 @@ class Network:
             if not wire.is_up:
                 return
             self.delivered += 1
+            if isinstance(answers, Broken):
+                dialler.event(Failed(peer, request, answers.why, is_hostile=True))
+                return
             for message in answers:
                 dialler.deliver(peer, message)
             dialler.event(Answered(peer, request))
@@ -263,6 +289,8 @@ class Node:
         self.wires: dict[PeerId, Wire] = {}
         self.log: list[str] = []
         self.banned: list[str] = []
+        self.blamed: set[Address | None] = set()
+        """Whose links were ended for what they did."""
         self.most_held = 0
         self.is_on = True
         self._free_at = 0.0
@@ -314,6 +342,8 @@ class Node:
                     self.banned.append(why)
                 wire = self.wires.pop(peer, None)
                 if wire is not None:
+                    if why not in {"connected already", "connected twice"}:
+                        self.blamed.add(wire.other(self)[0].address)
                     network.cut(wire)
             case Dial(address, is_manual):
                 network.dial(self, address, is_manual)
@@ -350,6 +380,10 @@ class Node:
         self.event(BlockChecked(peer, block_hash, error))
 
     def _check_transaction(self, peer: PeerId, tx: Transaction) -> None:
+        if tx.vout[0].script_pubkey == b"BAD":
+            error = ValidationError("mandatory-script-verify-flag-failed", "", RejectCode.INVALID)
+            self.event(TransactionChecked(peer, tx, error))
+            return
         self.add_transaction(tx)
         self.event(TransactionChecked(peer, tx, None))
 

@@ -264,6 +264,27 @@ def test_one_that_withholds_blocks(network: Network) -> None:
     check_well(network, victim, friend)
 
 
+def test_withheld_blocks_do_not_silence_a_node(network: Network) -> None:
+    """It still passes on what honest nodes tell, though headers far ahead of it are known."""
+    victim, friend, third = (Node(network, i, dials=False) for i in range(3))
+    victim.connect(friend)
+    third.connect(victim)
+    for _ in range(5):
+        friend.mine()
+    network.run_until(10)
+    liar = Liar(network, lambda liar, r: None if isinstance(r, GetBlocks) else honest(liar, r))
+    extend(liar, friend, 40)
+    victim.connect(liar)
+    network.run_until(13)
+    assert victim.chain.best_header.height == 45
+    tx = Transaction.build(1, [TxIn(OutPoint(bytes(36)))], [TxOut(1, b"")])
+    friend.add_transaction(tx)
+    block = friend.mine()
+    network.run_until(16)
+    assert third.chain.tip.hash == block.hash
+    assert tx.wtxid in third.pool
+
+
 def test_a_compact_block_with_false_transactions(network: Network) -> None:
     victim, friend = make_victim(network)
     extend_by = Liar(network)
