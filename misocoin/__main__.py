@@ -11,6 +11,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "cli": ("misocoin.cli.client", "call a node's methods"),
         "mine": ("misocoin.cli.mine", "mine for a node, from any machine"),
         "wallet": ("misocoin.cli.wallet", "keep keys and pay, trusting no node"),
+        "hashcash": ("misocoin.cli.hashcash", "gates that take proof of work, and stamps"),
         "bench": ("misocoin.cli.bench", "measure the search for proof of work"),
         "work": ("misocoin.cli.work", "serve proof of work, mine for a service, ask one"),
         "market": ("misocoin.cli.market", "trade computing power: serve a market"),

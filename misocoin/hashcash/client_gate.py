@@ -7,12 +7,13 @@ original, which dies of two messages in one packet: it gets one request at a tim
 from collections import deque
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
 from misocoin.errors import ParseError
-from misocoin.hashcash.challenge import MAX_BITS, Challenge, challenge_from_text
+from misocoin.hashcash.announcement import MAX_SIZE, Announcement
+from misocoin.hashcash.challenge import MAX_BITS
 from misocoin.hashcash.gate import (
     BLANKS,
     HELLO,
@@ -30,11 +31,9 @@ from misocoin.hashcash.gate import (
     ToNear,
     Version,
     Wake,
-    extra_costs,
     merged,
 )
 from misocoin.hashcash.lines import (
-    MAX_ANNOUNCEMENT,
     AnnouncementFilter,
     Interleaver,
     LineBuffer,
@@ -180,10 +179,9 @@ class Terms(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """A challenge, and when it came."""
+    """What the server has told, and when."""
 
-    challenge: Challenge
-    costs: Mapping[str, int]
+    announcement: Announcement
     at: float
 
 
@@ -290,8 +288,8 @@ class ClientGate(Gate):
             return merged([*self._pass_back(data), *self._watch_answers(data, now)])
         passed, announcements = self._filter.feed(data)
         actions: list[Action] = []
-        for line in announcements:
-            actions += self._hear(line, now)
+        for announcement in announcements:
+            actions += self._hear(announcement, now)
         if self._state is State.GREETING and passed:
             self._greeting += passed
             passed, is_over = _without_greeting_answer(self._greeting)
@@ -355,15 +353,9 @@ class ClientGate(Gate):
     def _pass_back(self, data: bytes) -> list[Action]:
         return [ToNear(self._near.pass_on(data))] if data else []
 
-    def _hear(self, line: bytes, now: float) -> list[Action]:
-        """Take note of a challenge; one that makes no sense is nothing."""
-        try:
-            told: Any = orjson.loads(line)
-            challenge = challenge_from_text(str(told["hashcash"]))
-            costs = extra_costs(told.get("costs", {}))
-        except (orjson.JSONDecodeError, ParseError, AttributeError):
-            return []
-        self._heard = Heard(challenge, costs, now)
+    def _hear(self, announcement: Announcement, now: float) -> list[Action]:
+        """Take note of a challenge."""
+        self._heard = Heard(announcement, now)
         self._counterpart.note_version_2()
         return [Wake(None), *self._happen(Event.CHALLENGED, now)]
 
@@ -442,7 +434,7 @@ class ClientGate(Gate):
             except ParseError as error:
                 raise BadRequest(INVALID_REQUEST, f"it cannot be stamped: {error}") from None
             return Job(waiting.line, None, self._terms.original_bits)
-        asked, costs, heard_at = self._heard
+        (asked, costs), heard_at = self._heard
         if self._terms.service not in (None, asked.service):
             raise BadRequest(STAMP_ERROR, f"the server calls itself {asked.service}")
         bits = bits_for_cost(asked.bits, cost_of(waiting.request.methods, costs))
@@ -470,7 +462,7 @@ def _without_greeting_answer(data: bytes) -> tuple[bytes, bool]:
     Returns what may be passed on, and whether the greeting is over; until it is, nothing may.
     """
     line, end, rest = data.partition(b"\n")
-    if not end and len(data) <= MAX_ANNOUNCEMENT:
+    if not end and len(data) <= MAX_SIZE:
         return b"", False
     return (rest if HELLO_ID.encode() in line else data), True
 

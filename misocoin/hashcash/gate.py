@@ -6,7 +6,7 @@ It is told what happens and answers with actions; it never touches a socket, a c
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
@@ -191,12 +191,3 @@ def merged(actions: Iterable[Action]) -> list[Action]:
         else:
             result += group
     return result
-
-
-def extra_costs(costs: Mapping[object, object]) -> dict[str, int]:
-    """Read the costs of methods that the other side has told; what makes no sense is left out."""
-    return {
-        name: cost
-        for name, cost in costs.items()
-        if isinstance(name, str) and isinstance(cost, int) and 1 <= cost <= 1 << 32
-    }

@@ -1,14 +1,12 @@
 """Lines in a stream of bytes: cut, joined, picked out, and never without a bound."""
 
-from typing import Final
-
 from misocoin.errors import ParseError
-
-ANNOUNCEMENT: Final = b'{"hashcash":"2:'
-"""What the lines begin with that a server's gate writes to a client's gate."""
-
-MAX_ANNOUNCEMENT: Final = 1 << 16
-"""Bytes of such a line; a longer one is someone else's."""
+from misocoin.hashcash.announcement import (
+    BEGINNING,
+    MAX_SIZE,
+    Announcement,
+    announcement_from_line,
+)
 
 
 class LineBuffer:
@@ -85,28 +83,27 @@ class AnnouncementFilter:
         self._kept = b""
         self._is_inside = False
 
-    def feed(self, data: bytes) -> tuple[bytes, list[bytes]]:
+    def feed(self, data: bytes) -> tuple[bytes, list[Announcement]]:
         """Take bytes; returns those to pass on, and the announcements among them."""
         data = self._kept + data
         self._kept = b""
         passed: list[bytes] = []
-        found: list[bytes] = []
+        found: list[Announcement] = []
         place = 0
         while place < len(data):
             end = data.find(b"\n", place) + 1 or len(data)
-            head = data[place : place + len(ANNOUNCEMENT)]
-            is_whole = data[end - 1] == 0x0A
-            if self._is_inside or not ANNOUNCEMENT.startswith(head):
-                passed.append(data[place:end])
-                self._is_inside = not is_whole
-            elif is_whole:
-                # Shorter than the beginning of an announcement, it cannot be one.
-                (found if head == ANNOUNCEMENT else passed).append(data[place:end])
-            elif end - place > MAX_ANNOUNCEMENT:
-                passed.append(data[place:end])
-                self._is_inside = True
+            line = data[place:end]
+            is_whole = line.endswith(b"\n")
+            could_be = not self._is_inside and BEGINNING.startswith(line[: len(BEGINNING)])
+            if could_be and not is_whole and len(line) <= MAX_SIZE:
+                self._kept = line
+                break
+            announcement = _announcement_or_none(line) if could_be else None
+            if announcement is not None:
+                found.append(announcement)
             else:
-                self._kept = data[place:]
+                passed.append(line)
+                self._is_inside = not is_whole
             place = end
         return b"".join(passed), found
 
@@ -114,3 +111,10 @@ class AnnouncementFilter:
         """What was kept back, at the end of the stream."""
         rest, self._kept = self._kept, b""
         return rest
+
+
+def _announcement_or_none(line: bytes) -> Announcement | None:
+    try:
+        return announcement_from_line(line)
+    except ParseError:
+        return None

@@ -2,8 +2,8 @@
 
 A request gets the member `nonce`, ten letters and digits, such that the SHA-256 of its canonical
 JSON begins with zero bits (16 of them in the original), and the hex of that digest as member `pow`.
-Both are written behind the request's own members and nothing else is touched, so that taking them
-out gives back the client's very bytes. The original reads members in any order.
+Both are written behind the request's own members and nothing else is touched but some escapes, so
+that taking them out gives back the client's bytes. The original reads members in any order.
 """
 
 import string
@@ -48,7 +48,7 @@ class Stamped(NamedTuple):
 
 def stamp_puzzle(line: bytes, bits: int = DEFAULT_BITS) -> HashcashPuzzle:
     """What must be searched to stamp a request; raises ParseError for what is not an object."""
-    request = _object(line)
+    request = _object(_spelt_out(line).encode("latin-1"))
     request.pop(_POW, None)
     request[_NONCE] = ""
     parts = [canonical_json({name: request[name]})[1:-1] for name in sorted(request)]
@@ -59,11 +59,8 @@ def stamp_puzzle(line: bytes, bits: int = DEFAULT_BITS) -> HashcashPuzzle:
 
 
 def with_stamp(line: bytes, puzzle: HashcashPuzzle, nonce: int) -> bytes:
-    """Write the solution of its `stamp_puzzle` into a request; blanks and line end stay.
-
-    Escapes of characters above U+00FF are spelt out, or the original would die of them.
-    """
-    text = without_wide_escapes(line.decode("latin-1"))
+    """Write the solution of its `stamp_puzzle` into a request; blanks and line end stay."""
+    text = _spelt_out(line)
     members = members_of(text)
     end = members[-1].end if members else text.index("{") + 1
     comma = "," if members else ""
@@ -118,6 +115,11 @@ def _object(line: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ParseError("not a JSON object")
     return value
+
+
+def _spelt_out(line: bytes) -> str:
+    """The text to be stamped: the original would die of escapes of characters above U+00FF."""
+    return without_wide_escapes(line.decode("latin-1"))
 
 
 def _without(line: bytes, *names: str) -> bytes:

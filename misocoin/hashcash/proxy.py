@@ -7,6 +7,7 @@ Whoever does not read is not read from either: bytes wait in the kernel, not her
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 import ssl
 import time
@@ -494,6 +495,6 @@ def _reason(error: Exception) -> str:
         return "it takes too long"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message})"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
     return str(error)[:200] or type(error).__name__

@@ -4,12 +4,12 @@ The server is dialled when the first request has paid. From then on its bytes pa
 refusals and announcements are put between its lines.
 """
 
-import json
 from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
 
 from misocoin.errors import ParseError
+from misocoin.hashcash.announcement import Announcement, line_from_announcement
 from misocoin.hashcash.challenge import Challenge, request_stamp_from_text
 from misocoin.hashcash.errors import StampError, StampFault
 from misocoin.hashcash.gate import (
@@ -285,8 +285,7 @@ class ServerGate(Gate):
 
     def _announcement(self, now: float) -> bytes:
         self._announced = self._toll.challenge(self._account, now)
-        told = {"hashcash": self._announced.text, "costs": dict(self._toll.costs)}
-        return json.dumps(told, separators=(",", ":")).encode() + b"\n"
+        return line_from_announcement(Announcement(self._announced, self._toll.costs))
 
     def _announcement_if_due(self, now: float) -> bytes:
         known = self._announced

@@ -55,13 +55,17 @@ def base64_text(data: bytes) -> str:
 
 
 class Program:
-    """A command of `python -m misocoin work` that runs until it is stopped."""
+    """A command of `python -m misocoin work`, or another group, that runs until it is stopped."""
 
     def __init__(
-        self, home: Path, *words: str, environment: Mapping[str, str] | None = None
+        self,
+        home: Path,
+        *words: str,
+        environment: Mapping[str, str] | None = None,
+        group: str = "work",
     ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "misocoin", "work", *words],
+            [sys.executable, "-m", "misocoin", group, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

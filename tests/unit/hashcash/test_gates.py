@@ -10,8 +10,7 @@ from misocoin.hashcash import client_gate, server_gate
 from misocoin.hashcash.client_gate import ClientGate, Counterpart, Terms
 from misocoin.hashcash.gate import Bounds, Tally, Version
 from misocoin.hashcash.price import Tariff
-
-from .rig import (
+from tests.fakes.gates import (
     CHEAP,
     OriginalServer,
     Pair,

@@ -132,6 +132,12 @@ def test_a_stamped_request_comes_out_as_it_went_in(line):
         assert check(stamped, 0).request == line
 
 
+def test_members_with_wide_names_are_in_the_order_of_their_bytes():
+    line = rb'{"id":{"\u00c5":1,"\u0100":2}}'
+    stamped = with_stamp(line, stamp_puzzle(line, 0), 0)
+    assert check(stamped, 0).request == rb'{"id":{"\u00c5":1,"' + "Ā".encode() + b'":2}}'
+
+
 @given(objects())
 def test_members_are_where_they_are_said_to_be(line):
     text = line.decode("latin-1")
