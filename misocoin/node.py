@@ -49,11 +49,14 @@ from misocoin.primitives.transaction import Transaction
 from misocoin.rpc.block_forms import BlockForms
 from misocoin.rpc.core.blocks import CoreBlocks
 from misocoin.rpc.core.coins import CoreCoins
+from misocoin.rpc.core.control import CoreControl
 from misocoin.rpc.core.dialect import core_methods
 from misocoin.rpc.core.mempool import CoreMempool
+from misocoin.rpc.core.network import CoreNetwork
 from misocoin.rpc.core.raw import CoreRaw
 from misocoin.rpc.core.signing import CoreSigning
 from misocoin.rpc.core.steering import CoreSteering
+from misocoin.rpc.core.util import CoreUtil
 from misocoin.rpc.declare import Method, methods_of
 from misocoin.rpc.finder import TransactionFinder
 from misocoin.rpc.methods.chain import ChainMethods
@@ -321,6 +324,9 @@ class Node:
             CoreSteering(chain, self.clock, self._verify_recent),
             CoreRaw(chain, pool, self.finder),
             CoreSigning(chain, pool.mempool, wallet.ring_for),
+            CoreUtil(chain.params),
+            CoreNetwork(self.peers, pool.mempool, chain.now, self.server.traffic, DEFAULT_PORT),
+            CoreControl(self.server.active_calls, self.config.log_file, self.config.zmq),
         )
         return [*first, *core_methods(first, core_groups)]
 

@@ -182,6 +182,8 @@ class _Server(wsgi.Server):
         self.requests = WorkerPool(self.put_conn, limits, f"http-{address[1]}")
         self._counted = 0
         self._counted_from: Counter[str] = Counter()
+        self._open: set[_Connection] = set()
+        self._past_traffic = (0, 0)
         self._count_lock = Lock()
 
     @staticmethod
@@ -229,6 +231,7 @@ class _Server(wsgi.Server):
             self._counted += 1
             self._counted_from[address] += 1
             conn.is_counted = True
+            self._open.add(conn)
         self.put_conn(conn)
 
     def forget(self, conn: _Connection) -> None:
@@ -239,6 +242,19 @@ class _Server(wsgi.Server):
                 self._counted -= 1
                 self._counted_from[conn.remote_addr] -= 1
                 self._counted_from += Counter()
+                self._open.discard(conn)
+                received, sent = self._past_traffic
+                self._past_traffic = (
+                    received + conn.rfile.bytes_read,
+                    sent + conn.wfile.bytes_written,
+                )
+
+    def traffic(self) -> tuple[int, int]:
+        """Bytes received and sent so far."""
+        with self._count_lock:
+            now = [(conn.rfile.bytes_read, conn.wfile.bytes_written) for conn in self._open]
+            received, sent = self._past_traffic
+        return received + sum(each[0] for each in now), sent + sum(each[1] for each in now)
 
     def put_conn(self, conn: _Connection) -> None:
         """Watch a connection until something comes on it."""
@@ -267,6 +283,10 @@ class HttpServer:
         """Host and port that it listens on; the port is known for sure after `listen`."""
         host, port = self._server.bind_addr[:2]
         return host, port
+
+    def traffic(self) -> tuple[int, int]:
+        """Bytes received and sent since the start."""
+        return self._server.traffic()
 
     def listen(self) -> None:
         """Take the port; who connects now waits. Raises ListenError where it cannot be had."""

@@ -463,6 +463,17 @@ class PeerManager:
 
         return self._invoke(remove)
 
+    def unlink(self, number: int) -> bool:
+        """End the link of that number; False if there is none."""
+
+        def end() -> bool:
+            found = [peer for peer in self._machine.peers if int(peer) == number]
+            for peer in found:
+                self._handle(net.Disconnected(peer, "its owner ended the link"))
+            return bool(found)
+
+        return self._invoke(end)
+
     def ban(self, target: str, until: int) -> None:
         """Ban `host` or `host:port` until a unix time; 0 lifts the ban."""
         self._invoke(lambda: self._handle(net.SetBan(target, until)))

@@ -47,6 +47,8 @@ class RpcCode(IntEnum):
     DATABASE_ERROR = -20
     DESERIALIZATION_ERROR = -22
     """Hex that is not a transaction or block."""
+    NODE_ALREADY_ADDED = -23
+    NODE_NOT_ADDED = -24
     VERIFY_ERROR = -25
     """A transaction whose inputs are missing or spent."""
     VERIFY_REJECTED = -26
@@ -54,6 +56,8 @@ class RpcCode(IntEnum):
     VERIFY_ALREADY_IN_CHAIN = -27
     IN_WARMUP = -28
     """The node is still starting; ask again."""
+    NODE_NOT_CONNECTED = -29
+    INVALID_IP_OR_SUBNET = -30
     INVALID_REQUEST = -32600
     METHOD_NOT_FOUND = -32601
     INTERNAL_ERROR = -32603

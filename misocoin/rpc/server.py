@@ -72,6 +72,15 @@ class NodeServer:
         """Host and port of every place."""
         return [http.address for http in self._http]
 
+    def active_calls(self) -> list[tuple[str, float]]:
+        """The methods that are running in this moment, and for how many seconds."""
+        return self._service.active_calls()
+
+    def traffic(self) -> tuple[int, int]:
+        """Bytes received and sent since the start, in every place."""
+        each = [http.traffic() for http in self._http]
+        return sum(received for received, _ in each), sum(sent for _, sent in each)
+
     def start(self) -> None:
         """Listen, leave the cookie, and answer that the node is starting.
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from math import inf
+from threading import get_ident
 from time import monotonic
 
 from misocoin.http.errors import RpcError
@@ -57,6 +58,12 @@ class RpcService:
         self._warmup: str | None = "Starting"
         self._max_batch_reply = max_batch_reply
         self._clock = clock
+        self._active: dict[int, tuple[str, float]] = {}  # by thread
+
+    def active_calls(self) -> list[tuple[str, float]]:
+        """The methods that are running in this moment, and for how many seconds."""
+        now = monotonic()
+        return [(name, now - began) for name, began in list(self._active.values())]
 
     @property
     def warmup(self) -> str | None:
@@ -121,12 +128,15 @@ class RpcService:
         try:
             found = self._find(call.method)
             log.debug("call of %s", found.name)
+            self._active[get_ident()] = (found.name, monotonic())
             with permit() if found.waits else nullcontext():
                 result = self._registry.call(call.method, call.params, call.is_text)
             return reply_with_result(call, result), None
         except Exception as raised:  # noqa: BLE001 - whatever happens, the caller gets an answer
             error = rpc_error_from_exception(raised)
             return reply_with_error(call, error), error
+        finally:
+            self._active.pop(get_ident(), None)
 
     def _find(self, name: str) -> Method:
         if self._warmup is not None and name not in self._registry.methods:

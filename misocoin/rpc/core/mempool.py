@@ -70,7 +70,7 @@ class CoreMempool:
         with self._chain.lock:
             if not verbose:
                 ids = [hash_hex(txid) for txid in self._mempool.txids()]
-                sequence = self._mempool.sequence
+                sequence = self._mempool.next_sequence
                 return {"txids": ids, "mempool_sequence": sequence} if mempool_sequence else ids
             entries = self._mempool.entries()
         return entries_json(entries)

@@ -212,3 +212,13 @@ def test_calls_come_from_allowed_networks_alone(caller: str, path: str, status: 
     statuses: list[str] = []
     b"".join(front(environ, lambda line, _fields: statuses.append(line)))
     assert statuses == [status]
+
+
+def test_traffic_and_calls_under_way_are_counted(node: Node) -> None:
+    assert node.server.traffic() == (0, 0)
+    answer = node.post(ADD)
+    received, sent = node.server.traffic()
+    assert received > len(ADD)
+    assert sent > len(answer.body)
+    node.client.close()
+    assert node.server.active_calls() == []
