@@ -204,6 +204,8 @@ def _serve_options() -> tuple[Option, ...]:
         _number("opentimeout", limits, 600, 10, "Seconds from a connection to its first message."),
         _number("banscore", limits, 1000, 3, "Wrong results until a miner is banned."),
         _number("bantime", limits, 31_536_000, 3600, "Seconds that a ban lasts."),
+        _number("watchport", "Watching", 65535, 0, "Port of status page and /metrics; 0: none.", 0),
+        _text("watchhost", "Watching", "host", "Address for them to listen on.", "localhost"),
         *_MESSAGES,
     )
 

@@ -10,11 +10,14 @@ from secrets import token_hex
 from typing import Any
 
 from misocoin.errors import ConfigError
+from misocoin.http.server import HttpServer
+from misocoin.http.sockets import Limits as HttpLimits
 from misocoin.work.admission import Limits, Tokens
 from misocoin.work.keeper import Keeper
 from misocoin.work.server import Place, WorkServer, raise_file_limit
 from misocoin.work.service import Access, Service
 from misocoin.work.store import QueueStore
+from misocoin.work.watch import watch_application
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +42,16 @@ def serve(values: Mapping[str, Any]) -> int:
         log.warning("the system allows for about %d connections (ulimit -n)", files)
     store = QueueStore(values["store"], token_hex(16)) if values["store"] else None
     service = Service(limits, time.monotonic(), access, has_store=store is not None)
-    asyncio.run(_run(service, place, store))
+    watch = (values["watchhost"], values["watchport"])
+    asyncio.run(_run(service, place, store, watch if watch[1] else None))
     return 0
 
 
-async def _run(service: Service, place: Place, store: QueueStore | None) -> None:
+async def _run(
+    service: Service, place: Place, store: QueueStore | None, watch: tuple[str, int] | None
+) -> None:
     server = WorkServer(service, place)
+    page = None if watch is None else _watch(server, *watch)
     keeper = None
     if store is not None:
         keeper = Keeper(service, store, server.now, server.pump)
@@ -65,7 +72,18 @@ async def _run(service: Service, place: Place, store: QueueStore | None) -> None
         await server.stop()
         if keeper is not None:
             await keeper.stop()
+        if page is not None:
+            page.stop()
     log.info("stopped")
+
+
+def _watch(server: WorkServer, host: str, port: int) -> HttpServer:
+    application = watch_application(lambda: server.snapshot)
+    page = HttpServer(host, port, application, HttpLimits(connections=100, workers=2, body=0))
+    page.listen()
+    page.start()
+    log.info("watch it on http://%s:%d", *page.address)
+    return page
 
 
 def _tls(values: Mapping[str, Any]) -> ssl.SSLContext | None:

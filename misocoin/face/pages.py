@@ -54,9 +54,10 @@ class StaticFile(NamedTuple):
 
 @cache
 def static_files(package: str) -> Mapping[str, StaticFile]:
-    """The files in a package's folder `static`, by name."""
-    found = {}
-    for each in files(package).joinpath("static").iterdir():
+    """The files in a package's folder `static`, by name; none where it has no such folder."""
+    found: dict[str, StaticFile] = {}
+    folder = files(package).joinpath("static")
+    for each in folder.iterdir() if folder.is_dir() else ():
         kind = each.name.rpartition(".")[2]
         if kind in _TYPES:
             data = each.read_bytes()

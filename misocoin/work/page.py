@@ -1,0 +1,73 @@
+"""The status page: how things stand, and the last hour as charts; no script."""
+
+from collections.abc import Callable
+from typing import Final
+
+from misocoin.face.charts import Chart, Line, Point, si_text
+from misocoin.face.pages import make_environment
+from misocoin.face.words import count_text, duration_text
+from misocoin.work.figures import Sample, Snapshot
+
+REFRESH_SECONDS: Final = 10
+"""How often a browser that shows the page asks for it again."""
+
+
+class StatusPage:
+    """Writes the page."""
+
+    def __init__(self) -> None:
+        environment = make_environment("misocoin.work", "Misocoin work", (("/", "Status"),))
+        self._template = environment.get_template("status.html")
+
+    def html(self, snapshot: Snapshot) -> str:
+        """Return the page as of a snapshot."""
+        return self._template.render(
+            here="/",
+            refresh=REFRESH_SECONDS,
+            now=snapshot,
+            figures=_figures(snapshot),
+            charts=_charts(snapshot) if len(snapshot.history) > 1 else (),
+        )
+
+
+def _figures(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    gauges = snapshot.gauges
+    mean = duration_text(snapshot.latency_sum / snapshot.solved) if snapshot.solved else "–"
+    return (
+        ("Hash rate", si_text(snapshot.rate, "H/s")),
+        ("Miners", count_text(gauges.miners)),
+        ("Queue", count_text(gauges.jobs)),
+        ("Clients with jobs", count_text(gauges.clients)),
+        ("Jobs solved", count_text(snapshot.solved)),
+        ("Mean time of a job", mean),
+        ("Hashes in all", si_text(float(snapshot.hashes))),
+        ("Wrong results", count_text(snapshot.wrong)),
+        ("Miners gone silent", count_text(snapshot.expired)),
+        ("Banned", count_text(gauges.banned)),
+        ("Connections", count_text(gauges.connections)),
+        ("Ranges in hand", count_text(gauges.leases)),
+    )
+
+
+def _charts(snapshot: Snapshot) -> tuple[Chart, ...]:
+    return tuple(
+        Chart(
+            title,
+            f"at the end {si_text(points[-1].y, unit)}",
+            "minutes",
+            unit or title.lower(),
+            (Line(title, points),),
+            y_text=si_text,
+        )
+        for title, unit, points in (
+            ("Hash rate", "H/s", _line(snapshot, lambda sample: sample.rate)),
+            ("Queue", "", _line(snapshot, lambda sample: float(sample.queue))),
+            ("Miners", "", _line(snapshot, lambda sample: float(sample.miners))),
+        )
+    )
+
+
+def _line(snapshot: Snapshot, value: Callable[[Sample], float]) -> tuple[Point, ...]:
+    return tuple(
+        Point((sample.time - snapshot.time) / 60, value(sample)) for sample in snapshot.history
+    )
