@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,9 +17,12 @@ from misocoin.cli.command import Command, run_group
 from misocoin.cli.logs import set_up_logging
 from misocoin.errors import ConfigError, StoreError
 from misocoin.market.articles import DEFAULT_ARTICLES, articles_from_text
+from misocoin.market.audit import Audit, audit
 from misocoin.market.book import Rules
+from misocoin.market.database import Database
+from misocoin.market.money import Money, text_from_money
 from misocoin.market.relay import RelayLimits
-from misocoin.market.server import DEFAULT_PORT, MarketServer, Settings
+from misocoin.market.server import DEFAULT_PORT, MarketServer, NodeSettings, Settings
 from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
 
 log = logging.getLogger(__name__)
@@ -68,7 +71,59 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         relay=RelayLimits(values["maxparcel"] << 20, values["relaysize"] << 20),
         changes_per_second=values["rate"],
         proxied=values["proxied"],
+        node=node_of(values),
     )
+
+
+def node_of(values: Mapping[str, Any]) -> NodeSettings | None:
+    """The node that is named, if one is."""
+    if not values["node"]:
+        return None
+    url = values["node"] if "://" in values["node"] else f"http://{values['node']}"
+    credentials = None
+    if values["nodeuser"] or values["nodepassword"]:
+        credentials = (values["nodeuser"], values["nodepassword"])
+    elif not values["nodecookie"]:
+        raise ConfigError("-node needs -nodecookie, or -nodeuser and -nodepassword")
+    return NodeSettings(
+        url,
+        credentials,
+        Path(values["nodecookie"]) if values["nodecookie"] else None,
+        values.get("confirmations", 1),
+        values.get("feerate", 0),
+    )
+
+
+def _audit(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
+    where, settings = store_of(values), node_of(values)
+    if not str(where) or (isinstance(where, Path) and not where.is_file()):
+        raise ConfigError(f"there is no book at {where or ':memory:'}")
+    database = Database(where)
+    node = None if settings is None else settings.connect()
+    try:
+        found = audit(database, node)
+    finally:
+        database.close()
+        if node is not None:
+            node.close()
+    for line in _report(found):
+        print(line)
+    for fault in found.faults:
+        print(f"misocoin market: {fault}", file=sys.stderr)
+    return 0 if found.is_right else 1
+
+
+def _report(found: Audit) -> Iterator[str]:
+    yield f"{found.movements} ledger entries, {found.accounts} accounts"
+    for currency, totals in sorted(found.totals.items(), key=lambda item: item[0].value):
+        parts = (
+            f"{name} {text_from_money(Money(amount, currency))}"
+            for name, amount in totals._asdict().items()
+        )
+        yield f"{currency.value}: {', '.join(parts)}"
+    asked = "no node was asked" if found.on_chain is None else f"{found.on_chain} on the chain"
+    yield f"coins held: {text_from_money(Money(found.coins))} ({asked})"
+    yield "the books are right" if found.is_right else f"{len(found.faults)} faults"
 
 
 def _articles_text(name: str) -> str:
@@ -108,8 +163,24 @@ _STORE_OPTIONS = (
            placeholder="port"),
 )  # fmt: skip
 
+_NODE_OPTIONS = (
+    Option("node", "Coins", "address of the node whose wallet takes and pays coins",
+           default="", placeholder="host:port", default_text="a market without coins"),
+    Option("nodecookie", "Coins", "the node's cookie file", default="", placeholder="file"),
+    Option("nodeuser", "Coins", "name for the node, instead of a cookie", default="",
+           placeholder="name"),
+    Option("nodepassword", "Coins", "password for the node", default="", placeholder="password",
+           secret=True),
+)  # fmt: skip
+
 _SERVER_OPTIONS = (
     *_STORE_OPTIONS,
+    *_NODE_OPTIONS,
+    Option("confirmations", "Coins", "blocks after which a deposit is credited",
+           integer_between(1, 1000), 6, placeholder="n"),
+    Option("feerate", "Coins", "base units per 1,000 virtual bytes that payments offer",
+           integer_between(0, 100_000_000), 0, placeholder="n",
+           default_text="what the node asks for"),
     Option("host", "Server", "address to listen on", default="localhost", placeholder="host"),
     Option("motd", "Server", "message of the day", default="", placeholder="text"),
     Option("rate", "Server", "changes a second that one address of another machine may ask for; "
@@ -133,5 +204,11 @@ _SERVER_OPTIONS = (
 
 _COMMANDS = (
     Command("serve", "Serve a market for computing power.", _serve, _SERVER_OPTIONS),
+    Command(
+        "audit",
+        "Prove that the books are right, and hold the coins that they owe.",
+        _audit,
+        (*_STORE_OPTIONS, *_NODE_OPTIONS),
+    ),
     Command("articles", "Print the registry of articles, to be edited.", _articles),
 )

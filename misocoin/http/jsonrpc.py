@@ -33,8 +33,12 @@ class JsonRpcClient:
         self._ids = count(1)
         self._headers = {"Content-Type": "application/json"}
         if credentials is not None:
-            token = base64.b64encode(":".join(credentials).encode()).decode()
-            self._headers["Authorization"] = f"Basic {token}"
+            self.set_credentials(credentials)
+
+    def set_credentials(self, credentials: tuple[str, str]) -> None:
+        """Use this name and password from now on."""
+        token = base64.b64encode(":".join(credentials).encode()).decode()
+        self._headers = {**self._headers, "Authorization": f"Basic {token}"}
 
     def call(self, method: str, *params: Any, **named: Any) -> Any:
         """Call a method and return its result.

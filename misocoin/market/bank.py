@@ -46,7 +46,7 @@ class ChainPort(NamedTuple):
 
     new_address: Callable[[], str]
     """A new address of the wallet."""
-    check_address: Callable[[str], None]
+    check_address: Callable[[str], object]
     """Raises AddressError for what is no address of the chain."""
 
 

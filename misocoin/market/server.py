@@ -8,13 +8,18 @@ from threading import Event, Thread
 from time import time_ns
 
 from misocoin.errors import MisocoinError
+from misocoin.http.client import Bounds
+from misocoin.http.jsonrpc import JsonRpcClient
 from misocoin.http.server import HttpServer
 from misocoin.http.sockets import Limits
 from misocoin.market.app import Parts, make_app
-from misocoin.market.bank import Bank
+from misocoin.market.bank import Bank, ChainPort
 from misocoin.market.book import Book, Rules
+from misocoin.market.chain_deposits import ChainDeposits
 from misocoin.market.database import Database
 from misocoin.market.moments import Moment
+from misocoin.market.node_wallet import CookieClient, NodeWallet
+from misocoin.market.payouts import Payouts
 from misocoin.market.queries import Queries
 from misocoin.market.rate import RateLimit
 from misocoin.market.relay import Relay, RelayLimits
@@ -28,6 +33,9 @@ DEFAULT_PORT = 8080
 DUE_SECONDS = 0.25
 """How often bids and trades are looked through for those whose time is up."""
 
+COIN_SECONDS = 1.0
+"""How often the node is asked for new blocks, and withdrawals are paid."""
+
 TIDY_SECONDS = 60.0
 """How often old nonces and parcels are thrown away."""
 
@@ -35,6 +43,27 @@ TIDY_SECONDS = 60.0
 def now() -> Moment:
     """The time by the system's clock."""
     return Moment(time_ns() // 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """The node behind a market."""
+
+    url: str
+    credentials: tuple[str, str] | None = None
+    """Name and password; without them the cookie counts."""
+    cookie: Path | None = None
+    confirmations: int = 6
+    """Blocks, its own included, after which a deposit is credited."""
+    fee_rate: int = 0
+    """Base units per 1,000 virtual bytes of a payment; 0 for what the node asks for."""
+
+    def connect(self) -> NodeWallet:
+        """A client of the node."""
+        bounds = Bounds(connect_seconds=5, read_seconds=30, total_seconds=60)
+        if self.credentials is None and self.cookie is not None:
+            return NodeWallet(CookieClient(self.url, self.cookie, bounds))
+        return NodeWallet(JsonRpcClient(self.url, self.credentials, bounds=bounds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +80,8 @@ class Settings:
     changes_per_second: float = 20
     """Changes a second from one address of another machine; ten seconds' worth at once."""
     proxied: bool = False
+    node: NodeSettings | None = None
+    """Where coins come in and go out; None for a market without coins."""
 
 
 class MarketServer:
@@ -61,8 +92,11 @@ class MarketServer:
         self.database = Database(settings.store)
         watch = Watch()
         self.book = Book(self.database, settings.rules, clock, watch)
-        self.bank = Bank(self.database, self.book, settings.rules, clock)
         self.relay = Relay(self.database, self.book, clock, watch, settings.relay)
+        node = settings.node
+        self._coins = None if node is None else _Coins(node, self.database, clock)
+        chain = None if self._coins is None else self._coins.port
+        self.bank = Bank(self.database, self.book, settings.rules, clock, chain)
         parts = Parts(
             book=self.book,
             bank=self.bank,
@@ -76,12 +110,15 @@ class MarketServer:
         )
         self._http = HttpServer(settings.host, settings.port, make_app(parts).wsgi_app, _limits())
         self._stopping = Event()
+        chores: list[tuple[str, Callable[[], object], float]] = [
+            ("market-due", self.book.expire_due, DUE_SECONDS),
+            ("market-tidy", self._tidy, TIDY_SECONDS),
+        ]
+        if self._coins is not None:
+            chores.append(("market-coins", self._coins.move, COIN_SECONDS))
         self._keepers = [
             Thread(target=self._keep, args=(work, seconds), name=name, daemon=True)
-            for name, work, seconds in (
-                ("market-due", self.book.expire_due, DUE_SECONDS),
-                ("market-tidy", self._tidy, TIDY_SECONDS),
-            )
+            for name, work, seconds in chores
         ]
 
     @property
@@ -103,6 +140,8 @@ class MarketServer:
         for keeper in self._keepers:
             if keeper.is_alive():
                 keeper.join(5)
+        if self._coins is not None:
+            self._coins.close()
         self.database.close()
 
     def _tidy(self) -> None:
@@ -122,6 +161,32 @@ class MarketServer:
                 troubled = True
             except Exception:
                 log.exception("what was due failed")
+
+
+class _Coins:
+    """The market's dealings with its node."""
+
+    def __init__(
+        self, settings: NodeSettings, database: Database, clock: Callable[[], Moment]
+    ) -> None:
+        self._node = settings.connect()
+        self._deposits = ChainDeposits(database, self._node, clock, settings.confirmations)
+        self._payouts = Payouts(database, self._node, clock, settings.fee_rate)
+        self.port = ChainPort(self._new_address, self._node.script_of)
+
+    def _new_address(self) -> str:
+        self._deposits.begin()
+        return self._node.new_address()
+
+    def move(self) -> None:
+        """Take in what came, and pay who waits."""
+        while self._deposits.follow():
+            pass
+        self._payouts.pay()
+
+    def close(self) -> None:
+        """Close the connections to the node."""
+        self._node.close()
 
 
 def _limits() -> Limits:

@@ -1,0 +1,128 @@
+"""The node behind a market, and its wallet, by JSON-RPC."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from misocoin.errors import ConfigError, ParseError
+from misocoin.http.client import Bounds
+from misocoin.http.errors import HttpError, RpcError
+from misocoin.http.jsonrpc import JsonRpcClient
+from misocoin.params import Params, params_by_name
+from misocoin.primitives.block import Block, block_from_bytes
+from misocoin.primitives.transaction import Transaction, transaction_from_bytes
+from misocoin.script.address import script_from_address
+from misocoin.script.templates import ScriptKind, template_from_script
+from misocoin.units import sats_from_json
+
+T = TypeVar("T")
+
+RELAY_RATE = 1_000
+"""Base units per 1,000 virtual bytes that every node relays at."""
+
+_ALREADY_IN_CHAIN = -27
+_REFUSED = frozenset({-25, -26})
+
+
+class Tip(NamedTuple):
+    """The active chain's last block."""
+
+    height: int
+    hash_hex: str
+
+
+class PaymentRefused(RpcError):
+    """The node does not take a payment; it may have been made in another way."""
+
+
+class NodeWallet:
+    """A node's chain and wallet. Raises HttpError or RpcError where the node is of no help."""
+
+    def __init__(self, client: JsonRpcClient) -> None:
+        self._client = client
+        self._params: Params | None = None
+
+    @property
+    def params(self) -> Params:
+        """The rules of the node's chain."""
+        if self._params is None:
+            self._params = params_by_name(str(self._client.call("get_info")["chain"]))
+        return self._params
+
+    def tip(self) -> Tip:
+        """The last block."""
+        info = self._client.call("get_info")
+        return Tip(int(info["height"]), str(info["best_block"]))
+
+    def block_hash(self, height: int) -> str:
+        """The hash of the active chain's block at a height."""
+        return str(self._client.call("getblockhash", height))
+
+    def block(self, hash_hex: str) -> Block:
+        """A block."""
+        return _parsed(block_from_bytes, self._client.call("get_block", hash_hex, 0))
+
+    def new_address(self) -> str:
+        """A new address of the wallet, P2WPKH."""
+        address = str(self._client.call("get_new_address"))
+        if template_from_script(self.script_of(address)).kind is not ScriptKind.P2WPKH:
+            raise ConfigError("the node's wallet must give P2WPKH addresses")
+        return address
+
+    def script_of(self, address: str) -> bytes:
+        """The output script of an address. Raises AddressError."""
+        return script_from_address(address, self.params)
+
+    def sign(self, tx: Transaction) -> Transaction:
+        """The transaction, signed by the wallet."""
+        signed = self._client.call("sign_raw_tx_with_wallet", tx.serialize().hex())
+        return _parsed(transaction_from_bytes, signed)
+
+    def send(self, raw_hex: str) -> None:
+        """Hand in a payment; one that the node has already is fine. Raises PaymentRefused."""
+        try:
+            self._client.call("send_raw_tx", raw_hex, 0)
+        except RpcError as error:
+            if error.code == _ALREADY_IN_CHAIN or "already" in error.message:
+                return
+            if error.code in _REFUSED:
+                raise PaymentRefused(error.code, error.message) from None
+            raise
+
+    def value_of_unspent(self, point_hex: str, *, with_mempool: bool) -> int | None:
+        """What an output `txid:index` holds; None where it is spent or unknown."""
+        txid, _, index = point_hex.partition(":")
+        found = self._client.call("gettxout", txid, int(index), with_mempool)
+        return None if found is None else sats_from_json(found["value"])
+
+    def fee_rate(self) -> int:
+        """Base units per 1,000 virtual bytes that the node asks for at least."""
+        return max(RELAY_RATE, sats_from_json(self._client.call("get_info")["min_fee_rate"]))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+def _parsed(parse: Callable[[bytes], T], text: object) -> T:
+    try:
+        return parse(bytes.fromhex(str(text)))
+    except (ValueError, ParseError):
+        raise HttpError("the node's answer is not what was asked for") from None
+
+
+class CookieClient(JsonRpcClient):
+    """A client that reads the node's cookie anew for each call: a restarted node has another."""
+
+    def __init__(self, url: str, cookie: Path, bounds: Bounds | None = None) -> None:
+        super().__init__(url, bounds=bounds)
+        self._cookie = cookie
+
+    def call(self, method: str, *params: Any, **named: Any) -> Any:
+        """As `JsonRpcClient.call`."""
+        try:
+            name, _, password = self._cookie.read_text("ascii").strip().partition(":")
+        except (OSError, UnicodeDecodeError):
+            raise HttpError(f"the node's cookie {self._cookie} cannot be read") from None
+        self.set_credentials((name, password))
+        return super().call(method, *params, **named)
