@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from misocoin.chain.clock import NetworkClock
 from misocoin.chain.events import EventBus
+from misocoin.chain.fee_observer import FeeObserver
 from misocoin.chain.importer import ImportProgress, import_blocks
 from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_rules import MempoolRules
@@ -22,7 +23,7 @@ from misocoin.chain.pool import TransactionPool
 from misocoin.chain.script_cache import ScriptCache
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.chain.state import ChainOptions, ChainState
-from misocoin.chain.template import TemplateOptions
+from misocoin.chain.template import BlockTemplate, TemplateOptions
 from misocoin.chain.verify import Verification, verify_chain, verify_recent
 from misocoin.config import Config
 from misocoin.crypto.batch import SignatureCache
@@ -30,7 +31,7 @@ from misocoin.crypto.keys import PrivateKey
 from misocoin.crypto.wif import key_from_wif
 from misocoin.errors import ConfigError, MisocoinError, ValidationError
 from misocoin.http.server import is_loopback, numeric_host
-from misocoin.mining.miner import Miner, generate_blocks
+from misocoin.mining.miner import Miner, generate_blocks, search_block
 from misocoin.narrator import Narrator
 from misocoin.notify.commands import CommandNotifier, CommandRunner, Templates, run_command
 from misocoin.notify.feed import EventFeed
@@ -45,6 +46,7 @@ from misocoin.policy.feerate import FeeRate
 from misocoin.policy.settings import MempoolLimits, RelayPolicy
 from misocoin.pow.engine import StopFlag
 from misocoin.pow.engines import select_engine
+from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import Transaction
 from misocoin.rpc.block_forms import BlockForms
 from misocoin.rpc.core.blocks import CoreBlocks
@@ -52,10 +54,12 @@ from misocoin.rpc.core.coins import CoreCoins
 from misocoin.rpc.core.control import CoreControl
 from misocoin.rpc.core.dialect import core_methods
 from misocoin.rpc.core.mempool import CoreMempool
+from misocoin.rpc.core.mining import CoreMining
 from misocoin.rpc.core.network import CoreNetwork
 from misocoin.rpc.core.raw import CoreRaw
 from misocoin.rpc.core.signing import CoreSigning
 from misocoin.rpc.core.steering import CoreSteering
+from misocoin.rpc.core.templates import CoreTemplates
 from misocoin.rpc.core.util import CoreUtil
 from misocoin.rpc.declare import Method, methods_of
 from misocoin.rpc.finder import TransactionFinder
@@ -246,6 +250,8 @@ class Node:
         self._open.callback(self.wallet.close)
         self.events.subscribe(self.wallet.handle)
         self.pool.load()
+        self.fees = FeeObserver(self.chain.height)
+        self.events.subscribe(self.fees.handle)
         self.events.subscribe(self.narrator.handle)
         self.events.subscribe(self.miner.handle)
         self.events.subscribe(self.feed.handle)
@@ -327,6 +333,8 @@ class Node:
             CoreUtil(chain.params),
             CoreNetwork(self.peers, pool.mempool, chain.now, self.server.traffic, DEFAULT_PORT),
             CoreControl(self.server.active_calls, self.config.log_file, self.config.zmq),
+            CoreTemplates(chain, pool.mempool, self.template_options),
+            CoreMining(chain, pool, self.fees, self.template_options, self._generate, self._search),
         )
         return [*first, *core_methods(first, core_groups)]
 
@@ -343,6 +351,9 @@ class Node:
         entry = self.wallet.find(txid)
         # What was dropped is nobody's business but the owner's, and anybody may ask.
         return None if entry is None or entry.block_hash is None else (entry.tx, entry.block_hash)
+
+    def _search(self, template: BlockTemplate, extra_nonce: int) -> Block | None:
+        return search_block(template, self.engine, extra_nonce, self._stop_search)
 
     def _generate(self, count: int, script: bytes) -> list[bytes]:
         options = self.template_options

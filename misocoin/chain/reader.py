@@ -191,6 +191,11 @@ class ChainReader:
             self._tip_changed.wait_for(lambda: self._is_closing or condition(self._tip), timeout)
         return self._tip
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether nobody may wait any more."""
+        return self._is_closing
+
     def stop_waiting(self) -> None:
         """Let everybody go on who waits, and nobody wait any more, since the node stops."""
         with self._tip_changed:

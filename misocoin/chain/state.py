@@ -17,7 +17,12 @@ from misocoin.chain.filter_index import FilterIndex
 from misocoin.chain.lookup import LookupIndexes
 from misocoin.chain.reader import ChainReader, block_name
 from misocoin.chain.script_checks import ScriptChecks
-from misocoin.consensus.block_rules import check_block, check_block_context, check_header
+from misocoin.consensus.block_rules import (
+    check_block,
+    check_block_context,
+    check_header,
+    check_header_context,
+)
 from misocoin.consensus.coins import Coin
 from misocoin.consensus.connect import (
     ConnectedBlock,
@@ -26,10 +31,10 @@ from misocoin.consensus.connect import (
     undone_coins,
 )
 from misocoin.consensus.difficulty import work_from_bits
-from misocoin.consensus.tree import HeaderNode, fork_point
+from misocoin.consensus.tree import HeaderNode, fork_point, header_context
 from misocoin.errors import NotFoundError, ParseError, StoreError, ValidationError
 from misocoin.params import Params
-from misocoin.primitives.block import Block, BlockHeader, header_from_bytes
+from misocoin.primitives.block import Block, BlockHeader, block_from_bytes, header_from_bytes
 from misocoin.primitives.transaction import OutPoint
 from misocoin.store.records import BlockStatus, Changes, StoredHeader
 from misocoin.store.store import Store
@@ -228,6 +233,29 @@ class ChainState(ChainReader):
             raise ValidationError("too-little-chainwork", "far behind the tip")
 
     # -- blocks -------------------------------------------------------------------------------
+
+    def offer_block(self, data: bytes) -> BlockResult:
+        """Take a stranger's block as on the wire.
+
+        Raises ParseError, or ValidationError as `check_offer` and `submit_block` do.
+        """
+        self.check_offer(header_from_bytes(data))
+        return self.submit_block(block_from_bytes(data), data)
+
+    def test_block(self, block: Block) -> None:
+        """Check a child of the tip as if it had its proof of work; nothing changes.
+
+        Raises ValidationError; `inconclusive-not-best-prevblk` where it builds on another block.
+        """
+        params = self.params
+        with self.lock:
+            parent = self._tip
+            if block.header.prev_hash != parent.hash:
+                raise ValidationError("inconclusive-not-best-prevblk")
+            check_header_context(block.header, header_context(parent, params), self.now(), params)
+            check_block(block, params, proof_of_work=False)
+            check_block_context(block, parent.height + 1, parent.median_time_past, params)
+            self._check_connect(HeaderNode(block.header, parent), block, known_good=False)
 
     def submit_block(self, block: Block, data: bytes | None = None) -> BlockResult:
         """Check a block, store it, and make its branch the active chain if it has the most work.

@@ -5,7 +5,7 @@ Sources: BIP22, BIP34, BIP141; Core's `BlockAssembler`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from misocoin.chain.template_selection import (
     SelectionLimits,
@@ -225,6 +225,23 @@ def build_template(
         coinbase_suffix=suffix,
         witness_commitment=commitment,
         merkle_branch=calculate_merkle_branch([draft.txid, *[tx.txid for tx in others]], 0),
+    )
+
+
+def template_with(template: BlockTemplate, transactions: Sequence[Transaction]) -> BlockTemplate:
+    """The template with these transactions instead of its own; their fees are not collected."""
+    coinbase = replace(template, fees=0, witness_commitment=b"").coinbase()
+    commitment = b""
+    if template.witness_commitment:
+        root = calculate_witness_commitment((coinbase, *transactions), _WITNESS_RESERVED)
+        commitment = WITNESS_COMMITMENT_HEADER + root
+    ids = [coinbase.txid, *[tx.txid for tx in transactions]]
+    return replace(
+        template,
+        transactions=tuple([TemplateTransaction(tx, 0, 0, ()) for tx in transactions]),
+        fees=0,
+        witness_commitment=commitment,
+        merkle_branch=calculate_merkle_branch(ids, 0),
     )
 
 

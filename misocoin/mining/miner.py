@@ -302,12 +302,17 @@ def generate_blocks(
     extra_nonces = itertools.count(secrets.randbits(62))
     while len(hashes) < count and not (stop is not None and stop.is_set()):
         template = make_template(chain, pool, script, options)
-        extra_nonce = next(extra_nonces)
-        header = template.header(extra_nonce).serialize()
-        puzzle = HeaderPuzzle(header, target_from_bits(template.bits))
-        nonce = engine.search(puzzle, 0, puzzle.space, stop).nonce
-        if nonce is not None:
-            block = template.block(extra_nonce, nonce=nonce)
-            if chain.submit_block(block).in_chain:  # unless another was faster
-                hashes.append(block.hash)
+        block = search_block(template, engine, next(extra_nonces), stop)
+        if block is not None and chain.submit_block(block).in_chain:  # unless another was faster
+            hashes.append(block.hash)
     return hashes
+
+
+def search_block(
+    template: BlockTemplate, engine: Engine, extra_nonce: int, stop: StopFlag | None = None
+) -> Block | None:
+    """The block for an extra nonce, here and now; None where none of its nonces will do."""
+    header = template.header(extra_nonce).serialize()
+    puzzle = HeaderPuzzle(header, target_from_bits(template.bits))
+    nonce = engine.search(puzzle, 0, puzzle.space, stop).nonce
+    return None if nonce is None else template.block(extra_nonce, nonce=nonce)

@@ -44,6 +44,9 @@ class RpcCode(IntEnum):
     """A value out of range, of the wrong length, or under an unknown name."""
     WALLET_UNLOCK_NEEDED = -13
     WALLET_PASSPHRASE_INCORRECT = -14
+    CLIENT_NOT_CONNECTED = -9
+    CLIENT_IN_INITIAL_DOWNLOAD = -10
+    """Blocks are still being fetched."""
     DATABASE_ERROR = -20
     DESERIALIZATION_ERROR = -22
     """Hex that is not a transaction or block."""

@@ -11,7 +11,6 @@ from misocoin.consensus.difficulty import calculate_network_difficulty
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import NotFoundError
 from misocoin.http.errors import RpcError
-from misocoin.primitives.block import block_from_bytes, header_from_bytes
 from misocoin.rpc.block_forms import BlockForms
 from misocoin.rpc.declare import Access, Category, method
 from misocoin.rpc.errors import RpcCode
@@ -158,11 +157,9 @@ class ChainMethods:
 
         Breaking a rule is error -26 with Bitcoin Core's reject string.
         """
-        self._chain.check_offer(header_from_bytes(block))
-        parsed = block_from_bytes(block)
-        result = self._chain.submit_block(parsed, block)
+        result = self._chain.offer_block(block)
         return {
-            "hash": parsed.header.hash_hex,
+            "hash": result.node.header.hash_hex,
             "height": result.node.height,
             "new": result.is_new,
             "in_chain": result.in_chain,

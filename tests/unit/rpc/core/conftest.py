@@ -38,8 +38,9 @@ class CoreNode:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*params: Any, **named: Any) -> Any:
+            given: Any = {"args": list(params), **named} if named else list(params)
             try:
-                result = self.registry.call(name, named or list(params))
+                result = self.registry.call(name, given)
             except AssertionError:
                 raise
             except Exception as error:
