@@ -6,6 +6,7 @@ its genesis and the node's height. Needs the package `zeroconf` (extra `discover
 
 import logging
 import socket
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,11 @@ ASK_MILLISECONDS = 2000
 """How long a node found may take to tell where it listens."""
 
 LOOPBACK = "127.0.0.1"
+
+MAX_FOUND = 32
+"""Nodes that a `Finder` keeps at most: anybody can show any number of them."""
+
+NEEDED = "-discover needs the package zeroconf: pip install 'misocoin[discover]'"
 
 
 class Discovery:
@@ -61,9 +67,7 @@ class Discovery:
         try:
             import zeroconf
         except ImportError:
-            raise ConfigError(
-                "-discover needs the package zeroconf: pip install 'misocoin[discover]'"
-            ) from None
+            raise ConfigError(NEEDED) from None
         choice: Any = [LOOPBACK] if self._is_local else zeroconf.InterfaceChoice.All
         try:
             self._zeroconf = zeroconf.Zeroconf(
@@ -127,17 +131,68 @@ class Discovery:
         if name == self._name or state_change.name != "Added":
             return
         info = zeroconf.get_service_info(service_type, name, ASK_MILLISECONDS)
-        address = None if info is None else self._address(info)
+        address = None if info is None else _address(info, self._genesis_hex)
         if address is not None:
             log.debug("discovered %s", address.text)
             self._found(address)
 
-    def _address(self, info: "ServiceInfo") -> Address | None:
-        """Where a node of our chain listens; None for others."""
-        if info.decoded_properties.get("genesis") != self._genesis_hex:
-            return None
+
+class Finder:
+    """Looks for nodes on the local network without showing itself: for programs that only ask."""
+
+    def __init__(self, genesis_hex: str) -> None:
+        """Start to look for nodes of the chain with this genesis.
+
+        Raises ConfigError where the package is missing or the network cannot be used.
+        """
+        self._genesis_hex = genesis_hex
+        self._lock = threading.Lock()
+        self._found: dict[str, Address] = {}
         try:
-            hosts = info.parsed_addresses()
-            return address_from_parts(hosts[0].encode(), info.port or 0)
-        except (IndexError, ParseError):
-            return None
+            import zeroconf
+        except ImportError:
+            raise ConfigError(NEEDED) from None
+        try:
+            self._zeroconf = zeroconf.Zeroconf(ip_version=zeroconf.IPVersion.V4Only)
+        except (OSError, zeroconf.Error) as error:
+            raise ConfigError(f"-discover: the local network cannot be used: {error}") from error
+        zeroconf.ServiceBrowser(self._zeroconf, SERVICE, handlers=[self._changed])
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where nodes of the chain listen that are there now."""
+        with self._lock:
+            return tuple(self._found.values())
+
+    def close(self) -> None:
+        """Stop looking."""
+        self._zeroconf.close()
+
+    def _changed(
+        self,
+        zeroconf: "Zeroconf",
+        service_type: str,
+        name: str,
+        state_change: "ServiceStateChange",
+    ) -> None:
+        if state_change.name == "Removed":
+            with self._lock:
+                self._found.pop(name, None)
+            return
+        info = zeroconf.get_service_info(service_type, name, ASK_MILLISECONDS)
+        address = None if info is None else _address(info, self._genesis_hex)
+        if address is not None:
+            with self._lock:
+                if name in self._found or len(self._found) < MAX_FOUND:
+                    self._found[name] = address
+
+
+def _address(info: "ServiceInfo", genesis_hex: str) -> Address | None:
+    """Where a node of the chain listens; None for others."""
+    if info.decoded_properties.get("genesis") != genesis_hex:
+        return None
+    try:
+        hosts = info.parsed_addresses()
+        return address_from_parts(hosts[0].encode(), info.port or 0)
+    except (IndexError, ParseError):
+        return None

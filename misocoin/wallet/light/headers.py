@@ -80,7 +80,7 @@ def _last_common(node: NodePort, store: LightStore) -> tuple[int, Sequence[Block
         if headers:
             break
         if start == 0:
-            raise NodeLied(f"{node.name} is a node of another chain")
+            raise NodeFailed(f"{node.name} is a node of another chain")
         back, step = back + step, step * 2
     while True:
         common = 0

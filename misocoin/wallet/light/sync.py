@@ -143,7 +143,7 @@ class _Round:
         if peer.lie:
             return f"lied: {peer.lie}"
         if peer.trouble or peer.tip is None:
-            return f"no answer: {peer.trouble or 'nothing of use'}"
+            return peer.trouble or "gave no answer of use"
         behind = self._store.height - peer.tip.height
         if self._store.hash_at(peer.tip.height) != peer.tip.hash:
             return f"on a branch with less work, at height {peer.tip.height}"
