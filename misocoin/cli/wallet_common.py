@@ -30,7 +30,8 @@ def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
-def _node(text: str) -> str:
+def node_from_text(text: str) -> str:
+    """A node's address, its port added where there is none. Raises ParseError."""
     return address_from_text(text, DEFAULT_PORT).text
 
 
@@ -72,12 +73,22 @@ PASSPHRASE_FD = Option(
 NODES = Option(
     "nodes",
     "Network",
-    "Nodes to ask and to send payments to.",
-    _node,
-    ("localhost:4000",),
+    "Nodes to ask and to send payments to. Without this: one on this machine, those on the local "
+    "network, and those that were asked before.",
+    node_from_text,
+    (),
     Kind.LIST,
     "host:port,...",
-    default_text="localhost:4000",
+)
+
+DISCOVER = Option(
+    "discover",
+    "Network",
+    "Look for nodes on the local network (needs the package zeroconf).",
+    flag_from_text,
+    None,
+    Kind.FLAG,
+    default_text="1 without -nodes",
 )
 
 ENCRYPT = Option(
@@ -91,6 +102,9 @@ ENCRYPT = Option(
 
 PLACE = (CHAIN, WALLETDIR)
 """Options of every command."""
+
+NETWORK = (NODES, DISCOVER)
+"""Options of commands that ask nodes."""
 
 PASSPHRASE = (PASSPHRASE_FILE, PASSPHRASE_FD)
 """Options of commands that may need a passphrase."""

@@ -3,13 +3,12 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from statistics import median_low
 from typing import Any
 
 from misocoin.cli.command import Command, UsageError
 from misocoin.cli.wallet_common import (
     LIGHT_FILE,
-    NODES,
+    NETWORK,
     PASSPHRASE,
     PLACE,
     open_folder,
@@ -17,16 +16,15 @@ from misocoin.cli.wallet_common import (
     unlocked,
     wallet_path,
 )
-from misocoin.errors import InsufficientFunds, MisocoinError, ParseError, WalletError
-from misocoin.http.client import HttpClient
-from misocoin.http.jsonrpc import JsonRpcClient
+from misocoin.cli.wallet_light import Nodes
+from misocoin.errors import InsufficientFunds, WalletError
 from misocoin.options import Kind, Option, flag_from_text, integer_between
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import TxOut
-from misocoin.units import sats_from_json, sats_from_text, text_from_sats
+from misocoin.units import sats_from_text, text_from_sats
 from misocoin.wallet.keyfolder import KeyFolder, NamedKeys
+from misocoin.wallet.light.fees import choose_fee_rate
 from misocoin.wallet.light.pool import NodePool
-from misocoin.wallet.light.rest_node import SHORT, RestNode
 from misocoin.wallet.light.store import LightStore
 from misocoin.wallet.light.sync import send_to_all
 from misocoin.wallet.light.wallet import LightWallet
@@ -41,10 +39,6 @@ from misocoin.wallet.spending import (
 )
 
 Values = Mapping[str, Any]
-
-LEAST_RATE = FeeRate(1_000)
-"""Base units per 1,000 virtual bytes: what nodes relay by default, and what is offered where no
-node tells what blocks take."""
 
 ALL = Option(
     "all",
@@ -123,19 +117,6 @@ def plan_from(
         ) from None
 
 
-def rate_from_nodes(nodes: Sequence[str], target: int, http: HttpClient) -> FeeRate:
-    """What nodes estimate, the median of those that do; at least what is relayed."""
-    rates = []
-    for node in nodes:
-        client = JsonRpcClient(f"http://{node}", http=http, bounds=SHORT)
-        try:
-            answer = client.call("estimatesmartfee", target)
-            rates.append(sats_from_json(answer["feerate"]))
-        except (MisocoinError, ParseError, KeyError, TypeError):
-            continue  # most chains have too few payments to estimate from
-    return FeeRate(max(LEAST_RATE, median_low(rates))) if rates else LEAST_RATE
-
-
 @contextmanager
 def open_store(values: Values) -> Iterator[LightStore]:
     """What the light client knows. Raises StoreError."""
@@ -150,13 +131,12 @@ def _send(values: Values, words: tuple[str, ...]) -> int:
     if len(values["note"]) > 1000 or not values["note"].isprintable():
         raise WalletError("a note is one line of at most 1000 characters")
     now = int(time.time())
-    with closing(HttpClient()) as http, open_store(values) as store:
+    with open_store(values) as store, closing(Nodes(values, store, folder.params)) as nodes:
         wallet = LightWallet(folder.params, store, keys)
-        rate = values["feerate"]
-        if rate is None:
-            rate = rate_from_nodes(values["nodes"], values["target"], http)
+        pool = NodePool(nodes.current(), lambda _name, _why: None)
+        rate = choose_fee_rate(values["feerate"], values["target"], pool)
         maturity = folder.params.coinbase_maturity
-        plan = plan_from(keys, wallet, outputs, sink, FeeRate(rate), maturity, now)
+        plan = plan_from(keys, wallet, outputs, sink, rate, maturity, now)
         if values["dry-run"]:
             _show(folder, plan, keys)
             print("Nothing was sent.")
@@ -167,7 +147,7 @@ def _send(values: Values, words: tuple[str, ...]) -> int:
         folder.note_used([output.script_pubkey for output in payment.tx.vout])
         _show(folder, plan, keys)
         print(f"Payment {payment.tx.txid_hex} is signed and written down.")
-        _hand_out(payment, wallet, values["nodes"], http, now)
+        _hand_out(payment, wallet, pool, now)
     return 0
 
 
@@ -179,11 +159,8 @@ def _show(folder: KeyFolder, plan: Plan, keys: NamedKeys) -> None:
     print(f"{'fee':8}{text_from_sats(plan.fee):>20}")
 
 
-def _hand_out(
-    payment: Payment, wallet: LightWallet, nodes: Sequence[str], http: HttpClient, now: int
-) -> None:
+def _hand_out(payment: Payment, wallet: LightWallet, pool: NodePool, now: int) -> None:
     """Give a written payment to every node; what does not work now, sync does."""
-    pool = NodePool([RestNode(node, http) for node in nodes], lambda _name, _why: None)
     judged = next(each for each in wallet.payments(now) if each.tx.txid == payment.tx.txid)
     sent = send_to_all(pool, judged)
     for name in sent.taken:
@@ -202,7 +179,7 @@ COMMANDS = (
         "send",
         "Pay from a name or address of yours.",
         _send,
-        (*PLACE, NODES, ALL, FEERATE, TARGET, DRYRUN, NOTE, *PASSPHRASE),
+        (*PLACE, *NETWORK, ALL, FEERATE, TARGET, DRYRUN, NOTE, *PASSPHRASE),
         "<name or address> <amount | -all> <recipient> [<amount> <recipient>]...",
         2,
         None,

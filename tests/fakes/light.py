@@ -91,6 +91,9 @@ class FakeNode:
         undo = self.chain.get_undo(self.chain.find(block_hash))
         return [(), *[[TxOut(c.value, c.script_pubkey) for c in coins] for coins in undo]]
 
+    def fee_rate(self, target: int) -> int | None:
+        return None
+
     def submit(self, tx: Transaction) -> None:
         self.questions.append(("submit", tx))
         if tx not in self.pool:

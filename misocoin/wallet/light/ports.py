@@ -7,6 +7,7 @@ answers is parsed and otherwise unchecked: whoever asks checks it.
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.block import Block, BlockHeader
 from misocoin.primitives.transaction import Transaction, TxOut
 
@@ -64,6 +65,9 @@ class NodePort(Protocol):
 
     def spent_outputs(self, block_hash: bytes) -> Sequence[Sequence[TxOut]]:
         """What each transaction of a block spends, by its inputs; nothing for the first."""
+
+    def fee_rate(self, target: int) -> FeeRate | None:
+        """What it estimates for being mined within `target` blocks; None where it cannot."""
 
     def submit(self, tx: Transaction) -> None:
         """Hand in a transaction; one that is there already is fine. Raises Refused."""

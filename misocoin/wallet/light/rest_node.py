@@ -4,6 +4,7 @@ Every answer is bounded in time and size, and parsed before anybody sees it.
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TypeVar
 
 from misocoin.codec import Reader
@@ -12,6 +13,7 @@ from misocoin.filters.basic import BASIC_FILTER_TYPE
 from misocoin.http.client import Bounds, HttpClient
 from misocoin.http.errors import HttpError, RpcError
 from misocoin.http.jsonrpc import JsonRpcClient
+from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.block import (
     HEADER_SIZE,
     Block,
@@ -20,6 +22,7 @@ from misocoin.primitives.block import (
     headers_from_bytes,
 )
 from misocoin.primitives.transaction import Transaction, TxOut
+from misocoin.units import sats_from_text
 from misocoin.wallet.light.errors import NodeFailed, NotServed, Refused
 from misocoin.wallet.light.ports import BlockFilter
 
@@ -85,17 +88,29 @@ class RestNode:
         """See NodePort."""
         return self._get(f"spenttxouts/{_hex(block_hash)}.bin", LONG, spent_outputs_from_bytes)
 
+    def _call(self, method: str, *given: object) -> object:
+        try:
+            return JsonRpcClient(self._url, http=self._http, bounds=SHORT).call(method, *given)
+        except HttpError as error:
+            raise NodeFailed(str(error)) from error
+
+    def fee_rate(self, target: int) -> FeeRate | None:
+        """See NodePort."""
+        try:
+            answer = self._call("estimatesmartfee", target)
+            rate = answer.get("feerate") if isinstance(answer, dict) else None
+            return None if rate is None else FeeRate(sats_from_text(f"{Decimal(rate):f}"))
+        except (RpcError, ParseError, ArithmeticError, TypeError, ValueError):
+            return None
+
     def submit(self, tx: Transaction) -> None:
         """See NodePort."""
-        client = JsonRpcClient(self._url, http=self._http, bounds=SHORT)
         try:
-            client.call("send_raw_tx", tx.serialize().hex())
+            self._call("send_raw_tx", tx.serialize().hex())
         except RpcError as error:
             if any(known in error.message for known in _KNOWN_ALREADY):
                 return
             raise Refused(error.message) from error
-        except HttpError as error:
-            raise NodeFailed(str(error)) from error
 
 
 def _hex(block_hash: bytes) -> str:

@@ -1,0 +1,131 @@
+"""The commands `wallet list-addresses` and `wallet history`."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from misocoin.cli.command import Command
+from misocoin.cli.wallet_common import PLACE
+from misocoin.cli.wallet_light import OpenWallet, open_wallet
+from misocoin.cli.wallet_sync import time_text
+from misocoin.errors import WalletError
+from misocoin.options import Option, integer_between
+from misocoin.script.address import address_from_script
+from misocoin.units import text_from_sats
+from misocoin.wallet.ledger import TxState
+from misocoin.wallet.light.wallet import HistoryItem
+
+Values = Mapping[str, Any]
+Words = tuple[str, ...]
+
+COUNT = Option(
+    "count", "History", "At most so many, the latest.", integer_between(1, 1_000_000), 100,
+    placeholder="n",
+)  # fmt: skip
+
+
+# -- balances ---------------------------------------------------------------------------------
+
+
+class _Row(NamedTuple):
+    name: str
+    confirmed: int
+    pending: int
+    address: str
+
+
+def _list_addresses(values: Values, _words: Words) -> int:
+    with open_wallet(values) as wallet:
+        rows = _rows(wallet, int(time.time()))
+        names = max([len("Key Name"), *[len(row.name) for row in rows]])
+        print(f"{'Key Name':{names}}  {'Balance':>18}  {'Pending':>18}  Address")
+        for name, confirmed, pending, address in rows:
+            held, due = text_from_sats(confirmed), text_from_sats(pending) if pending else "-"
+            print(f"{name:{names}}  {held:>18}  {due:>18}  {address}")
+        print(f"\n{_as_of(wallet)}")
+    return 0
+
+
+def _rows(wallet: OpenWallet, now: int) -> list[_Row]:
+    balances = wallet.light.balances(now)
+    rows = []
+    for keys in wallet.folder.all:
+        scripts = keys.keychain.scripts
+        shown = {script: (0, 0) for script in keys.keychain.addresses()}
+        for script, balance in balances.items():
+            if script in scripts:
+                main = scripts[script].counts_for
+                confirmed, pending = shown.get(main, (0, 0))
+                shown[main] = (confirmed + balance.confirmed, pending + balance.pending)
+        rows += [
+            _Row(keys.name, *amounts, wallet.folder.address(script))
+            for script, amounts in shown.items()
+        ]
+    return rows
+
+
+def _as_of(wallet: OpenWallet) -> str:
+    light = wallet.light
+    if light.unproven():
+        raise WalletError("a stored proof does not hold against the chain: the file is damaged")
+    if light.height == 0:
+        return "Nothing is known of the chain yet: wallet sync"
+    text = f"Proven as of block {light.searched}"
+    return text if light.searched == light.height else f"{text}, of {light.height}: wallet sync"
+
+
+# -- history ----------------------------------------------------------------------------------
+
+
+def _history(values: Values, _words: Words) -> int:
+    with open_wallet(values) as wallet:
+        items = wallet.light.history(int(time.time()))
+        if not items:
+            print(f"No payments yet. {_as_of(wallet)}")
+            return 0
+        for item in items[-values["count"] :]:
+            print(_history_line(wallet, item))
+        print(f"\n{_as_of(wallet)}")
+    return 0
+
+
+def _history_line(wallet: OpenWallet, item: HistoryItem) -> str:
+    tx = item.entry.tx
+    amount = item.received - item.spent
+    watched = wallet.folder.watched
+    others = [output.script_pubkey for output in tx.vout if output.script_pubkey not in watched]
+    if item.spent:
+        addresses = [address_from_script(script, wallet.params) or "data" for script in others]
+        what = f"to {', '.join(addresses)}" if addresses else "within the wallet"
+    else:
+        own = {watched[o.script_pubkey].name for o in tx.vout if o.script_pubkey in watched}
+        what = f"{'mined' if tx.is_coinbase else 'received'} by {', '.join(sorted(own))}"
+    parts = [
+        time_text(item.entry.time),
+        f"{text_from_sats(amount):>18}",
+        f"{_state_text(item):>12}",
+        tx.txid_hex,
+        what,
+    ]
+    if item.payment is not None and item.payment.entry.note:
+        parts.append(f"({item.payment.entry.note})")
+    return "  ".join(parts)
+
+
+def _state_text(item: HistoryItem) -> str:
+    if item.confirmations:
+        return f"{item.confirmations} conf."
+    if item.payment is not None:
+        return item.payment.state.value
+    return "undone" if item.entry.state is TxState.DROPPED else "waiting"
+
+
+COMMANDS = (
+    Command(
+        "list-addresses",
+        "List keys and addresses with what they hold, and what is on its way.",
+        _list_addresses,
+        PLACE,
+    ),
+    Command("history", "List payments, with their confirmations.", _history, (*PLACE, COUNT)),
+)

@@ -1,0 +1,114 @@
+"""Wallet commands as processes, and a node that lies: a proxy before an honest one."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from misocoin.http.client import HttpClient
+from tests.functional.framework.daemon import DEADLINE, ROOT, Daemon, Log, clean_environment
+
+
+class WalletCommands:
+    """`python -m misocoin wallet …` over one folder of keys."""
+
+    def __init__(self, folder: Path, chain: str = "regtest") -> None:
+        self.folder = folder
+        self.environment = clean_environment(folder.parent, {"PYTHONPATH": str(ROOT)})
+        self._place = [f"-chain={chain}", f"-walletdir={folder}"]
+
+    def _command(self, words: tuple[str, ...]) -> list[str]:
+        return [sys.executable, "-m", "misocoin", "wallet", words[0], *self._place, *words[1:]]
+
+    def run(self, *words: str, fails: bool = False) -> str:
+        """Run a command to its end; what it printed, on an error the line on standard error."""
+        done = subprocess.run(
+            self._command(words),
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            cwd=self.folder.parent,
+            timeout=DEADLINE,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        return done.stderr if fails and done.stderr else done.stdout
+
+    def start(self, *words: str) -> tuple["subprocess.Popen[str]", Log]:
+        """Start a command, and do not wait for it; the test ends it."""
+        process = subprocess.Popen(
+            self._command(words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**self.environment, "PYTHONUNBUFFERED": "1"},
+            cwd=self.folder.parent,
+        )
+        return process, Log(process)
+
+    def address(self, name: str) -> str:
+        """Make a key and tell its address."""
+        return self.run("new-address", name).split("with address ")[1].split()[0]
+
+    def balances(self) -> dict[str, tuple[str, str]]:
+        """By name: balance and what is pending."""
+        table = self.run("list-addresses").split("\n\n")[0].splitlines()[1:]
+        return {row.split()[0]: (row.split()[1], row.split()[2]) for row in table}
+
+
+Answer = tuple[int, bytes]
+Lie = Callable[[str, Answer], Answer]
+"""From a path and the honest answer to it (status and body) to the one that is given."""
+
+
+class LyingNode:
+    """Passes everything on to an honest daemon and back, what `lies` says about a path changed.
+
+    `lies` is by the beginning of the path.
+    """
+
+    def __init__(self, honest: Daemon, lies: Mapping[str, Lie]) -> None:
+        self.heard: list[str] = []
+        http = HttpClient()
+        heard = self.heard
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _pass_on(self, body: bytes | None) -> None:
+                heard.append(self.path)
+                found = http.request(self.command, f"{honest.url}{self.path}", body)
+                given = (found.status, found.body)
+                for beginning, lie in lies.items():
+                    if self.path.startswith(beginning):
+                        given = lie(self.path, given)
+                self.send_response(given[0])
+                self.send_header("Content-Length", str(len(given[1])))
+                self.end_headers()
+                self.wfile.write(given[1])
+
+            def do_GET(self) -> None:
+                self._pass_on(None)
+
+            def do_POST(self) -> None:
+                self._pass_on(self.rfile.read(int(self.headers["Content-Length"])))
+
+            def log_message(self, *_given: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.address = f"127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._http = http
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        self._http.close()
