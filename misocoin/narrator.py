@@ -37,7 +37,7 @@ class Narrator:
 
     @contextmanager
     def silence(self) -> Iterator[None]:
-        """Say nothing for a while, as a progress bar is shown instead."""
+        """Tell of nothing but reorgs for a while, as a progress bar is shown instead."""
         self._silent += 1
         try:
             yield
@@ -47,6 +47,8 @@ class Narrator:
     def handle(self, event: Event) -> None:
         """Tell one event."""
         if self._silent:
+            if isinstance(event, TipChanged):
+                _tell_reorg(event.old, event.new, event.fork)
             return
         match event:
             case BlockConnected(node, block):
@@ -77,14 +79,7 @@ class Narrator:
     def _tell_tip(
         self, old: HeaderNode, new: HeaderNode, fork: HeaderNode, lines: Sequence[str]
     ) -> None:
-        if fork is not old:
-            log.info(
-                "reorg: %s back to height %d, then %s to %d",
-                _counted(old.height - fork.height, "block"),
-                fork.height,
-                _counted(new.height - fork.height, "block"),
-                new.height,
-            )
+        _tell_reorg(old, new, fork)
         if len(lines) >= MANY:
             log.info("%d blocks, up to %s", len(lines), lines[-1])
         else:
@@ -98,6 +93,17 @@ class Narrator:
             f"block {node.height} {'mined' if mine else 'received'} {node.header.hash_hex} "
             f"({_counted(len(block.transactions), 'transaction')}, {block.size} bytes, "
             f"difficulty {difficulty:#.4g})"
+        )
+
+
+def _tell_reorg(old: HeaderNode, new: HeaderNode, fork: HeaderNode) -> None:
+    if fork is not old:
+        log.info(
+            "reorg: %s back to height %d, then %s to %d",
+            _counted(old.height - fork.height, "block"),
+            fork.height,
+            _counted(new.height - fork.height, "block"),
+            new.height,
         )
 
 

@@ -22,6 +22,8 @@ class PeerInfo:
     """How long the link stands."""
     blocks_in_flight: int
     is_rest_only: bool
+    clock_offset: int | None
+    """Seconds its clock was ahead of ours in the handshake; None where it told no time."""
 
 
 def link_name(link: Link) -> str:
@@ -51,4 +53,5 @@ def info_of(peer: Peer, now: float) -> PeerInfo:
         seconds=int(now - peer.since),
         blocks_in_flight=len(peer.blocks),
         is_rest_only=link.hello is None,
+        clock_offset=peer.clock_offset,
     )

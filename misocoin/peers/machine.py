@@ -266,6 +266,7 @@ class Machine:
         peer.tokens_at = core.now
         if link.hello is not None:
             peer.claimed_work = link.hello.work
+            peer.clock_offset = link.hello.time - core.time
         core.peers[link.peer] = peer
         self.gossip.connected(peer)
         self.blocks.connected(peer)

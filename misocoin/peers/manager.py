@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -32,20 +31,16 @@ from misocoin.peers.checker import Checker
 from misocoin.peers.dialling import RefusedError, Remote, WrongChainError, is_hostile
 from misocoin.peers.discovery import Discovery
 from misocoin.peers.hello import Hello, own_address
-from misocoin.peers.info import PeerInfo, agent_of, info_of, link_name
+from misocoin.peers.info import PeerInfo, info_of
 from misocoin.peers.keeping import load_known, save_known
 from misocoin.peers.limits import PeerLimits
-from misocoin.peers.links import Connection, Dialled, Mailbox
+from misocoin.peers.links import Dialled, Mailbox
 from misocoin.peers.machine import Machine
-from misocoin.peers.messages import (
-    Address,
-    CompactBlock,
-    Message,
-    Request,
-    serialize_message,
-)
+from misocoin.peers.messages import Address, Message, Request
 from misocoin.peers.ports import ChainReader, ProgressPort, Silence
 from misocoin.peers.serving import Responder
+from misocoin.peers.switchboard import Switchboard, tell_link
+from misocoin.peers.sync_bar import SyncBar
 from misocoin.primitives.block import Block
 
 log = logging.getLogger(__name__)
@@ -98,8 +93,6 @@ class PeerManager:
         self._pool = pool
         self._settings = settings
         self._limits = settings.limits
-        self._progress = progress
-        self._silence = silence
         self._random = SystemRandom()
         self._nonce = self._random.getrandbits(64)
         reader = ChainReader(chain)
@@ -120,13 +113,11 @@ class PeerManager:
         self._client = HttpClient(Bounds(), connections=64)
         self._queue: SimpleQueue[net.Event | Callable[[], None]] = SimpleQueue()
         self._checker = Checker(chain, pool, self._queue.put)
-        self._connections: dict[net.PeerId, Connection] = {}
-        self._mailboxes: dict[str, Mailbox] = {}
-        self._next_id = 1
+        self._links = Switchboard(settings.limits)
+        self._bar = SyncBar(chain.tip, progress, silence)
         self._connected_blocks: list[Block] = []
         self._failures: dict[str, str] = {}  # by address that a user named: why, as last told
         self._stopping = threading.Event()
-        self._shown: tuple[ProgressPort, ExitStack, int, float] | None = None
         self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
         self._discovery: Discovery | None = None
         if settings.discovers:
@@ -147,7 +138,7 @@ class PeerManager:
         with self._chain.lock:
             entries = self._pool.mempool.entries()
             self._machine.load([entry.tx for entry in entries])
-            self._tip_height = self._chain.tip.height
+            self._bar.moved(self._chain.tip)
             self._unsubscribe = self._chain.events.subscribe(self._chain_event)
         for address in self._settings.nodes:
             self._queue.put(net.AddNode(address))
@@ -166,9 +157,7 @@ class PeerManager:
         self._stopping.set()
         self._queue.put(net.Tick())
         self._thread.join(10)
-        for mailbox in list(self._mailboxes.values()):
-            mailbox.close()
-        for connection in list(self._connections.values()):
+        for connection in self._links.all():
             connection.close()
         self._checker.stop(30)
         self._save()
@@ -215,7 +204,7 @@ class PeerManager:
                     self._save()
                     if self._discovery is not None:
                         self._discovery.tell_height(self._chain.tip.height)
-        self._hide_progress()
+        self._bar.hide()
 
     def _step(self, item: net.Event | Callable[[], None]) -> None:
         if callable(item):
@@ -225,24 +214,25 @@ class PeerManager:
 
     def _handle(self, event: net.Event) -> None:
         if isinstance(event, net.Connected):
-            self._tell_link(event.link)
+            tell_link(event.link)
         elif isinstance(event, net.Disconnected):
-            self._drop(event.peer, event.why)
+            self._links.drop(event.peer, event.why)
         elif isinstance(event, net.TipMoved):
-            self._tip_height = event.tip.height
+            self._bar.moved(event.tip)
         actions = self._machine.handle(event, time.monotonic(), self._chain.now())
-        frames: dict[int, bytes] = {}
         for action in actions:
-            self._do(action, frames)
-        if isinstance(event, net.HeadersChecked) or (
-            self._shown is not None and isinstance(event, net.TipMoved)
-        ):
+            self._do(action)
+        if isinstance(event, net.HeadersChecked | net.TipMoved):
             self._show_progress()
 
-    def _do(self, action: net.Action, frames: dict[int, bytes]) -> None:
+    def _show_progress(self) -> None:
+        self._bar.look(self._chain.best_header, is_syncing=self._machine.is_syncing)
+
+    def _do(self, action: net.Action) -> None:
         match action:
             case net.Send(peer, message):
-                self._send(peer, message, frames)
+                if not self._links.send(peer, message):
+                    self._queue.put(net.Disconnected(peer, "it does not take what is sent"))
             case net.CheckBlock(_, _, data):
                 if isinstance(data, Block):
                     self.responder.remember(data)
@@ -250,46 +240,15 @@ class PeerManager:
             case net.CheckHeaders() | net.CheckTransaction():
                 self._checker.put(action)
             case net.Disconnect(peer, why, is_banned):
-                self._drop(peer, why, is_banned=is_banned)
+                self._links.drop(peer, why, is_banned=is_banned)
             case net.Dial(address, is_manual):
                 threading.Thread(
                     target=self._dial, args=(address, is_manual), name="peers-dial", daemon=True
                 ).start()
 
-    def _send(self, peer: net.PeerId, message: Message, frames: dict[int, bytes]) -> None:
-        connection = self._connections.get(peer)
-        if connection is None:
-            return
-        frame = None
-        if isinstance(message, CompactBlock):
-            # The same block goes to several peers: its bytes are made once.
-            frame = frames.get(id(message)) or serialize_message(message)
-            frames[id(message)] = frame
-        if not connection.send(message, frame):
-            self._queue.put(net.Disconnected(peer, "it does not take what is sent"))
-
-    def _drop(self, peer: net.PeerId, why: str, *, is_banned: bool = False) -> None:
-        connection = self._connections.pop(peer, None)
-        if connection is None:
-            return
-        if isinstance(connection, Mailbox):
-            self._mailboxes = {
-                token: box for token, box in self._mailboxes.items() if box is not connection
-            }
-        connection.close()
-        name = link_name(connection.link)
-        if is_banned:
-            log.warning("banned %s: %s", name, why)
-        else:
-            log.info("lost %s: %s", name, why)
-
-    def _tell_link(self, link: net.Link) -> None:
-        log.info("linked with %s (%s)", link_name(link), agent_of(link))
-
     def _tick(self) -> None:
-        for mailbox in list(self._mailboxes.values()):
-            if mailbox.is_silent:
-                self._handle(net.Disconnected(mailbox.link.peer, "it fell silent"))
+        for peer in self._links.silent():
+            self._handle(net.Disconnected(peer, "it fell silent"))
         self._handle(net.Tick())
         self._show_progress()
 
@@ -376,31 +335,22 @@ class PeerManager:
         refused = self._machine.refusal(link)
         if refused is not None:
             return refused
-        link = link._replace(peer=self._new_id())
+        link = link._replace(peer=self._links.new_id())
         connection = Dialled(link, remote, self._limits, self.report, self.answer)
-        self._connections[link.peer] = connection
+        self._links.add(connection)
         self._handle(net.Connected(link))
         connection.start()
         return None
-
-    def _new_id(self) -> net.PeerId:
-        peer = net.PeerId(self._next_id)
-        self._next_id += 1
-        return peer
 
     def greeted(self, hello: Hello, host: str) -> Hello:
         """Answer the handshake of a node that dials us; raises RefusedError or Overloaded."""
 
         def admit() -> Hello | str:
-            peer = self._new_id()
-            link = net.Link(peer, False, host, own_address(hello, host), hello)
+            link = net.Link(self._links.new_id(), False, host, own_address(hello, host), hello)
             refused = self._machine.refusal(link)
             if refused is not None:
                 return refused
-            mailbox = Mailbox(link, self._limits)
-            token = f"{self._random.getrandbits(128):032x}"
-            self._connections[peer] = mailbox
-            self._mailboxes[token] = mailbox
+            token = self._links.add_mailbox(link)
             answer = self._hello(is_far=not host.startswith("127."))._replace(session=token)
             self._handle(net.Connected(link))
             return answer
@@ -412,7 +362,7 @@ class PeerManager:
 
     def mailbox(self, token: str) -> Mailbox | None:
         """The link of that name, if a node dialled us and was given it."""
-        return self._mailboxes.get(token)
+        return self._links.mailbox(token)
 
     def received(self, mailbox: Mailbox, messages: tuple[Message, ...]) -> None:
         """Take messages that a node pushed; raises Overloaded where too many wait."""
@@ -482,38 +432,7 @@ class PeerManager:
         """(target, unix time of the end) of every ban."""
         return self._invoke(lambda: self._machine.bans.items(self._chain.now()))
 
-    # -- showing and keeping ------------------------------------------------------------------
-
-    def _show_progress(self) -> None:
-        """Show a sync of many blocks while it lasts."""
-        # The tip as last told: in the middle of a reorg the chain's own is far below.
-        best, tip = self._chain.best_header.height, self._tip_height
-        missing = best - tip
-        if not missing or not self._machine.peers or (self._shown is None and missing <= 10):
-            self._hide_progress()
-            return
-        if self._shown is None:
-            quiet = ExitStack()
-            quiet.enter_context(self._silence())
-            self._shown = (self._progress("syncing", "blocks"), quiet, tip, time.monotonic())
-        shown, _, start, _ = self._shown
-        # The share is of what was missing, so that the time left is right after a restart, too.
-        shown.update(tip - start, tip - start, best - start)
-
-    def _hide_progress(self) -> None:
-        if self._shown is not None:
-            shown, quiet, start, began = self._shown
-            self._shown = None
-            shown.close()
-            quiet.close()
-            tip = self._chain.tip
-            log.info(
-                "synced %d blocks in %.2f s, up to %d, %s",
-                tip.height - start,
-                time.monotonic() - began,
-                tip.height,
-                tip.header.hash_hex,
-            )
+    # -- keeping ------------------------------------------------------------------------------
 
     def _load(self) -> None:
         if self._settings.file is not None:

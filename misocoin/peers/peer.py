@@ -34,6 +34,8 @@ class Peer:
     """The last block on the branch of `best` up to which we have all bodies."""
     claimed_work: int = 0
     """What it said in the handshake; nothing is built on it."""
+    clock_offset: int | None = None
+    """Seconds its clock was ahead of ours in the handshake; nothing is built on it."""
     score: int = 0
     """Points against it."""
     is_gone: bool = False

@@ -36,6 +36,7 @@ def test_two_terminals(pair: tuple[Daemon, Daemon]) -> None:
     assert seen["address"] == address(one)
     assert (seen["direction"], seen["named"], seen["score"]) == ("outbound", True, 0)
     assert seen["height"] == 110
+    assert -5 <= seen["clock_offset"] <= 5
     (seen,) = one.rpc.get_peers()
     assert (seen["address"], seen["direction"]) == (address(two), "inbound")
 

@@ -14,7 +14,7 @@ from tests.simulation.villains import HARMFUL, IDLE, Villain, again
 GROUPS = 20
 SEEDS_PER_GROUP = 50
 LONG_SEEDS = 10_000
-LIAR_GROUPS = 10
+LIAR_GROUPS = 6
 SEEDS_PER_LIAR_GROUP = 10
 
 

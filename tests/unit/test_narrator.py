@@ -199,6 +199,19 @@ def test_silence(chain: ChainState, narrator: Narrator, caplog: pytest.LogCaptur
     assert told(caplog) == [block_line(chain.tip, block)]
 
 
+def test_a_reorg_is_told_in_silence_too(
+    chain: ChainState, narrator: Narrator, caplog: pytest.LogCaptureFixture
+) -> None:
+    fork = chain.tip
+    chain.submit_block(make_block(fork, chain.params))
+    caplog.clear()
+    with narrator.silence():
+        for block in grow(fork, chain.params, 2, tag=b"rival"):
+            chain.submit_block(block)
+    at = fork.height
+    assert told(caplog) == [f"reorg: 1 block back to height {at}, then 2 blocks to {at + 2}"]
+
+
 def test_silence_ends_with_an_error_too(
     chain: ChainState, narrator: Narrator, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -59,6 +59,7 @@ class NetworkMethods:
                 score=number("points against it; it is banned at 100"),
                 seconds=number("how long the link stands"),
                 blocks_in_flight=number("blocks asked of it"),
+                clock_offset=nullable(number("seconds its clock was ahead when it linked")),
             ),
         ),
     )
@@ -75,6 +76,7 @@ class NetworkMethods:
                 "score": peer.score,
                 "seconds": peer.seconds,
                 "blocks_in_flight": peer.blocks_in_flight,
+                "clock_offset": peer.clock_offset,
             }
             for peer in self._network.peers()
         ]
