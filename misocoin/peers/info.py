@@ -22,7 +22,7 @@ class PeerInfo:
     """How long the link stands."""
     blocks_in_flight: int
     is_rest_only: bool
-    clock_offset: int | None
+    clock_offset: int | None = None
     """Seconds its clock was ahead of ours in the handshake; None where it told no time."""
 
 
