@@ -16,6 +16,7 @@ from misocoin.work.admission import Limits, Tokens
 from misocoin.work.keeper import Keeper
 from misocoin.work.server import Place, WorkServer, raise_file_limit
 from misocoin.work.service import Access, Service
+from misocoin.work.stamps import Stamps
 from misocoin.work.store import QueueStore
 from misocoin.work.watch import watch_application
 
@@ -35,7 +36,9 @@ def serve(values: Mapping[str, Any]) -> int:
         faults=values["banscore"],
         ban_seconds=float(values["bantime"]),
     )
-    access = Access(Tokens(values["token"]), Tokens(values["minertoken"]))
+    bits = values["stamp"]
+    stamps = Stamps(bits, values["stampname"], time.time) if bits else None
+    access = Access(Tokens(values["token"]), Tokens(values["minertoken"]), stamps)
     place = Place(values["host"], values["port"], _tls(values))
     files = raise_file_limit(limits.connections)
     if files < limits.connections:

@@ -2,7 +2,7 @@
 
 Framed answers repeat the request's `id`, save for `stop`, which nobody asked for:
 
-    {"hello":"misocoin-work","version":1}
+    {"hello":"misocoin-work","version":1}              with `stamp` where one is asked for
     {"id":1,"status":"accepted","job":"…"}             then, where asked for, now and again
     {"id":1,"status":"progress","job":"…","tried":n,"expected":n,"rate":n}      and at last
     {"id":1,"status":"done","job":"…","nonce":n, …}    or an error
@@ -67,6 +67,9 @@ class ErrorCode(Enum):
 
 class Welcome(NamedTuple):
     """The framed dialect may begin."""
+
+    stamp: Mapping[str, Any] | None
+    """Bits and resource of the stamps that are asked for, if any are."""
 
 
 class Accepted(NamedTuple):
@@ -167,7 +170,8 @@ def framed_bytes(request_id: RequestId, answer: Answer) -> bytes:
 def _framed_fields(answer: Answer) -> dict[str, Any]:
     match answer:
         case Welcome():
-            return {"hello": PROTOCOL, "version": VERSION}
+            stamp = {} if answer.stamp is None else {"stamp": dict(answer.stamp)}
+            return {"hello": PROTOCOL, "version": VERSION, **stamp}
         case Accepted():
             return {"status": "accepted", "job": answer.job}
         case Progress(job, tried, expected, rate):

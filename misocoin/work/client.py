@@ -8,13 +8,17 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from secrets import token_hex
 from typing import Any, Final, NamedTuple
 
+from misocoin.errors import ParseError
+from misocoin.hashcash.stamp import date_from_time, mint_stamp, stamp_puzzle
 from misocoin.pow.engine import StopFlag
 from misocoin.pow.engines import select_engine
 from misocoin.pow.puzzles import BitmessagePuzzle, Puzzle
 from misocoin.pow.search import search_threads
-from misocoin.work.errors import WorkAway, WorkRefused, WorkTimeout
+from misocoin.units import UnixTime
+from misocoin.work.errors import WorkAway, WorkLiar, WorkRefused, WorkTimeout
 from misocoin.work.jobs import fields_from_puzzle
 from misocoin.work.line import Endpoint, FramedLine
 from misocoin.work.requests import MAX_DEADLINE
@@ -24,6 +28,9 @@ RETRIES: Final = 5
 
 RETRY_SECONDS: Final = 0.5
 """How long it is waited before the first retry; each later one waits twice as long."""
+
+MAX_STAMP_BITS: Final = 28
+"""The dearest stamp that a client makes: seconds to minutes of one core."""
 
 TRANSIENT: Final = frozenset({"busy", "overloaded", "unavailable"})
 """Refusals that say nothing about the job: the service cannot take it now."""
@@ -87,9 +94,10 @@ class WorkClient:
             line = None
             try:
                 line = FramedLine(self.endpoint)
-                return _ask(line, puzzle, deadline, progress)
-            except WorkAway:
-                is_last = line is None or attempt == RETRIES
+                stamp = self._stamp(line.stamp_terms)
+                return _ask(line, puzzle, stamp, deadline, progress)
+            except WorkAway as error:
+                is_last = line is None or attempt == RETRIES or isinstance(error, WorkLiar)
                 if is_last and not self._fallback:
                     raise
                 if is_last:
@@ -100,6 +108,23 @@ class WorkClient:
             _sleep(wait, deadline)
             wait *= 2
         return self._search_here(puzzle, deadline)
+
+    def _stamp(self, terms: dict[str, Any] | None) -> str:
+        """Make the stamp that the service asks for."""
+        if terms is None:
+            return ""
+        bits, resource = terms.get("bits"), terms.get("resource")
+        if type(bits) is not int or type(resource) is not str or not 0 <= bits <= MAX_STAMP_BITS:
+            raise WorkRefused("unauthorized", "the service asks for a stamp that is too dear")
+        date = date_from_time(UnixTime(int(time.time())), 12)
+        try:
+            puzzle = stamp_puzzle(resource, bits, date, token_hex(8))
+        except ParseError as error:
+            raise WorkRefused(
+                "unauthorized", f"the service asks for an odd stamp: {error}"
+            ) from None
+        stamp = mint_stamp(puzzle, select_engine(self._engine), self._threads)
+        return "" if stamp is None else stamp.text
 
     def _search_here(self, puzzle: Puzzle, deadline: float | None) -> int:
         stop = StopFlag()
@@ -128,10 +153,16 @@ def _sleep(seconds: float, deadline: float | None) -> None:
 
 
 def _ask(
-    line: FramedLine, puzzle: Puzzle, deadline: float | None, progress: ProgressListener | None
+    line: FramedLine,
+    puzzle: Puzzle,
+    stamp: str,
+    deadline: float | None,
+    progress: ProgressListener | None,
 ) -> int:
     request: dict[str, Any] = {"id": 1, "method": "do_pow", **fields_from_puzzle(puzzle)}
     request["progress"] = progress is not None
+    if stamp:
+        request["stamp"] = stamp
     if deadline is not None:
         left = max(deadline - time.monotonic(), 0.0)
         request["deadline"] = min(left, MAX_DEADLINE)
@@ -160,9 +191,9 @@ def _ask(
             case "done":
                 nonce = message.get("nonce")
                 if type(nonce) is not int or not 0 <= nonce < puzzle.space:
-                    raise WorkAway("the service's answer has no nonce")
+                    raise WorkLiar("the service's answer has no nonce")
                 if not puzzle.is_solution(nonce):
-                    raise WorkAway("the service's answer is wrong")
+                    raise WorkLiar("the service's answer is wrong")
                 return nonce
 
 

@@ -1,5 +1,7 @@
 """What clients ask for: a puzzle solved, an answer fetched, a job cancelled."""
 
+from collections.abc import Mapping
+
 from misocoin.work.admission import Tokens, name_from_token
 from misocoin.work.answers import Accepted, Done, ErrorCode, Failed, Progress, Settled
 from misocoin.work.core import Core, Party
@@ -8,18 +10,25 @@ from misocoin.work.effects import Find, Keep
 from misocoin.work.jobs import job_id_of
 from misocoin.work.requests import DoPow, RequestId
 from misocoin.work.scheduler import Range
+from misocoin.work.stamps import Stamps
 
 
 class ClientSide:
     """The part of the service that clients see."""
 
-    def __init__(self, core: Core, tokens: Tokens) -> None:
+    def __init__(self, core: Core, tokens: Tokens, stamps: Stamps | None) -> None:
         self._core = core
         self._tokens = tokens
+        self._stamps = stamps
+
+    @property
+    def terms(self) -> Mapping[str, object] | None:
+        """What a job costs those without a token."""
+        return None if self._stamps is None else self._stamps.terms
 
     def welcome(self, party: Party) -> None:
         """Give a new party its rights."""
-        party.may_ask = not self._tokens.are_needed
+        party.may_ask = not self._tokens.are_needed and self._stamps is None
 
     def admit(self, party: Party, token: str) -> bool:
         """Let a party in by its token, if one is needed."""
@@ -87,7 +96,7 @@ class ClientSide:
 
     def _refusal(self, party: Party, body: DoPow, *, is_new: bool) -> Failed | None:
         limits, desk = self._core.limits, self._core.desk
-        if not party.may_ask:
+        if not party.may_ask and self._stamps is None:
             return Failed(ErrorCode.UNAUTHORIZED, "clients need a token here")
         if body.puzzle.expected_tries > limits.hashes:
             return Failed(
@@ -97,13 +106,16 @@ class ClientSide:
             return Failed(ErrorCode.OVERLOADED, "the queue is full: come again later")
         if is_new and desk.places[party.name] >= limits.jobs_per_client:
             return Failed(ErrorCode.BUSY, "you have too many open jobs")
+        if is_new and not party.may_ask and self._stamps is not None:
+            why_not = self._stamps.use(body.stamp)
+            return None if why_not is None else Failed(ErrorCode.UNAUTHORIZED, why_not)
         return None
 
     def wait(self, party: Party, request: RequestId, job_id: str) -> None:
         """Answer when a job ends that may have been handed in over another connection."""
         core = self._core
         connection = party.connection
-        if not party.may_ask:
+        if not party.may_ask and self._stamps is None:
             core.fail(connection, request, ErrorCode.UNAUTHORIZED, "clients need a token here")
         elif (solution := core.desk.solution(job_id)) is not None:
             core.send(connection, request, Done(job_id, *solution))

@@ -3,6 +3,7 @@
 MisocoinError
 |- WorkError        the service gave no answer
 |  |- WorkAway         it cannot be reached, or not now
+|  |  |- WorkLiar         its answer is no answer: as good as away
 |  |- WorkRefused      it refused, or the job failed; `code` says why
 |  |- WorkTimeout      the time limit is over
 """
@@ -16,6 +17,10 @@ class WorkError(MisocoinError):
 
 class WorkAway(WorkError):  # noqa: N818 - a state of the service
     """The service cannot be reached, or cannot take jobs now."""
+
+
+class WorkLiar(WorkAway):  # noqa: N818 - as the others
+    """The service's answer does not win."""
 
 
 class WorkRefused(WorkError):  # noqa: N818 - the field's own term

@@ -48,6 +48,8 @@ class FramedLine:
         self.endpoint = endpoint
         self._splitter = Splitter(MAX_ANSWER)
         self._splitter.is_lined = True
+        self.stamp_terms: dict[str, Any] | None = None
+        """Bits and resource of the stamp that the service asks for with each job, if it does."""
         self._using = threading.Lock()  # OpenSSL reads and writes one at a time
         try:
             sock = socket.create_connection((endpoint.host, endpoint.port), connect_seconds)
@@ -83,6 +85,8 @@ class FramedLine:
             raise WorkRefused(str(error.get("code"))[:40], str(error.get("message"))[:200])
         if welcome.get("hello") != PROTOCOL:
             raise WorkAway(f"what listens at {self.endpoint} is no work service")
+        terms = welcome.get("stamp")
+        self.stamp_terms = terms if isinstance(terms, dict) and not self.endpoint.token else None
 
     def send(self, *messages: dict[str, Any]) -> None:
         """Send messages, all in one piece."""

@@ -3,9 +3,8 @@
 The same methods serve both dialects; a framed request has an `id` on top, which its answers repeat.
 
     {"hello":"misocoin-work","version":1}               opens the framed dialect; may have `token`
-                                                        and `stamp`
     do_pow       a puzzle's fields (see `jobs`);        client: solve this
-                 deadline, priority, progress
+                 deadline, priority, progress, stamp
     wait         job                                    client: tell me of that job (again)
     cancel       job                                    client: I want it no more
     get_work     wait, rate, algorithms                 miner: give me something to search
@@ -58,7 +57,6 @@ class Hello(NamedTuple):
     """The first line of a framed connection."""
 
     token: str
-    stamp: str
 
 
 class DoPow(NamedTuple):
@@ -71,6 +69,8 @@ class DoPow(NamedTuple):
     wants_progress: bool
     token: str
     """For clients of the original dialect, which have no hello; else empty."""
+    stamp: str
+    """A hashcash stamp, or empty."""
 
 
 class Wait(NamedTuple):
@@ -154,7 +154,7 @@ def hello_from_fields(fields: Fields) -> Hello:
         raise ParseError(f"hello is not {PROTOCOL!r}")
     if fields.get("version") != VERSION:
         raise ParseError(f"version is not {VERSION}")
-    return Hello(text_field(fields, "token", 200, ""), text_field(fields, "stamp", 400, ""))
+    return Hello(text_field(fields, "token", 200, ""))
 
 
 def id_from_fields(fields: Fields) -> RequestId:
@@ -198,6 +198,7 @@ def _do_pow(fields: Fields) -> DoPow:
         integer_field(fields, "priority", *PRIORITIES, 1),
         _flag(fields, "progress"),
         text_field(fields, "token", 200, ""),
+        text_field(fields, "stamp", 400, ""),
     )
 
 

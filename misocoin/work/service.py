@@ -30,6 +30,7 @@ from misocoin.work.requests import (
     Wait,
 )
 from misocoin.work.shared import StoreSide
+from misocoin.work.stamps import Stamps
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Access:
 
     clients: Tokens = field(default_factory=Tokens)
     miners: Tokens = field(default_factory=Tokens)
+    stamps: Stamps | None = None
+    """What clients without a token pay with, where they may."""
 
 
 class Service:
@@ -53,7 +56,7 @@ class Service:
     ) -> None:
         access = access or Access()
         self._core = Core(limits, now, has_store=has_store)
-        self._clients = ClientSide(self._core, access.clients)
+        self._clients = ClientSide(self._core, access.clients, access.stamps)
         self._miners = MinerSide(self._core, access.miners)
         self.limits = limits
         self.figures = self._core.figures
@@ -131,7 +134,7 @@ class Service:
                 self._core.fail(party.connection, None, ErrorCode.UNAUTHORIZED, message)
                 self._core.close(party.connection)
                 return
-        self._core.send(party.connection, None, Welcome())
+        self._core.send(party.connection, None, Welcome(self._clients.terms))
 
     def _request(self, party: Party, request: Request, now: float) -> None:
         name = request.id
