@@ -3,7 +3,7 @@
 The replay shows that the coins on disk are what the blocks make.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from misocoin.chain.reader import block_name
@@ -18,6 +18,7 @@ from misocoin.consensus.coins import Coin
 from misocoin.consensus.connect import connect_block, serialize_undo, undone_coins
 from misocoin.consensus.tree import HeaderNode, header_context
 from misocoin.errors import NotFoundError, StoreError, ValidationError
+from misocoin.filters.basic import basic_filter_from_block
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import OutPoint
 
@@ -171,11 +172,23 @@ class _Replay:
             raise StoreError(f"{where}: {error}") from error
         if serialize_undo(result.spent) != serialize_undo(undo):
             raise StoreError(f"{where}: the undo data is not what the block spends")
+        self._compare_filter(node, block, result.spent, where)
         for point in result.consumed:
             del self.coins[point]
         self.coins.update(result.created)
         self.transactions += len(block.transactions)
         self._at = node
+
+    def _compare_filter(
+        self, node: HeaderNode, block: Block, spent: Sequence[Sequence[Coin]], where: str
+    ) -> None:
+        """Compare a block's filter, if it has one, with what the block makes of itself."""
+        filters = self._chain.filters
+        stored = None if filters is None else filters.get(node)
+        if stored is not None:
+            scripts = [coin.script_pubkey for coins in spent for coin in coins]
+            if stored.data != basic_filter_from_block(block, scripts):
+                raise StoreError(f"{where}: the filter is not what the block makes")
 
     def compare(self, stored: dict[OutPoint, Coin]) -> None:
         if stored == self.coins:

@@ -220,6 +220,39 @@ class CoreBlocks:
         return deployments_json(node, self._chain.params)
 
     @core_method(
+        Category.CHAIN,
+        result=obj(
+            "the filter",
+            filter=hexadecimal("as BIP158 encodes it"),
+            header=hexadecimal("what commits to it and to all before it (BIP157)"),
+        ),
+    )
+    def getblockfilter(
+        self,
+        blockhash: Annotated[bytes, HASH, "the block"],
+        filtertype: Annotated[str, STRING, "the kind of filter"] = "basic",
+    ) -> Json:
+        """Show a block's filter, with which light wallets find their payments."""
+        if filtertype != "basic":
+            raise RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, "Unknown filtertype")
+        chain = self._chain
+        if chain.filters is None:
+            raise RpcError(RpcCode.MISC_ERROR, "Index is not enabled for filtertype basic")
+        node = chain.find(blockhash)
+        found = chain.filters.get(node)
+        if found is not None:
+            return {"filter": found.data.hex(), "header": hash_hex(found.header)}
+        if chain.status(node) & BlockStatus.CONNECTED:
+            raise RpcError(
+                RpcCode.MISC_ERROR,
+                "Filter not found. Block filters are still in the process of being indexed.",
+            )
+        raise RpcError(
+            RpcCode.INVALID_ADDRESS_OR_KEY,
+            "Filter not found. Block was not connected to active chain.",
+        )
+
+    @core_method(
         Category.UTIL,
         result=mapping(
             "by index",

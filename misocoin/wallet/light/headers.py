@@ -1,7 +1,7 @@
 """Following a node's headers: every rule for headers is checked, and the most work wins.
 
-A branch that parts from ours is first read through without keeping anything, to see its work; so
-one that is long and worth little costs no room. Only headers that hold by themselves are kept.
+A branch that parts from ours is first read through to see its work, and a long one read again to
+be kept; so one that is long and worth little costs neither memory nor disk.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,9 @@ from misocoin.wallet.light.store import LightStore
 
 COUNT = 2000
 """Headers to ask for at once: as many as a node gives."""
+
+MAX_KEPT = 10_000
+"""Headers of a branch that are kept in memory, so that it need not be read a second time."""
 
 MAX_BRANCH = 5_000_000
 """Headers of one node that are read in one go at most."""
@@ -51,14 +54,18 @@ def follow(node: NodePort, store: LightStore, now: int) -> Followed:
             with store.write():
                 _append(store, batch)
         return Followed(branch.end, None)
-    for _ in branch.checked(now):
-        pass
+    kept: list[Sequence[BlockHeader]] | None = []
+    for batch in branch.checked(now):
+        if kept is not None:
+            kept.append(batch)
+            if sum(map(len, kept)) > MAX_KEPT:
+                kept = None
     ours = store.work_at(height)
     if branch.end.work <= ours:
         return Followed(branch.end, None)
     with store.write():
         store.cut_headers(start)
-        for batch in branch.checked(now):
+        for batch in branch.checked(now) if kept is None else kept:
             _append(store, batch)
         if branch.end.work <= ours:
             raise NodeFailed(f"{node.name} went to another chain meanwhile")

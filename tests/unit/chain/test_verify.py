@@ -184,3 +184,12 @@ def test_a_wrong_signature_that_was_never_checked(chain, store):
     message = _difference(chain)
     assert message.startswith("block 7 (")
     assert "mandatory-script-verify-flag-failed" in message
+
+
+def test_a_false_filter_is_found(chain, store):
+    node = chain.at_height(4)
+    _sql(store, "UPDATE filters SET data = ? WHERE hash = ?", b"\x00", node.hash)
+    assert _difference(chain).startswith("block 4 (")
+    assert _difference(chain).endswith("the filter is not what the block makes")
+    _sql(store, "DELETE FROM filters WHERE hash = ?", node.hash)
+    assert _verify(chain).height == 6  # one that is yet to be made is no difference

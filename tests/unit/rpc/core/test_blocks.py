@@ -186,3 +186,21 @@ def test_unknown_blocks_and_heights(core: CoreNode) -> None:
         "getblockstats",
     ):
         assert core.error(name, "00" * 32) == (-5, "Block not found"), name
+
+
+def test_a_block_filter(core: CoreNode) -> None:
+    genesis, first = core.getblockhash(0), core.getblockhash(1)
+    shown = core.getblockfilter(genesis)
+    chain = core.node.chain
+    assert shown == {
+        "filter": chain.filters.get(chain.at_height(0)).data.hex(),
+        "header": chain.filters.get(chain.at_height(0)).header[::-1].hex(),
+    }
+    assert core.getblockfilter(first, "basic")["header"] != shown["header"]
+    for given, code, message in (
+        (("00" * 32,), -5, "Block not found"),
+        ((first, "magic"), -5, "Unknown filtertype"),
+    ):
+        with pytest.raises(RpcError) as caught:
+            core.getblockfilter(*given)
+        assert (caught.value.code, caught.value.message) == (code, message)

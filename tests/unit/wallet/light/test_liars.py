@@ -368,8 +368,9 @@ def test_headers_of_the_future_end_the_chain_for_now(scene: Scene):
 
 
 def test_a_long_branch_that_breaks_off_changes_nothing(scene: Scene, other_chain, monkeypatch):
-    """The second reading of a branch has to bring what the first has shown."""
+    """The second reading of a long branch has to bring what the first has shown."""
     monkeypatch.setattr("misocoin.wallet.light.headers.COUNT", 4)
+    monkeypatch.setattr("misocoin.wallet.light.headers.MAX_KEPT", 5)
     copy(scene.node.chain, other_chain, through=5)
     strong = FakeNode(other_chain, "strong:1")
     strong.mine(12, tag=b"strong")
