@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from misocoin.http.errors import RpcError
 from tests.unit.rpc.core.conftest import MINER, CoreNode
 
 GENESIS = "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206"
