@@ -33,7 +33,8 @@ def insert_if_new(connection: Connection, table: Table, **values: Any) -> bool:
     """Insert a row if there is none with its primary key; True where it was inserted."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement: Insert = dialect.insert(table).values(**values).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount > 0
+    done = connection.execute(statement, execution_options={"preserve_rowcount": True})
+    return done.rowcount > 0
 
 
 class LockedAccounts:

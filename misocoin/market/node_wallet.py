@@ -13,7 +13,7 @@ from misocoin.primitives.block import Block, block_from_bytes
 from misocoin.primitives.transaction import Transaction, transaction_from_bytes
 from misocoin.script.address import script_from_address
 from misocoin.script.templates import ScriptKind, template_from_script
-from misocoin.units import sats_from_json
+from misocoin.units import sats_from_text
 
 T = TypeVar("T")
 
@@ -93,11 +93,11 @@ class NodeWallet:
         """What an output `txid:index` holds; None where it is spent or unknown."""
         txid, _, index = point_hex.partition(":")
         found = self._client.call("gettxout", txid, int(index), with_mempool)
-        return None if found is None else sats_from_json(found["value"])
+        return None if found is None else _sats(found["value"])
 
     def fee_rate(self) -> int:
         """Base units per 1,000 virtual bytes that the node asks for at least."""
-        return max(RELAY_RATE, sats_from_json(self._client.call("get_info")["min_fee_rate"]))
+        return max(RELAY_RATE, _sats(self._client.call("get_info")["min_fee_rate"]))
 
     def close(self) -> None:
         """Close the connections."""
@@ -109,6 +109,11 @@ def _parsed(parse: Callable[[bytes], T], text: object) -> T:
         return parse(bytes.fromhex(str(text)))
     except (ValueError, ParseError):
         raise HttpError("the node's answer is not what was asked for") from None
+
+
+def _sats(coins: Any) -> int:
+    """Base units of an amount in an answer, which is a `Decimal` or an integer of coins."""
+    return sats_from_text(f"{coins:f}")
 
 
 class CookieClient(JsonRpcClient):

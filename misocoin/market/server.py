@@ -33,7 +33,7 @@ DEFAULT_PORT = 8080
 DUE_SECONDS = 0.25
 """How often bids and trades are looked through for those whose time is up."""
 
-COIN_SECONDS = 1.0
+COIN_SECONDS = 0.5
 """How often the node is asked for new blocks, and withdrawals are paid."""
 
 TIDY_SECONDS = 60.0

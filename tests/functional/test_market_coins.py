@@ -1,0 +1,144 @@
+"""A market beside a real node: coins come in over the chain, and go out over it once."""
+
+import random
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from tests.functional.framework.daemon import Daemon, wait_until
+from tests.functional.framework.market import MarketProcess
+from tests.functional.framework.stranger import Stranger, escaped
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory) -> Iterator[Daemon]:
+    daemon = Daemon(tmp_path_factory.mktemp("coins") / "node").start()
+    daemon.rpc.generate(110)
+    yield daemon
+    daemon.stop()
+
+
+@pytest.fixture
+def market(tmp_path, node):
+    process = MarketProcess(tmp_path / "market", *node_options(node), "-confirmations=3")
+    yield process.start()
+    process.close()
+
+
+def node_options(node: Daemon) -> list[str]:
+    return [f"-node=127.0.0.1:{node.port}", f"-nodecookie={node.folder / '.cookie'}"]
+
+
+def post_signed(who: Stranger, path: str, form: dict[str, str], **unsigned: str):
+    text = "&".join(f"{name}={escaped(value)}" for name, value in sorted(form.items()))
+    return who.post(path, {**form, **unsigned, "signature": who.sign(text)})
+
+
+def deposit_address(who: Stranger) -> str:
+    form = {"nonce": who.nonce(), "participant": who.address, "signer": who.address}
+    post_signed(who, f"/account/{who.address}", form, action="requestdepositaddress")
+    return str(who.get(f"/account/{who.address}")["DepositInfo"]["DepositAddress"])
+
+
+def withdraw(who: Stranger, address: str, amount: str) -> str:
+    form = {
+        "address": address, "amount": amount, "nonce": who.nonce(), "participant": who.address,
+    }  # fmt: skip
+    return str(post_signed(who, "/withdrawal", form).headers["Location"])
+
+
+def available(who: Stranger) -> str:
+    return str(who.get(f"/account/{who.address}")["Available"])
+
+
+def audit(market: MarketProcess, node: Daemon) -> subprocess.CompletedProcess[str]:
+    return market.run("audit", *node_options(node))
+
+
+def other_address() -> str:
+    return secrets.token_hex(20)
+
+
+def received(node: Daemon, address: str) -> Decimal:
+    return Decimal(str(node.rpc.get_balance(address)))
+
+
+def test_coins_in_and_out(market, node):
+    who = Stranger(market.url, agent="somebody")
+    address = deposit_address(who)
+    assert deposit_address(who) == address
+    node.rpc.send_misocoin(address, "1.5")
+    (block, _) = node.rpc.generate(2)
+    assert available(who) == "MISO 0"
+    # The chain is replaced before the deposit is deep enough: it waits for its new block.
+    node.rpc.invalidateblock(block)
+    node.rpc.generate(3)
+    wait_until(lambda: available(who) == "MISO 1.5", "the deposit is credited")
+    path = withdraw(who, home := other_address(), "MISO 0.4")
+    assert available(who) == "MISO 1.1"
+    wait_until(lambda: who.get(path)["State"] == "PAID", "the withdrawal is paid")
+    node.rpc.generate(1)
+    wait_until(lambda: who.get(path)["State"] == "CONFIRMED", "the payment is in a block")
+    assert Decimal("0.3999") < received(node, home) < Decimal("0.4")
+    report = audit(market, node)
+    assert report.returncode == 0, report.stderr
+    assert "MISO: available MISO 1.1, blocked MISO 0, fee MISO 0, world MISO -1.1" in report.stdout
+    assert "coins held: MISO 1.1 (1 on the chain)" in report.stdout
+    market.stop()
+
+
+def kill_while_paying(market: MarketProcess, node: Daemon, kills: int, seed: int) -> None:
+    chance = random.Random(seed)
+    who = Stranger(market.url, agent="somebody")
+    node.rpc.send_misocoin(deposit_address(who), 5)
+    node.rpc.send_misocoin(deposit_address(who), 5)
+    node.rpc.generate(3)
+    wait_until(lambda: available(who) == "MISO 10", "the deposits are credited")
+    asked = []
+    for _ in range(kills):
+        for _ in range(chance.randrange(1, 4)):
+            asked.append((withdraw(who, home := other_address(), "MISO 0.1"), home))
+        # Up to two passes of the payer, which come twice a second.
+        time.sleep(chance.random())
+        market.kill()
+        if chance.random() < 0.5:
+            node.rpc.generate(1)
+        market.start()
+        who.host = market.url.removeprefix("http://")
+    paid = ("PAID", "CONFIRMED")
+    wait_until(lambda: all(who.get(path)["State"] in paid for path, _ in asked), "all are paid")
+    node.rpc.generate(3)
+    wait_until(lambda: all(who.get(p)["State"] == "CONFIRMED" for p, _ in asked), "all confirm")
+    for _, home in asked:
+        assert Decimal("0.0999") < received(node, home) < Decimal("0.1")
+    assert Decimal(available(who).removeprefix("MISO ")) == 10 - Decimal("0.1") * len(asked)
+    report = audit(market, node)
+    assert report.returncode == 0, report.stderr
+
+
+def test_kill_9_while_it_pays(market, node):
+    kill_while_paying(market, node, 2, seed=1)
+
+
+@pytest.mark.long
+def test_many_kills_while_it_pays(market, node):
+    kill_while_paying(market, node, 60, seed=random.SystemRandom().randrange(1 << 30))
+
+
+def test_an_audit_tells_of_coins_that_somebody_took(market, node):
+    who = Stranger(market.url, agent="somebody")
+    node.rpc.send_misocoin(deposit_address(who), 1)
+    node.rpc.generate(3)
+    wait_until(lambda: available(who) == "MISO 1", "the deposit is credited")
+    assert audit(market, node).returncode == 0
+    # The wallet is emptied, so this test is the module's last.
+    balance = Decimal(str(node.rpc.get_balance()))
+    node.rpc.send_misocoin(other_address(), str(balance - Decimal("0.001")))
+    report = audit(market, node)
+    assert report.returncode == 1
+    assert "is spent or unknown on the chain" in report.stderr
+    assert "Traceback" not in report.stderr

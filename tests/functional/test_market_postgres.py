@@ -1,0 +1,106 @@
+"""Two servers on one book in a real PostgreSQL: no bid is met twice, no unit is made or lost."""
+
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.functional.framework.market import MarketProcess
+from tests.functional.framework.stranger import Stranger
+from tests.functional.test_market import give
+
+EACH = 25
+
+
+def place(who: Stranger, kind: str, prices: list[int], bids: list[str], errors: list) -> None:
+    try:
+        for price in prices:
+            bids.append(who.bid(kind, "foobar", f"uBTC {price}"))
+    except Exception as error:  # noqa: BLE001 - shown by the test
+        errors.append(error)
+
+
+@pytest.fixture
+def servers(tmp_path: Path, postgres_url: str, operator: Stranger):
+    made = [
+        MarketProcess(tmp_path / f"server{n}", f"-store={postgres_url}",
+                      f"-trusted={operator.address}")
+        for n in range(2)
+    ]  # fmt: skip
+    threads = [threading.Thread(target=server.start) for server in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    yield made
+    for server in made:
+        server.close()
+
+
+@pytest.fixture
+def operator() -> Stranger:
+    return Stranger("http://nowhere")
+
+
+def test_two_servers_match_on_one_book(servers, operator):
+    buyers = [Stranger(servers[n % 2].url) for n in range(4)]
+    sellers = [Stranger(servers[n % 2].url) for n in range(4)]
+    for buyer in buyers:
+        give(operator, servers[0], buyer, "mBTC 1000")
+    bids: dict[str, list[str]] = {"BUY": [], "SELL": []}
+    errors: list[Exception] = []
+    threads = [
+        threading.Thread(target=place, args=(who, kind, list(range(EACH)), bids[kind], errors))
+        for kind, group in (("BUY", buyers), ("SELL", sellers))
+        for who in group
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    asker = buyers[0]
+    told = {key: asker.get(f"/bid/{key}") for kind in bids for key in bids[kind]}
+    trades = Counter(bid["Transaction"] for bid in told.values() if bid["Transaction"])
+    assert len(told) == 8 * EACH
+    assert set(trades.values()) == {2}, "each trade has two bids"
+    open_bids = [bid for bid in told.values() if bid["State"] == 1]
+    assert len(open_bids) + 2 * len(trades) == len(told)
+    # What is left cannot meet: every buyer offers less than every seller asks.
+    left = {kind: [amount(b) for b in open_bids if b["Type"] == kind] for kind in (0, 1)}
+    assert not left[0] or not left[1] or max(left[0]) < min(left[1])
+    for key, bid in told.items():
+        if bid["Transaction"]:
+            trade = asker.get(f"/tx/{bid['Transaction']}")
+            assert key in (trade["BuyerBid"], trade["SellerBid"])
+    report = servers[0].run("audit", *servers[0].options[:1])
+    assert report.returncode == 0, report.stderr
+    for server in servers:
+        server.stop()
+
+
+def amount(bid: dict) -> float:
+    unit, number = bid["Price"].split()
+    return float(number) * {"BTC": 1e6, "mBTC": 1e3, "uBTC": 1}[unit]
+
+
+def test_a_message_to_one_server_wakes_who_waits_at_the_other(servers):
+    here, there = (Stranger(server.url) for server in servers)
+    here.bid("SELL", "snafu", "BTC 0")
+    trade = there.trade_of(there.bid("BUY", "snafu", "BTC 0"))
+    tag = there.call("GET", f"/tx/{trade}").headers["ETag"]
+    threading.Timer(0.2, here.say, (trade,), {"workerurl": "http://127.0.0.1:9/"}).start()
+    answer = there.call("GET", f"/tx/{trade}?wait=20", headers={"If-None-Match": tag})
+    assert answer.json["Phase"] == "SELLER_ESTABLISHED"
+    for server in servers:
+        server.stop()
+
+
+def test_a_postgres_that_is_away_is_told_in_one_line(tmp_path):
+    process = MarketProcess(tmp_path / "away", "-store=postgresql://nobody:secret@127.0.0.1:9/x")
+    report = process.run("serve", *process.options)
+    assert report.returncode == 1
+    assert "cannot be used" in report.stderr
+    assert "secret" not in report.stderr
+    assert len(report.stderr.splitlines()) == 1
