@@ -46,6 +46,8 @@ class Liar:
         self.lost = 0
         self.deeds: Counter[PeerId] = Counter()
         """What was sent to each link, or kept back, that an honest node would not have."""
+        self.bait: set[bytes] | None = None
+        """The blocks that are no good; None where none is."""
         network.add(self)
 
     def hello(self) -> Hello:
@@ -71,7 +73,8 @@ class Liar:
     def answer(self, peer: PeerId, request: Request) -> Answers:
         self.heard.append(request)
         if isinstance(request, GetBlocks):
-            self.deeds[peer] += len(request.hashes)
+            bait = self.bait
+            self.deeds[peer] += sum(bait is None or each in bait for each in request.hashes)
         elif isinstance(request, GetTransactions):
             self.deeds[peer] += 1
         answers = self._answer(self, request)
@@ -93,9 +96,9 @@ class Liar:
         """Link with a victim from the liar's side."""
         self.network.dial(self, address, is_manual=False)
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, *, is_deed: bool = True) -> None:
         """Push a message to everyone linked."""
         for wire in list(self.wires.values()):
             if wire.is_up:
-                self.deeds[wire.own_id(self)] += 1
+                self.deeds[wire.own_id(self)] += is_deed
                 self.network.transmit(wire, self, message)

@@ -56,8 +56,11 @@ def again(liar: Liar, seconds: float, deed: Callable[[], None]) -> None:
 
 def invalid_block(network: Network, nodes: list[Node], index: int) -> Liar:
     liar = Liar(network, index=index)
-    learn(liar, nodes, 3, bad=network.random.randrange(3))
-    again(liar, 1, lambda: liar.send(Announce((liar.chain.tip.header,))))
+    bad = network.random.randrange(3)
+    learn(liar, nodes, 3, bad=bad)
+    tip = liar.chain.tip
+    liar.bait = {tip.ancestor(tip.height - 2 + bad).hash}
+    again(liar, 1, lambda: liar.send(Announce((tip.header,)), is_deed=False))
     return liar
 
 
@@ -247,7 +250,7 @@ def crowd(network: Network, nodes: list[Node], index: int) -> Liar:
 
 HARMFUL: Mapping[Villain, int] = MappingProxyType(
     {
-        invalid_block: 3,
+        invalid_block: 1,
         another_block: 1,
         another_body: 1,
         withholder: 20,
