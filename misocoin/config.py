@@ -104,6 +104,10 @@ class Config:
     """Mining threads."""
     engine: str = "auto"
     """Which proof-of-work search to use."""
+    hashcash: bool | None = None
+    """Whether strangers who ask for much pay by proof of work; None where others reach the port."""
+    hashcash_rate: int = 100
+    """Calls a second from one address from which on it pays."""
     rpcuser: str | None = None
     rpcpassword: str | None = field(default=None, repr=False)
     rpcauth: tuple[str, ...] = field(default=(), repr=False)
@@ -244,6 +248,8 @@ def daemon_config(
         mine=chain == "miso" if values["mine"] is None else values["mine"],
         threads=values["threads"],
         engine=values["engine"],
+        hashcash=values["hashcash"],
+        hashcash_rate=values["hashcashrate"],
         rpcuser=values["rpcuser"],
         rpcpassword=values["rpcpassword"],
         rpcauth=values["rpcauth"],

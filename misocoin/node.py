@@ -71,6 +71,7 @@ from misocoin.rpc.methods.transactions import TransactionMethods
 from misocoin.rpc.methods.wallet import WalletMethods
 from misocoin.rpc.registry import Registry
 from misocoin.rpc.server import AccessRules, NodeServer
+from misocoin.rpc.toll import toll_for
 from misocoin.store.folder import DataFolder
 from misocoin.store.store import Store
 from misocoin.version import VERSION
@@ -177,11 +178,18 @@ class Node:
         credentials = None
         if config.rpcuser is not None and config.rpcpassword is not None:
             credentials = (config.rpcuser, config.rpcpassword)
+        places = ((config.host, config.port), *config.more_places)
         self.server = NodeServer(
-            ((config.host, config.port), *config.more_places),
+            places,
             (config.cookie_file, *config.cookie_copies),
             methods_of(self._control),
-            AccessRules(credentials, config.rpcauth, config.allowed),
+            AccessRules(
+                credentials,
+                config.rpcauth,
+                config.allowed,
+                toll_for(config.hashcash, config.hashcash_rate, config.chain, places),
+                config.hashcash is None,
+            ),
         )
         self.server.start()
         self._open.callback(self.server.stop)

@@ -256,6 +256,22 @@ def _node_options() -> tuple[Option, ...]:
             None,
             "Address under which others can reach this node, where they cannot see it.",
         ),
+        _flag(
+            "hashcash",
+            "Access",
+            "Ask for proof of work those who call without a password, and other nodes, while they "
+            "ask for much; with 1 also from this machine.",
+            "where others can reach the port",
+        ),
+        _number(
+            "hashcashrate",
+            "Access",
+            1,
+            1_000_000,
+            100,
+            "n",
+            "Calls a second from one address from which on it is asked for proof of work.",
+        ),
         _value(
             "minimumchainwork",
             "Network",

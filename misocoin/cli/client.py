@@ -21,7 +21,7 @@ import base64
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
 from time import monotonic, sleep
@@ -40,6 +40,11 @@ Usage: misocoin-cli [options] <method> [arguments]
 
 _MAX_ANSWER = 1 << 30
 _USAGE_CODES = frozenset({-1, -32601})
+_TOO_MANY = 429
+"""HTTP's status where a daemon asks for proof of work."""
+
+_MAX_PAYMENTS = 3
+
 _WARMUP_CODE = -28
 _RETRY_SECONDS = 0.2
 
@@ -187,9 +192,7 @@ def _exchange(config: ClientConfig, body: bytes) -> tuple[int, bytes]:
         ) from None
     try:
         path = "/" if config.wallet is None else f"/wallet/{quote(config.wallet, safe='')}"
-        connection.request("POST", path, body, _headers(config))
-        response = connection.getresponse()
-        return response.status, response.read(_MAX_ANSWER)
+        return _ask_and_pay(connection, path, body, _headers(config))
     except TimeoutError:
         raise MisocoinError(
             f"{place} gave no answer within {config.timeout} s (-rpcclienttimeout)"
@@ -198,6 +201,38 @@ def _exchange(config: ClientConfig, body: bytes) -> tuple[int, bytes]:
         raise MisocoinError(f"{place} broke off: {error or type(error).__name__}") from None
     finally:
         connection.close()
+
+
+def _ask_and_pay(
+    connection: HTTPConnection, path: str, body: bytes, headers: Mapping[str, str]
+) -> tuple[int, bytes]:
+    """Send a request, with a stamp if one is asked for; status and body of the answer."""
+    status, answer, challenge = _ask(connection, path, body, headers)
+    for _ in range(_MAX_PAYMENTS):
+        stamp = _stamp(challenge, path, body) if status == _TOO_MANY and challenge else None
+        if stamp is None:
+            break
+        status, answer, challenge = _ask(connection, path, body, {**headers, **stamp})
+    return status, answer
+
+
+def _ask(
+    connection: HTTPConnection, path: str, body: bytes, headers: Mapping[str, str]
+) -> tuple[int, bytes, str | None]:
+    """Send a request; status and body of the answer, and the challenge that came with it."""
+    connection.request("POST", path, body, dict(headers))
+    response = connection.getresponse()
+    return response.status, response.read(_MAX_ANSWER), response.headers.get("Hashcash-Challenge")
+
+
+def _stamp(challenge: str, path: str, body: bytes) -> dict[str, str] | None:
+    """Pay for a call by proof of work; None where that asks for too much."""
+    # Hardly any call needs it, and every start would pay for it.
+    from misocoin.hashcash.http import make_payer
+    from misocoin.http.client import STAMP_FIELD, stamped_request
+
+    stamp = make_payer()(challenge, stamped_request("POST", path, body))
+    return None if stamp is None else {STAMP_FIELD: stamp}
 
 
 def _headers(config: ClientConfig) -> dict[str, str]:

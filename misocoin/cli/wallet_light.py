@@ -15,6 +15,7 @@ from misocoin.cli.wallet_common import (
     wallet_path,
 )
 from misocoin.errors import ConfigError, WalletError
+from misocoin.hashcash.http import make_payer
 from misocoin.http.client import HttpClient
 from misocoin.params import Params
 from misocoin.peers.discovery import Finder
@@ -71,7 +72,7 @@ class Nodes:
         """Raises ConfigError where nodes are to be discovered and cannot be."""
         self._given: tuple[str, ...] = values["nodes"]
         self._store = store
-        self._http = HttpClient()
+        self._http = HttpClient(pay=make_payer())
         self._known: dict[str, RestNode] = {}
         self._finder: Finder | None = None
         genesis_hex = params.genesis.header.hash_hex

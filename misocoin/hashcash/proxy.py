@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
+from misocoin.hashcash.clock import Clock
 from misocoin.hashcash.gate import (
     Action,
     Close,
@@ -81,17 +82,6 @@ class Limits:
 
 MakeGate = Callable[[str], Gate]
 """Makes the gate of a connection from an account."""
-
-
-class Clock:
-    """The time of day, which never jumps: set once, it goes on by itself."""
-
-    def __init__(self) -> None:
-        self._offset = time.time() - time.monotonic()
-
-    def __call__(self) -> float:
-        """Seconds since 1970."""
-        return time.monotonic() + self._offset
 
 
 class Minter:

@@ -7,10 +7,11 @@ the deadline of its thread's call has come.
 
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -20,6 +21,18 @@ from urllib3.exceptions import HTTPError
 from urllib3.poolmanager import PoolManager
 
 from misocoin.http.errors import HttpError, HttpTimeout, HttpTooLarge
+
+CHALLENGE_FIELD = "Hashcash-Challenge"
+"""The field by which a server asks for a stamp, beside status 429."""
+
+STAMP_FIELD = "Hashcash"
+"""The field that carries a request's stamp."""
+
+MAX_PAYMENTS = 3
+"""How often a request is stamped anew, since a price may rise meanwhile."""
+
+Pay = Callable[[str, bytes], str | None]
+"""From a challenge and what is to be stamped to a stamp; None where that asks for too much."""
 
 _CHUNK = 1 << 16
 
@@ -116,9 +129,12 @@ class HttpClient:
     environment.
     """
 
-    def __init__(self, bounds: Bounds | None = None, connections: int = 10) -> None:
-        """`connections` are kept open to each of as many hosts."""
+    def __init__(
+        self, bounds: Bounds | None = None, connections: int = 10, pay: Pay | None = None
+    ) -> None:
+        """`connections` are kept open to each of as many hosts; `pay` answers challenges."""
         self._bounds = bounds or Bounds()
+        self._pay = pay
         self._deadline = _Deadline()
         self._session = requests.Session()
         self._session.trust_env = False
@@ -151,9 +167,32 @@ class HttpClient:
     ) -> HttpResponse:
         """Make one call and return its whole answer, of whatever status.
 
-        Raises HttpTimeout, HttpTooLarge or HttpError. `bounds` replace the client's own.
+        Raises HttpTimeout, HttpTooLarge or HttpError. `bounds` replace the client's own, and hold
+        for each try where the server asks for a stamp.
         """
         bounds = bounds or self._bounds
+        response = self._request(method, url, body, headers, bounds)
+        for _ in range(MAX_PAYMENTS):
+            challenge = response.headers.get(CHALLENGE_FIELD)
+            if response.status != 429 or challenge is None or self._pay is None:
+                break
+            parts = urlsplit(url)
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            stamp = self._pay(challenge, stamped_request(method, target, body or b""))
+            if stamp is None:
+                break
+            stamped = {**(headers or {}), STAMP_FIELD: stamp}
+            response = self._request(method, url, body, stamped, bounds)
+        return response
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+        bounds: Bounds,
+    ) -> HttpResponse:
         self._deadline.at = monotonic() + bounds.total_seconds
         try:
             with self._session.request(
@@ -183,6 +222,11 @@ class HttpClient:
     def close(self) -> None:
         """Close all connections."""
         self._session.close()
+
+
+def stamped_request(method: str, target: str, body: bytes) -> bytes:
+    """What a stamp of a request is bound to; `target` is as it stands in the request line."""
+    return f"{method} {target}\n".encode() + body
 
 
 def _read(response: requests.Response, limit: int) -> bytes:

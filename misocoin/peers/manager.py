@@ -24,6 +24,7 @@ from misocoin.chain.events import Event as ChainEvent
 from misocoin.chain.pool import TransactionPool
 from misocoin.chain.state import ChainState
 from misocoin.errors import MisocoinError
+from misocoin.hashcash.http import make_payer
 from misocoin.http.client import Bounds, HttpClient
 from misocoin.http.errors import Overloaded
 from misocoin.peers import events as net
@@ -110,7 +111,7 @@ class PeerManager:
             self._sample_addresses,
             lambda: self._random.getrandbits(64),
         )
-        self._client = HttpClient(Bounds(), connections=64)
+        self._client = HttpClient(Bounds(), connections=64, pay=make_payer())
         self._queue: SimpleQueue[net.Event | Callable[[], None]] = SimpleQueue()
         self._checker = Checker(chain, pool, self._queue.put)
         self._links = Switchboard(settings.limits)

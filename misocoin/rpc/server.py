@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from misocoin.errors import StoreError
+from misocoin.hashcash.http import HttpToll
 from misocoin.http.errors import ListenError
-from misocoin.http.server import HttpServer, is_loopback, numeric_host
+from misocoin.http.server import Application, HttpServer, is_loopback, numeric_host
 from misocoin.http.sockets import Limits
 from misocoin.rpc.auth import Authenticator, delete_cookie, new_cookie, write_cookie
 from misocoin.rpc.declare import Method
 from misocoin.rpc.front import Front
 from misocoin.rpc.registry import Registry
 from misocoin.rpc.service import RpcService
+from misocoin.rpc.toll import TollBooth
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -29,6 +31,10 @@ class AccessRules:
     """Users by the hash of their password (`auth.Authenticator`)."""
     allowed: tuple[str, ...] | None = None
     """Networks that may call beside this machine; None for everybody."""
+    toll: HttpToll | None = None
+    """What strangers pay while they ask for much; None where all is free."""
+    is_free_for_loopback: bool = True
+    """Whether this machine's own programs never pay."""
 
 
 class NodeServer:
@@ -60,7 +66,10 @@ class NodeServer:
             is_local,
             access.allowed,
         )
-        self._http = [HttpServer(host, port, self._front, limits) for host, port in places]
+        application: Application = self._front
+        if access.toll is not None:
+            application = TollBooth(self._front, access.toll, access.is_free_for_loopback)
+        self._http = [HttpServer(host, port, application, limits) for host, port in places]
 
     @property
     def address(self) -> tuple[str, int]:
