@@ -1,6 +1,7 @@
 """What the wallet's commands that know money have in common: the light wallet and its nodes."""
 
 import fcntl
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -17,6 +18,7 @@ from misocoin.cli.wallet_common import (
 from misocoin.errors import ConfigError, WalletError
 from misocoin.hashcash.http import make_payer
 from misocoin.http.client import HttpClient
+from misocoin.option_table import DEFAULT_PORT
 from misocoin.params import Params
 from misocoin.peers.discovery import Finder
 from misocoin.wallet.keyfolder import KeyFolder
@@ -29,6 +31,9 @@ LOCK_FILE = ".sync"
 
 FIND_SECONDS = 1.5
 """How long the first look around the local network takes."""
+
+LOCAL_SECONDS = 0.5
+"""How long a program on this machine may take to be there."""
 
 _FIND_STEP = 0.05
 
@@ -65,6 +70,13 @@ def only_sync(path: Path) -> Iterator[None]:
         raise WalletError(f"{path / LOCK_FILE}: {error.strerror}") from error
 
 
+def _is_anyone_at(port: int) -> bool:
+    """Whether something listens on a port of this machine."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), LOCAL_SECONDS):
+        return True
+    return False
+
+
 class Nodes:
     """The nodes to ask, as the options name them, or as they are found."""
 
@@ -89,11 +101,12 @@ class Nodes:
     def current(self) -> Sequence[NodePort]:
         """The nodes to ask in this round."""
         addresses = list(self._given)
-        if not addresses:
-            addresses.append(node_from_text("localhost"))
-            addresses += [record.address for record in self._store.nodes() if record.height >= 0]
         if self._finder is not None:
             addresses += [address.text for address in self._finder.addresses]
+        if not self._given:
+            addresses += [record.address for record in self._store.nodes() if record.height >= 0]
+            if not addresses or _is_anyone_at(DEFAULT_PORT):
+                addresses.append(node_from_text("localhost"))
         return [
             self._known.setdefault(address, RestNode(address, self._http))
             for address in dict.fromkeys(addresses)

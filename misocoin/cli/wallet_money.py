@@ -65,13 +65,22 @@ def _rows(wallet: OpenWallet, now: int) -> list[_Row]:
 
 
 def _as_of(wallet: OpenWallet) -> str:
+    """Up to where what is shown is proven. Raises WalletError where a stored proof is damaged."""
     light = wallet.light
     if light.unproven():
         raise WalletError("a stored proof does not hold against the chain: the file is damaged")
     if light.height == 0:
         return "Nothing is known of the chain yet: wallet sync"
-    text = f"Proven as of block {light.searched}"
-    return text if light.searched == light.height else f"{text}, of {light.height}: wallet sync"
+    if not light.searched_by_name:
+        return f"The chain is known up to block {light.height}: wallet sync"
+    behind = [
+        f"{name} only to {height}"
+        for name, height in light.searched_by_name.items()
+        if height < light.height
+    ]
+    if behind:
+        return f"At block {light.height}, but searched for {', '.join(behind)}: wallet sync"
+    return f"Proven as of block {light.height}"
 
 
 # -- history ----------------------------------------------------------------------------------

@@ -23,6 +23,9 @@ Words = tuple[str, ...]
 POLL_SECONDS = 2.0
 """Between two rounds of a sync that goes on."""
 
+MOST_TOLD = 20
+"""Payments of one round that are told one by one."""
+
 ONCE = Option(
     "once", "Sync", "Stop when caught up.", flag_from_text, False, Kind.FLAG, default_text="0"
 )
@@ -67,8 +70,7 @@ class _Teller:
     def tell(self, report: SyncReport, *, is_last: bool) -> None:
         if report.reorg is not None:
             print(f"The chain was replaced above block {report.reorg} by one with more work")
-        for tx in report.found:
-            print(self._found_line(tx))
+        self._tell_found(report)
         for payment in report.changed:
             print(_changed_line(payment))
         for sent in report.sent:
@@ -77,7 +79,7 @@ class _Teller:
             self._once(f"Warning: {problem}")
         for record in self._wallet.store.nodes():
             if not record.lie and record.state != "agrees":
-                self._once(f"Node {record.address}: {record.state}")
+                self._once(f"Warning: {record.address} {record.state}")
         standing = self._standing_line(report)
         if standing != self._standing or is_last:
             self._standing = standing
@@ -88,13 +90,26 @@ class _Teller:
             self._told.add(line)
             print(line)
 
+    def _tell_found(self, report: SyncReport) -> None:
+        own = {payment.entry.txid for payment in report.changed}
+        found = [each for each in report.found if each.txid not in own]
+        if len(found) > MOST_TOLD:
+            heights = [each.height for each in found]
+            print(f"{len(found)} payments in blocks {heights[0]} to {heights[-1]}: wallet history")
+            return
+        for each in found:
+            print(self._found_line(each))
+
     def _found_line(self, found: ProvenTx) -> str:
         tx = transaction_from_bytes(found.data)
         watched = self._wallet.folder.watched
-        own = [output for output in tx.vout if output.script_pubkey in watched]
-        names = sorted({watched[output.script_pubkey].name for output in own})
-        amount = text_from_sats(sum(output.value for output in own))
-        what = f"{amount} to {', '.join(names)}" if own else "a payment"
+        paid: dict[str, int] = {}
+        for value, script in tx.vout:
+            if script in watched:
+                name = watched[script].name
+                paid[name] = paid.get(name, 0) + value
+        texts = [f"{text_from_sats(value)} to {name}" for name, value in paid.items()]
+        what = ", ".join(texts) or "a payment of yours"
         return f"Block {found.height}: {what} in transaction {tx.txid_hex}"
 
     def _standing_line(self, report: SyncReport) -> str:

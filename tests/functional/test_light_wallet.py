@@ -322,7 +322,7 @@ def test_chains_with_less_work_and_with_more(paid: Paid, make_daemon: MakeDaemon
     other.rpc.generate(2, paid.address)
     honest, weak = address(two), address(other)
     paid.sync(honest)
-    assert f"Node {weak}: on a branch with less work, at height 5" in paid.sync(weak, honest)
+    assert f"{weak} is on a branch with less work, at height 5" in paid.sync(weak, honest)
     assert paid.balance == miso(50)
     # Whoever meets it alone believes it for as long, and no longer.
     paid.forget()

@@ -163,13 +163,18 @@ def _height_before(birth: int, store: LightStore) -> int:
     return store.height_before(birth) if birth else 0
 
 
-def searched_height(store: LightStore, keys: KeysPort) -> int:
-    """Through which height the chain was searched for all scripts that are watched."""
+def searched_heights(store: LightStore, keys: KeysPort) -> dict[bytes, int]:
+    """Through which height the chain was searched for each script that is watched.
+
+    For a script that is new, that is the height below its birth.
+    """
     known = store.searched()
-    heights = {known[script] for script in keys.watched if script in known}
     births = {watched.birth for script, watched in keys.watched.items() if script not in known}
-    heights.update(_height_before(birth, store) for birth in births)
-    return min(heights, default=store.filter_height)
+    below = {birth: _height_before(birth, store) for birth in births}
+    return {
+        script: known[script] if script in known else below[watched.birth]
+        for script, watched in keys.watched.items()
+    }
 
 
 def _may_concern(scripts: Sequence[bytes], each: BlockFilter) -> bool:

@@ -11,7 +11,7 @@ from misocoin.wallet.light.headers import Followed, follow
 from misocoin.wallet.light.payments import Judged, PaymentState, judge
 from misocoin.wallet.light.pool import NodePool, Peer, Unanswered
 from misocoin.wallet.light.ports import KeysPort, NodePort
-from misocoin.wallet.light.search import Search, searched_height
+from misocoin.wallet.light.search import Search, searched_heights
 from misocoin.wallet.light.store import LightStore, NodeRecord, ProvenTx
 
 
@@ -97,7 +97,9 @@ class _Round:
         self._handle_payments()
         self._note_nodes()
         report.height = store.height
-        report.searched = searched_height(store, self._keys)
+        report.searched = min(
+            searched_heights(store, self._keys).values(), default=store.filter_height
+        )
         report.answered = len(pool.usable)
         return report
 
@@ -139,15 +141,19 @@ class _Round:
             )
 
     def _state(self, peer: Peer) -> str:
-        """What to say of a node, in one line."""
+        """What to say of a node behind its name."""
         if peer.lie:
-            return f"lied: {peer.lie}"
+            return f"lied: {_without_name(peer.lie, peer)}"
         if peer.trouble or peer.tip is None:
-            return peer.trouble or "gave no answer of use"
+            return _without_name(peer.trouble or "gave no answer of use", peer)
         behind = self._store.height - peer.tip.height
         if self._store.hash_at(peer.tip.height) != peer.tip.hash:
-            return f"on a branch with less work, at height {peer.tip.height}"
+            return f"is on a branch with less work, at height {peer.tip.height}"
         return f"lags {behind} blocks" if behind else "agrees"
+
+
+def _without_name(text: str, peer: Peer) -> str:
+    return text.removeprefix(peer.name).strip()
 
 
 def send_to_all(pool: NodePool, payment: Judged) -> Sent:

@@ -21,7 +21,7 @@ from misocoin.wallet.ledger import (
 )
 from misocoin.wallet.light.payments import EXPIRY_SECONDS, Judged, PaymentState, judge
 from misocoin.wallet.light.ports import KeysPort
-from misocoin.wallet.light.search import is_proven, searched_height
+from misocoin.wallet.light.search import is_proven, searched_heights
 from misocoin.wallet.light.store import JournalEntry, LightStore, ProvenTx
 
 
@@ -64,7 +64,16 @@ class LightWallet:
     @property
     def searched(self) -> int:
         """Through which height all scripts were searched for: balances are as of there."""
-        return searched_height(self._store, self._keys)
+        return min(self.searched_by_name.values(), default=self.height)
+
+    @property
+    def searched_by_name(self) -> dict[str, int]:
+        """Through which height the scripts of each name were searched for."""
+        heights = searched_heights(self._store, self._keys)
+        found: dict[str, int] = {}
+        for script, watched in self._keys.watched.items():
+            found[watched.name] = min(found.get(watched.name, self.height), heights[script])
+        return found
 
     def unproven(self) -> list[ProvenTx]:
         """Transactions whose proof does not hold against the headers any more; none, ever."""

@@ -310,7 +310,7 @@ def test_a_chain_with_less_work_is_not_taken(scene: Scene, other_chain):
     report = scene.sync(weak, scene.node)
     assert (report.height, report.reorg, scene.balance) == (10, None, LEFT)
     states = {record.address: record.state for record in scene.store.nodes()}
-    assert states["weak:1"] == "on a branch with less work, at height 9"
+    assert states["weak:1"] == "is on a branch with less work, at height 9"
     # Alone it is believed as far as its work goes, until more is seen.
     store = LightStore(None, PARAMS)
     sync(PARAMS, store, scene.keys, [weak], LATE)

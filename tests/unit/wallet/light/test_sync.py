@@ -222,7 +222,7 @@ def test_a_reorg_takes_proofs_away_and_gives_others(bench: Bench):
     states = {record.address: record.state for record in bench.store.nodes()}
     assert states == {
         "other:2": "agrees",
-        "honest:1": "on a branch with less work, at height 7",
+        "honest:1": "is on a branch with less work, at height 7",
     }
 
 
