@@ -33,6 +33,9 @@ from misocoin.script.templates import template_from_script
 SCRIPTS_REMEMBERED = 10_000
 """Scripts whose form is kept: writing an address and two checksums costs more than all the rest."""
 
+LONGEST_REMEMBERED = 110
+"""Bytes of a script that is kept at most, a multisig of three keys: anybody may send long ones."""
+
 SCRIPT_PUBKEY = obj(
     "the output's script",
     asm=text("its operations"),
@@ -122,6 +125,8 @@ def hash_hex(value: bytes) -> str:
 
 def script_json(script: bytes, params: Params) -> dict[str, Json]:
     """An output's script. The value is shared: nobody may change it."""
+    if len(script) > LONGEST_REMEMBERED:
+        return _script_form.__wrapped__(script, params.address)
     return _script_form(script, params.address)
 
 

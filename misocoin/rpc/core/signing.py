@@ -93,7 +93,7 @@ class CoreSigning:
         self._mempool = mempool
         self._ring_for = ring_for
 
-    @core_method(Category.TRANSACTIONS, result=_SIGNED)
+    @core_method(Category.TRANSACTIONS, access=Access.AUTH, result=_SIGNED)
     def signrawtransactionwithkey(
         self,
         hexstring: Annotated[Transaction, TRANSACTION, "the transaction"],
