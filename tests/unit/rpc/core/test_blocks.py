@@ -108,6 +108,7 @@ def test_an_unspent_output(core: CoreNode) -> None:
     assert out["scriptPubKey"]["desc"].startswith(f"addr({MINER})#")
     assert core.gettxout(txid, 5) is None
     assert core.gettxout("00" * 32, 0) is None
+    assert core.error("gettxout", "00", 0)[0] == -8
 
 
 def test_the_set_of_coins(core: CoreNode) -> None:
@@ -166,11 +167,14 @@ def test_waiting_for_what_is_there_already(core: CoreNode) -> None:
     assert core.waitfornewblock(0, GENESIS) == tip
     assert core.waitforblock(GENESIS, 1) == tip
     assert core.error("waitforblockheight", 5, -1) == (-1, "Negative timeout")
+    assert core.error("waitforblock", GENESIS, -1) == (-1, "Negative timeout")
+    assert core.error("waitfornewblock", -1) == (-1, "Negative timeout")
 
 
 @pytest.mark.parametrize("level", range(5))
 def test_the_last_blocks_are_well(core: CoreNode, level: int) -> None:
     assert core.verifychain(level, 20) is True
+    assert core.error("verifychain", level, "20")[0] == -3
 
 
 def test_unknown_blocks_and_heights(core: CoreNode) -> None:
@@ -183,6 +187,7 @@ def test_unknown_blocks_and_heights(core: CoreNode) -> None:
         "invalidateblock",
         "reconsiderblock",
         "preciousblock",
+        "getblockfilter",
         "getdeploymentinfo",
         "getblockstats",
     ):
