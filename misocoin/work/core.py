@@ -26,8 +26,15 @@ from misocoin.work.scheduler import (
 
 log = logging.getLogger(__name__)
 
-HAND_PER_MINER: Final = 2
-"""Jobs of a kept queue that a server takes in hand for each of its miners, so that none waits."""
+HAND_PER_MINER: Final = 32
+"""Jobs of a kept queue that a server has in hand for each of its miners at most."""
+
+HASHES_PER_MINER: Final = float(1 << 22)
+"""Expected hashes that it takes at once for each, the first job aside: what takes no long time.
+
+A server's miners then do not wait for the store between small jobs, while large ones stay there
+for the miners of other servers.
+"""
 
 
 @dataclass(slots=True)
@@ -108,11 +115,14 @@ class Core:
             is_due = bool(self.waiting) and now >= self.claim_after
             if self.has_backlog or is_due:
                 self.is_claiming = True
-                self.effects.append(Claim(room))
+                self.effects.append(Claim(room, HASHES_PER_MINER * self.mining))
 
     def room(self) -> int:
-        """How many more jobs this server's miners could use soon."""
-        return max(len(self.waiting), HAND_PER_MINER * self.mining - len(self.scheduler))
+        """How many more jobs this server may take in hand: some if its miners could use them."""
+        held = len(self.scheduler)
+        if held > self.mining and not self.waiting:
+            return 0
+        return max(len(self.waiting), HAND_PER_MINER * self.mining - held)
 
     def assign(self, ask: Ask, lease: Lease) -> None:
         """Tell a miner what it has leased."""
@@ -130,7 +140,7 @@ class Core:
         """End a job with a nonce that wins."""
         self.note_solved(job, nonce, now)
         if self.has_store:
-            self.effects.append(Finish(job.id, nonce, ""))
+            self.effects.append(Finish(job.id, nonce, "", bool(job.waiters)))
 
     def note_solved(self, job: Job, nonce: int, now: float) -> None:
         """End a job whose nonce the store has, if there is one."""
@@ -144,7 +154,7 @@ class Core:
         """End a job without a nonce."""
         self.note_failed(job, code, message)
         if self.has_store:
-            self.effects.append(Finish(job.id, None, code.text))
+            self.effects.append(Finish(job.id, None, code.text, bool(job.waiters)))
 
     def note_failed(self, job: Job, code: ErrorCode, message: str) -> None:
         """End a job whose failure the store knows of, if there is one."""

@@ -41,6 +41,8 @@ class Finish(NamedTuple):
     """None where it was given up."""
     reason: str
     """The error's code where it was given up."""
+    can_wait: bool
+    """Whether its clients were told here, so that no other server waits to hear of it."""
 
 
 class Find(NamedTuple):
@@ -52,9 +54,11 @@ class Find(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Take up to so many jobs from the store for this server's miners, then tell `claimed`."""
+    """Take jobs from the store for this server's miners, then tell `claimed`."""
 
     most: int
+    hashes: float
+    """How many hashes may be expected of them together."""
 
 
 class Extend(NamedTuple):

@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 MAX_BATCH: Final = 256
 """Operations in one transaction."""
 
+LAZY_SECONDS: Final = 0.05
+"""How long an outcome that nobody waits for may wait to be written together with others."""
+
 RETRY_SECONDS: Final = 1.0
 """How long it is waited before outcomes are written again that could not be."""
 
@@ -131,11 +134,11 @@ class Keeper:
                         service.store.found, effect, ErrorCode.UNAVAILABLE, self._now()
                     ),
                 )
-            case Claim(most):
+            case Claim(most, hashes):
                 self._add(
-                    lambda connection: store.claim(connection, most),
-                    lambda jobs: self._claimed(effect, jobs),
-                    lambda: self._claimed(effect, ()),
+                    lambda connection: store.claim(connection, most, hashes),
+                    self._claimed,
+                    lambda: self._claimed(()),
                 )
             case Extend(job_id):
                 self._add(
@@ -155,6 +158,7 @@ class Keeper:
             lambda connection: self._store.finish(connection, ended),
             _ignore,
             lambda: self._finish_later(effect),
+            can_wait=effect.can_wait,
         )
 
     def _finish_later(self, effect: Finish) -> None:
@@ -169,9 +173,14 @@ class Keeper:
         operation: Operation,
         done: Callable[[Any], None] = _ignore,
         failed: Callable[[], None] = _ignore,
+        *,
+        can_wait: bool = False,
     ) -> None:
         self._tasks.append(_Task(operation, done, failed))
-        self._wake.set()
+        if can_wait and not self._is_closing:
+            asyncio.get_running_loop().call_later(LAZY_SECONDS, self._wake.set)
+        else:
+            self._wake.set()
 
     # -- to the service -----------------------------------------------------------------------
 
@@ -186,9 +195,9 @@ class Keeper:
         else:
             self._tell(self._service.store.kept, job_id, outcome, self._now())
 
-    def _claimed(self, request: Claim, found: tuple[StoredJob, ...]) -> None:
+    def _claimed(self, found: tuple[StoredJob, ...]) -> None:
         claimed = tuple(self._job(job) for job in found)
-        self._tell(self._service.store.claimed, request, claimed, self._now())
+        self._tell(self._service.store.claimed, claimed, self._now())
 
     def _job(self, job: StoredJob) -> ClaimedJob:
         deadline = job.deadline - time.time() + self._now()

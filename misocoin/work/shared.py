@@ -6,7 +6,7 @@ from misocoin.pow.puzzles import Puzzle
 from misocoin.work.answers import Accepted, Done, ErrorCode, Failed
 from misocoin.work.core import Core
 from misocoin.work.desk import Job, Solution, Waiter
-from misocoin.work.effects import Claim, Find, Release
+from misocoin.work.effects import Find, Release
 from misocoin.work.scheduler import Range
 
 POLL_SECONDS: Final = 2.0
@@ -98,11 +98,12 @@ class StoreSide:
         self._core.desk.open(opened)
         return opened
 
-    def claimed(self, request: Claim, jobs: tuple[ClaimedJob, ...], now: float) -> None:
+    def claimed(self, jobs: tuple[ClaimedJob, ...], now: float) -> None:
         """Take in hand what the store gives to this server."""
         core = self._core
         core.is_claiming = False
-        core.has_backlog = len(jobs) >= request.most
+        # A batch that is not full may have been cut short by its jobs' size.
+        core.has_backlog = bool(jobs)
         core.claim_after = now + POLL_SECONDS
         for job in jobs:
             if job.id not in core.desk.jobs:

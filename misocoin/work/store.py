@@ -19,6 +19,7 @@ from sqlalchemy import (
     URL,
     Connection,
     Row,
+    case,
     create_engine,
     delete,
     event,
@@ -30,7 +31,8 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from misocoin.errors import ConfigError, ParseError, StoreError
@@ -119,6 +121,7 @@ class QueueStore:
         url = url_from_text(where)
         self.is_shared = url.get_backend_name() == "postgresql"
         """Whether other servers may use the queue, too."""
+        self._insert: Any = postgresql.insert if self.is_shared else sqlite.insert
         self.name = url.render_as_string(hide_password=True) if self.is_shared else where
         """What it is called in messages; without its password."""
         plain = url.set(drivername="postgresql")
@@ -175,63 +178,47 @@ class QueueStore:
     def keep(self, connection: Connection, job: NewJob) -> Found:
         """Take in a job, or find it there already; a job that was given up is opened again."""
         job_id = job_id_of(job.puzzle)
-        now = self._now()
-        row = self._row(connection, job_id)
-        if row is None:
-            values = {
-                "id": job_id,
-                "puzzle": json.dumps(fields_from_puzzle(job.puzzle)),
-                "hashes": job.puzzle.expected_tries,
-                "lanes": min(LANES, job.puzzle.space),
-                "next_lane": 0,
-                "is_shared": False,
-                **self._opening(connection, job, now),
-            }
-            try:
-                with connection.begin_nested():
-                    connection.execute(insert(jobs).values(values))
-            except IntegrityError:
-                pass  # another server was quicker with the same job
-            else:
-                self._notify(connection, "new")
-            row = self._row(connection, job_id)
-        elif row.outcome in (SOLVED, ErrorCode.EXHAUSTED.text):
-            return _found(row, None)
-        elif row.outcome:
-            values = self._opening(connection, job, now)
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
-            self._notify(connection, "new")
-            row = self._row(connection, job_id)
-        else:
-            values = {
-                "deadline": max(row.deadline, job.deadline),
-                "is_shared": row.is_shared or row.client != job.client,
-            }
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
-            row = self._row(connection, job_id)
-        if row is None:
-            return None
-        is_free = not row.next_lane and not row.outcome
-        return _found(row, self._claim(connection, row) if job.takes and is_free else None)
-
-    def _opening(self, connection: Connection, job: NewJob, now: float) -> dict[str, Any]:
-        """What a job begins with; its tag as in `fairness`, but over all servers."""
-        begun = select(jobs.c.tag).where(text("next_lane > 0")).order_by(jobs.c.tag.desc()).limit(1)
-        clock = connection.execute(begun).scalar() or 0.0
-        own = select(func.max(jobs.c.tag)).where(
-            jobs.c.client == job.client, jobs.c.priority >= job.priority, jobs.c.outcome == ""
-        )
-        last = connection.execute(own).scalar() or 0.0
-        return {
+        opening = {
             "client": job.client,
             "priority": job.priority,
-            "tag": max(clock, last) + job.puzzle.expected_tries,
+            "tag": _tag(job),
             "outcome": "",
             "nonce": "",
-            "added": now,
+            "added": self._now(),
             "deadline": job.deadline,
             "ended": 0.0,
         }
+        values = {
+            "id": job_id,
+            "puzzle": json.dumps(fields_from_puzzle(job.puzzle)),
+            "hashes": job.puzzle.expected_tries,
+            "lanes": min(LANES, job.puzzle.space),
+            "next_lane": 0,
+            "is_shared": False,
+            **opening,
+        }
+        # Another server may be handing in the same job at this moment.
+        row = connection.execute(
+            self._insert(jobs).values(values).on_conflict_do_nothing().returning(jobs)
+        ).one_or_none()
+        if row is None:
+            known = self._row(connection, job_id)
+            if known is None or known.outcome in (SOLVED, ErrorCode.EXHAUSTED.text):
+                return None if known is None else _found(known, None)
+            if not known.outcome:
+                opening = {
+                    "deadline": max(known.deadline, job.deadline),
+                    "is_shared": known.is_shared or known.client != job.client,
+                }
+            change = update(jobs).where(jobs.c.id == job_id).values(opening).returning(jobs)
+            row = connection.execute(change).one()
+            if not known.outcome:
+                return _found(row, None)
+        if not job.takes:
+            self._notify(connection, "new")
+            return _found(row, None)
+        (taken,) = self._claim(connection, [row])
+        return _found(row, taken)
 
     def _row(self, connection: Connection, job_id: str) -> Row[Any] | None:
         return connection.execute(
@@ -265,8 +252,11 @@ class QueueStore:
 
     # -- claims -------------------------------------------------------------------------------
 
-    def claim(self, connection: Connection, most: int) -> tuple[StoredJob, ...]:
-        """Take up to so many jobs to search: first those that nobody searches, then hard ones."""
+    def claim(self, connection: Connection, most: int, hashes: float) -> tuple[StoredJob, ...]:
+        """Take jobs to search: those that nobody searches, or else a hard one together with others.
+
+        At most so many, and no more than so many expected hashes, but for the first.
+        """
         now = self._now()
         held = exists().where(claims.c.job == jobs.c.id, claims.c.expires > now)
         mine = exists().where(
@@ -278,40 +268,60 @@ class QueueStore:
             .order_by(jobs.c.tag)
             .with_for_update(skip_locked=True)
         )
-        taken = self._claim_rows(connection, open_jobs.where(~held).limit(most))
+        taken = self._claim_rows(connection, open_jobs.where(~held).limit(most), hashes)
         if not taken and self.is_shared:
             hard = open_jobs.where(jobs.c.hashes >= HARD, ~mine, jobs.c.next_lane < jobs.c.lanes)
-            taken = self._claim_rows(connection, hard.limit(1))
+            taken = self._claim_rows(connection, hard.limit(1), hashes)
         return taken
 
-    def _claim_rows(self, connection: Connection, query: Any) -> tuple[StoredJob, ...]:
-        found = []
+    def _claim_rows(
+        self, connection: Connection, query: Any, hashes: float
+    ) -> tuple[StoredJob, ...]:
+        rows: list[Row[Any]] = []
         for row in connection.execute(query).all():
-            nonces = self._claim(connection, row)
-            job = _found(row, nonces)
-            if nonces is not None and isinstance(job, StoredJob):
-                found.append(job)
-        return tuple(found)
+            hashes -= row.hashes
+            if rows and hashes < 0.0:
+                break
+            rows.append(row)
+        nonces = self._claim(connection, rows)
+        found = [_found(row, taken) for row, taken in zip(rows, nonces, strict=True) if taken]
+        return tuple(job for job in found if isinstance(job, StoredJob))
 
-    def _claim(self, connection: Connection, row: Row[Any]) -> Range | None:
-        """Claim a lane of a job whose row is locked: a new one, or else one that was let go."""
+    def _claim(self, connection: Connection, rows: Sequence[Row[Any]]) -> list[Range | None]:
+        """Claim a lane of each job, whose row is locked: a new one, or else one let go."""
         now = self._now()
-        if row.next_lane < row.lanes:
-            lane = row.next_lane
-            connection.execute(update(jobs).where(jobs.c.id == row.id).values(next_lane=lane + 1))
-        else:
-            free = select(claims.c.lane).where(claims.c.job == row.id, claims.c.expires <= now)
-            lane = connection.execute(free.limit(1)).scalar()
-            if lane is None:
-                return None
+        fresh = [row.id for row in rows if row.next_lane < row.lanes]
+        if fresh:
+            change = update(jobs).where(jobs.c.id.in_(fresh))
+            connection.execute(change.values(next_lane=jobs.c.next_lane + 1))
+        lanes = [
+            row.next_lane if row.next_lane < row.lanes else self._free_lane(connection, row, now)
+            for row in rows
+        ]
+        new = [
+            {
+                "job": row.id,
+                "lane": lane,
+                "server": self._server,
+                "expires": now + CLAIM_SECONDS,
+            }
+            for row, lane in zip(rows, lanes, strict=True)
+            if lane is not None
+        ]
+        if new:
+            connection.execute(insert(claims), new)
+        return [
+            None if lane is None else _lane_range(row, lane)
+            for row, lane in zip(rows, lanes, strict=True)
+        ]
+
+    def _free_lane(self, connection: Connection, row: Row[Any], now: float) -> int | None:
+        """Take a lane whose claim is over off its claim."""
+        over = (claims.c.job == row.id, claims.c.expires <= now)
+        lane: int | None = connection.execute(select(claims.c.lane).where(*over).limit(1)).scalar()
+        if lane is not None:
             connection.execute(delete(claims).where(claims.c.job == row.id, claims.c.lane == lane))
-        connection.execute(
-            insert(claims).values(
-                job=row.id, lane=lane, server=self._server, expires=now + CLAIM_SECONDS
-            )
-        )
-        space = puzzle_from_fields(object_from_bytes(row.puzzle.encode())).space
-        return Range(space * lane // row.lanes, space * (lane + 1) // row.lanes)
+        return lane
 
     def extend(self, connection: Connection, job_id: str) -> Range | bool:
         """Give up the lane that was searched through, and claim another.
@@ -324,7 +334,7 @@ class QueueStore:
         connection.execute(
             delete(claims).where(claims.c.job == job_id, claims.c.server == self._server)
         )
-        nonces = self._claim(connection, row)
+        (nonces,) = self._claim(connection, [row])
         if nonces is not None:
             return nonces
         left = select(func.count()).select_from(claims).where(claims.c.job == job_id)
@@ -356,6 +366,22 @@ class QueueStore:
     def _notify(self, connection: Connection, what: str) -> None:
         if self.is_shared:
             connection.execute(select(func.pg_notify(CHANNEL, what)))
+
+
+def _tag(job: NewJob) -> Any:
+    """A new job's place in the queue: as in `fairness`, but over all servers, in the database."""
+    begun = select(jobs.c.tag).where(text("next_lane > 0")).order_by(jobs.c.tag.desc()).limit(1)
+    own = select(func.max(jobs.c.tag)).where(
+        jobs.c.client == job.client, jobs.c.priority >= job.priority, jobs.c.outcome == ""
+    )
+    clock = func.coalesce(begun.scalar_subquery(), 0.0)
+    last = func.coalesce(own.scalar_subquery(), 0.0)
+    return case((clock > last, clock), else_=last) + job.puzzle.expected_tries
+
+
+def _lane_range(row: Row[Any], lane: int) -> Range:
+    space = puzzle_from_fields(object_from_bytes(row.puzzle.encode())).space
+    return Range(space * lane // row.lanes, space * (lane + 1) // row.lanes)
 
 
 def url_from_text(where: str) -> URL:
