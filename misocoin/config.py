@@ -118,6 +118,8 @@ class Config:
     """Whether any transaction of the chain can be found by its id."""
     txospenderindex: bool = False
     """Whether it can be told what spends any output of the chain."""
+    web: bool = True
+    """Whether there are pages for a browser."""
     blockfilterindex: bool = True
     """Whether light wallets are served filters of the blocks."""
     loadblock: tuple[Path, ...] = ()
@@ -257,6 +259,7 @@ def daemon_config(
         txindex=values["txindex"],
         txospenderindex=values["txospenderindex"],
         blockfilterindex=values["blockfilterindex"],
+        web=values["web"],
         loadblock=values["loadblock"],
         max_mempool_bytes=values["maxmempool"] * _MEGABYTE,
         mempool_expiry_seconds=values["mempoolexpiry"] * 3600,

@@ -314,6 +314,10 @@ class Node:
         EventRoutes(self.feed, lambda: self.chain.tip).add_to(app)
         RestRoutes(self.chain, self.pool.mempool, self.block_forms, self.finder).add_to(app)
         PeerRoutes(self.peers).add_to(app)
+        if self.config.web:
+            from misocoin.web.site import Pages
+
+            Pages(self.chain, self.pool.mempool, self.peers.peers).add_to(app)
 
     def registry(self, *, check_results: bool = False) -> Registry:
         """Every RPC method; `check_results` holds each result to its declared form."""

@@ -291,6 +291,15 @@ def _node_options() -> tuple[Option, ...]:
             placeholder="key",
             secret=True,
         ),
+        Option(
+            "web",
+            "Access",
+            "Show pages to a browser, on the same port.",
+            flag_from_text,
+            True,
+            Kind.FLAG,
+            default_text="1",
+        ),
         _flag("mine", mining, "Mine in the background.", "1 on miso, else 0"),
         _number("threads", mining, 1, 256, 1, "n", "Mining threads."),
         _value(
