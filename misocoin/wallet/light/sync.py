@@ -43,13 +43,15 @@ class SyncReport:
     sent: list[Sent] = field(default_factory=list)
     changed: list[Judged] = field(default_factory=list)
     """Payments of which something new is to tell: mined, conflicted, expired, waiting again."""
+    has_least_work: bool = True
+    """Whether the chain has the work that its network is known to have at least."""
     problems: list[str] = field(default_factory=list)
     """What kept the round from its end, and what is to be known of nodes; a line each."""
 
     @property
     def is_complete(self) -> bool:
         """Whether balances are those of the best chain that any node has told of."""
-        return self.answered > 0 and self.searched == self.height
+        return self.answered > 0 and self.searched == self.height and self.has_least_work
 
 
 def sync(
@@ -97,6 +99,11 @@ class _Round:
         self._handle_payments()
         self._note_nodes()
         report.height = store.height
+        report.has_least_work = store.work_at(store.height) >= self._params.minimum_chain_work
+        if not report.has_least_work:
+            report.problems.append(
+                f"no node has shown the work that {self._params.name} is known to have"
+            )
         report.searched = min(
             searched_heights(store, self._keys).values(), default=store.filter_height
         )

@@ -1,6 +1,7 @@
 """Nodes that lie: the wallet is not fooled, or it says that it does not know."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -320,6 +321,15 @@ def test_a_chain_with_less_work_is_not_taken(scene: Scene, other_chain):
     assert report.reorg == 5
     assert wallet.balances(LATE)[KEY_SCRIPT].confirmed == LEFT
     store.close()
+
+
+def test_a_network_that_is_known_to_have_more_work(scene: Scene):
+    params = replace(PARAMS, minimum_chain_work=2 * (10 + 1) + 1)
+    report = sync(params, scene.store, scene.keys, [scene.node], LATE)
+    assert not report.is_complete
+    assert "the work that regtest is known to have" in report.problems[0]
+    scene.node.mine()
+    assert sync(params, scene.store, scene.keys, [scene.node], LATE).is_complete
 
 
 def broken_at(height: int, how):
