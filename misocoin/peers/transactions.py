@@ -69,6 +69,8 @@ class TransactionRelay:
         self._rejected = BoundedSet[bytes](core.limits.rejected_ids)
         self._checking: dict[bytes, PeerId] = {}
         self._orphans: dict[bytes, tuple[Transaction, PeerId]] = {}
+        self._dropped: dict[bytes, PeerId] = {}
+        """Orphans there was no room for, to be asked for again when a block has come."""
 
     def known(self) -> ValuesView[Transaction]:
         """The transactions a block may hold."""
@@ -81,7 +83,8 @@ class TransactionRelay:
     @property
     def size(self) -> int:
         """Things remembered besides the pool: wanted, orphans, rejected ids."""
-        return len(self._wanted) + len(self._orphans) + len(self._rejected)
+        kept = len(self._orphans) + len(self._dropped)
+        return len(self._wanted) + kept + len(self._rejected)
 
     def load(self, transactions: Collection[Transaction]) -> None:
         """Take in what the mempool holds at the start."""
@@ -126,7 +129,7 @@ class TransactionRelay:
     def tip_moved(self, connected: Collection[Block]) -> None:
         """Blocks took transactions along; what was refused before may be fine now."""
         self._rejected.clear()
-        if not (self._pool or self._orphans or self._wanted):
+        if not (self._pool or self._orphans or self._wanted or self._dropped):
             return
         for block in connected:
             for tx in block.transactions:
@@ -135,6 +138,11 @@ class TransactionRelay:
                 self._orphans.pop(tx.wtxid, None)
                 if self._orphans:
                     self._adopt(tx.txid)
+        dropped, self._dropped = self._dropped, {}
+        for peer in self._core.alive():
+            again = tuple([w for w, owner in dropped.items() if owner == peer.id])
+            if again:
+                self.announced(peer, again)
 
     # -- others' news -------------------------------------------------------------------------
 
@@ -278,7 +286,9 @@ class TransactionRelay:
             if len(self._orphans) >= self._core.limits.orphans:
                 # A random victim: nobody can aim at one.
                 victim = self._core.random.choice(list(self._orphans))
-                del self._orphans[victim]
+                _, owner = self._orphans.pop(victim)
+                if len(self._dropped) < self._core.limits.transaction_requests:
+                    self._dropped[victim] = owner
             self._orphans[tx.wtxid] = (tx, peer.id)
         parents = {outpoint_txid(txin.prevout) for txin in tx.vin}
         for parent in sorted(parents):

@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
-from misocoin.errors import RejectCode, ValidationError
+from misocoin.errors import MissingInputsError, RejectCode, ValidationError
 from misocoin.params import regtest
-from misocoin.peers.events import TransactionChecked
+from misocoin.peers.events import PeerId, TransactionChecked
 from misocoin.peers.limits import MAX_HEADERS, PeerLimits
 from misocoin.peers.messages import (
     Address,
@@ -332,6 +332,33 @@ def test_a_transaction_that_never_validates(network: Network) -> None:
     assert len({m.wtxids for m in asked}) == len(asked) == 3
     assert not friend.pool
     check_well(network, victim, friend)
+
+
+def test_more_orphans_than_there_is_room_for_come_in_with_their_block(network: Network) -> None:
+    """Payments on a block that is late are asked for again when it is there."""
+    victim, friend = make_victim(network)
+    made = [
+        Transaction.build(1, [TxIn(OutPoint(n.to_bytes(36, "big")))], [TxOut(1, b"")])
+        for n in range(400)
+    ]
+    check, is_late = victim._check_transaction, [True]
+
+    def check_or_miss(peer: PeerId, tx: Transaction) -> None:
+        if is_late:
+            missing = MissingInputsError("bad-txns-inputs-missingorspent")
+            victim.event(TransactionChecked(peer, tx, missing))
+        else:
+            check(peer, tx)
+
+    victim._check_transaction = check_or_miss  # type: ignore[method-assign]
+    for tx in made:
+        friend.add_transaction(tx)
+    network.run_until(network.now + 5)
+    assert not victim.pool
+    is_late.clear()
+    friend.mine()
+    network.run_until(network.now + 5)
+    assert len(victim.pool) >= 300
 
 
 def test_a_flood_of_transaction_ids(network: Network) -> None:

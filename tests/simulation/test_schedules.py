@@ -119,7 +119,7 @@ def check_bounds(node: Node) -> None:
     assert node.most_held <= limits.window_bytes
     assert len(machine.gossip.book) <= limits.addresses
     assert machine.transactions.size <= limits.rejected_ids + limits.orphans + (
-        limits.transaction_requests * len(machine.peers)
+        limits.transaction_requests * (len(machine.peers) + 1)
     )
     assert sum(not peer.link.is_outbound for peer in machine.peers.values()) <= limits.inbound
     for peer in machine.peers.values():
