@@ -4,6 +4,7 @@
 # make test-tools     against programs that others wrote, installed from PyPI, npm and Debian
 # make coverage       the rules' tests again, failing under 97 % of their lines and branches
 # make lint           style, types and the layer check
+# make docs           the page of RPC methods, docs/rpc.md
 # make bench          all benchmarks, one after the other
 # make clean          remove what the above has made
 
@@ -11,7 +12,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test test-long test-tools coverage lint bench clean
+.PHONY: docs run test test-long test-tools coverage lint bench clean
 
 run: $(VENV)/run.stamp
 	@exec $(BIN)/python misocoind.py $(ARGS)
@@ -43,6 +44,9 @@ bench: $(VENV)/dev.stamp
 	@for script in benchmarks/*.py; do \
 		echo "== $$script"; PYTHONPATH=. $(BIN)/python $$script || exit 1; \
 	done
+
+docs: $(VENV)/dev.stamp
+	PYTHONPATH=. $(BIN)/python docs/make_rpc.py > docs/rpc.md
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -52,6 +52,7 @@ from misocoin.rpc.block_forms import BlockForms
 from misocoin.rpc.core.blocks import CoreBlocks
 from misocoin.rpc.core.coins import CoreCoins
 from misocoin.rpc.core.control import CoreControl
+from misocoin.rpc.core.descriptors import CoreDescriptors
 from misocoin.rpc.core.dialect import core_methods
 from misocoin.rpc.core.mempool import CoreMempool
 from misocoin.rpc.core.mining import CoreMining
@@ -343,6 +344,7 @@ class Node:
             CoreRaw(chain, pool, self.finder),
             CoreSigning(chain, pool.mempool, wallet.ring_for),
             CoreUtil(chain.params),
+            CoreDescriptors(chain.params),
             CoreNetwork(self.peers, pool.mempool, chain.now, self.server.traffic, DEFAULT_PORT),
             CoreControl(self.server.active_calls, self.config.log_file, self.config.zmq),
             CoreTemplates(chain, pool.mempool, self.template_options),

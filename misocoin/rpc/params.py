@@ -149,6 +149,16 @@ ARRAY_OR_OBJECT: Kind[list[Json] | dict[str, Json]] = Kind(
 LEVEL: Kind[int] = Kind("boolean or numeric", ("bool", "number"), _flag_or_level)
 """A level of detail: false is 0, true is 1."""
 
+
+def bounded_level(highest: int) -> Kind[int]:
+    """Make the kind of a level of detail from 0 on; what is beyond either end counts as the end."""
+    return Kind(
+        LEVEL.name,
+        LEVEL.types,
+        lambda value, name: min(max(_flag_or_level(value, name), 0), highest),
+    )
+
+
 HEX: Kind[bytes] = Kind("hex", ("string",), _hex, is_text=True)
 """Bytes as hex digits."""
 

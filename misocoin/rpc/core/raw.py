@@ -24,8 +24,8 @@ from misocoin.rpc.params import (
     BOOLEAN,
     HASH,
     HEX,
-    LEVEL,
     STRING,
+    bounded_level,
     invalid,
     transaction_from_hex,
 )
@@ -58,6 +58,9 @@ NO_BURN = Sats(0)
 
 MAX_FEERATE = 100_000_000
 """Base units per 1,000 virtual bytes: nobody means to pay a whole coin for them."""
+
+MAX_SHOWN_SCRIPT = 100_000
+"""Bytes; a longer one could not be spent, and to show it would cost whoever is asked dearly."""
 
 _FEES = obj(
     "",
@@ -115,7 +118,9 @@ class CoreRaw:
         self,
         txid: Annotated[bytes, HASH, "the transaction"],
         verbosity: Annotated[
-            int, LEVEL, "0: the bytes in hex; 1: an object; 2: with the fee and what is spent"
+            int,
+            bounded_level(2),
+            "0: the bytes in hex; 1: an object; 2: with the fee and what is spent",
         ] = 0,
         blockhash: Annotated[bytes | None, HASH, "look in this block alone"] = None,
     ) -> Json:
@@ -124,8 +129,6 @@ class CoreRaw:
         Without a block it is found while it waits, while an output of it is unspent, or with
         -txindex.
         """
-        if verbosity not in (0, 1, 2):
-            raise invalid("verbosity must be 0, 1 or 2")
         found = self._found(txid, blockhash)
         tx, node = found.tx, found.node
         if verbosity == 0:
@@ -236,6 +239,8 @@ class CoreRaw:
     )
     def decodescript(self, hexstring: Annotated[bytes, HEX, "the script's bytes"]) -> Json:
         """Show a script, and the outputs that can stand for it."""
+        if len(hexstring) > MAX_SHOWN_SCRIPT:
+            raise invalid(f"a script of more than {MAX_SHOWN_SCRIPT} bytes is not shown")
         script, params = hexstring, self._chain.params
         form = {name: value for name, value in script_json(script, params).items() if name != "hex"}
         template = template_from_script(script)

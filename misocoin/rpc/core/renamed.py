@@ -14,9 +14,9 @@ from misocoin.rpc.params import (
     BOOLEAN,
     HASH,
     INTEGER,
-    LEVEL,
     STRING,
     TRANSACTION,
+    bounded_level,
 )
 from misocoin.rpc.schema import hexadecimal
 from misocoin.units import Sats
@@ -36,7 +36,7 @@ def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
             Param("blockhash", HASH, "the block's hash", argument="block"),
             Param(
                 "verbosity|verbose",
-                LEVEL,
+                bounded_level(3),
                 "0: the bytes in hex; 1: transactions by id; 2: whole transactions; 3: with the "
                 "coins that they spend",
                 1,
@@ -51,6 +51,7 @@ def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
             Param("address", STRING, "whom they pay"),
             Param("maxtries", INTEGER, "not looked at: blocks cost nothing here", 0, None),
         ),
+        translate=_generate_error,
     )
     yield first["create_raw_tx"].in_dialect(
         "createrawtransaction",
@@ -94,6 +95,12 @@ def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
         ),
         translate=_raw_error,
     )
+
+
+def _generate_error(error: MisocoinError) -> MisocoinError:
+    if isinstance(error, AddressError):
+        return RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, f"Error: Invalid address: {error}")
+    return error
 
 
 def _raw_error(error: MisocoinError) -> MisocoinError:

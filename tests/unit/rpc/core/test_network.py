@@ -76,7 +76,7 @@ def node(core: CoreNode) -> Iterator[FakeNode]:
 def test_this_node(core: CoreNode) -> None:
     info = core.getnetworkinfo()
     assert info["subversion"].startswith("/Misocoin:")
-    assert info["version"] == 300_000
+    assert info["version"] == 310_000
     assert (info["connections"], info["relayfee"]) == (0, 0.00001)
     assert core.getpeerinfo() == []
     assert core.getconnectioncount() == 0

@@ -1,0 +1,84 @@
+"""What Bitcoin Core has and this node has not, and why."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+_PRUNING = "blocks are kept whole"
+_ASSUMEUTXO = "a chain here is small enough to be checked from genesis"
+_PSBT = (
+    "the wallet's own files take part in PSBT (`misocoin wallet`); the node has no methods for it"
+)
+_ONE_WALLET = "there is one wallet"
+_DESCRIPTORS = "the wallet is made of accounts (BIP44 and its kin), not of descriptors"
+_TESTS = "serves Core's own tests"
+_CLUSTERS = "the mempool counts ancestors and descendants, not clusters"
+
+ABSENT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "abandontransaction": "the wallet drops what the mempool drops",
+        "addconnection": _TESTS,
+        "addpeeraddress": _TESTS,
+        "analyzepsbt": _PSBT,
+        "bumpfee": "pay anew; replacement is by full RBF",
+        "combinepsbt": _PSBT,
+        "combinerawtransaction": "signrawtransactionwithkey keeps the signatures that are there",
+        "converttopsbt": _PSBT,
+        "createpsbt": _PSBT,
+        "createwalletdescriptor": _DESCRIPTORS,
+        "decodepsbt": _PSBT,
+        "descriptorprocesspsbt": _PSBT,
+        "dumptxoutset": _ASSUMEUTXO,
+        "finalizepsbt": _PSBT,
+        "getaddrmaninfo": "get_nodes tells of known nodes",
+        "getblockfrompeer": _PRUNING,
+        "getchainstates": _ASSUMEUTXO,
+        "getdescriptoractivity": "scantxoutset finds what is unspent",
+        "gethdkeys": _DESCRIPTORS,
+        "getmempoolcluster": _CLUSTERS,
+        "getmempoolfeeratediagram": _CLUSTERS,
+        "getorphantxs": "links ask for parents before they pass a child on",
+        "getprivatebroadcastinfo": "links are HTTP; there is no private broadcast",
+        "getrawaddrman": _TESTS,
+        "importdescriptors": _DESCRIPTORS,
+        "importmempool": "the mempool is on disk at any time",
+        "importprunedfunds": _PRUNING,
+        "joinpsbts": _PSBT,
+        "listdescriptors": _DESCRIPTORS,
+        "loadtxoutset": _ASSUMEUTXO,
+        "logging": "-loglevel sets how much is logged",
+        "migratewallet": "there are no old wallets to migrate",
+        "mockscheduler": _TESTS,
+        "pruneblockchain": _PRUNING,
+        "psbtbumpfee": _PSBT,
+        "removeprunedfunds": _PRUNING,
+        "restorewallet": _ONE_WALLET,
+        "savemempool": "the mempool is on disk at any time",
+        "scanblocks": "getblockfilter serves who looks for payments",
+        "send": "sendtoaddress and sendmany",
+        "sendall": "`misocoin wallet send -all`",
+        "setnetworkactive": "start with -gossip=0 and without -nodes",
+        "simulaterawtransaction": "testmempoolaccept",
+        "syncwithvalidationinterfacequeue": _TESTS,
+        "unloadwallet": _ONE_WALLET,
+        "utxoupdatepsbt": _PSBT,
+        "walletcreatefundedpsbt": _PSBT,
+        "walletprocesspsbt": _PSBT,
+    }
+)
+"""Core's name -> why it is not here, or what is here instead."""
+
+
+DIFFERENCES: Final[tuple[str, ...]] = (
+    "`getmempoolinfo` and mempool entries have no fields on clusters (`limitclustercount`, "
+    "`chunkweight`, `fees.chunk`).",
+    "`getdeploymentinfo` has no `testdummy`; taproot holds from genesis on.",
+    "`gettxoutsetinfo` tells of the tip alone, without an index; `muhash` takes 0.4 ms a coin.",
+    "Descriptors have keys in hex or WIF, not extended ones, and so no ranges.",
+    "What Core infers of a script it knows keys to, `desc` leaves as `addr(...)`.",
+    "A rejection reads `reason (detail)`, the reason in Core's words.",
+    "`estimatesmartfee` knows what this node has seen since it started.",
+    "`generatetoaddress` and its kin work on regtest alone.",
+    "`signrawtransactionwithkey` signs taproot by key path.",
+)
+"""Where a method that is here answers otherwise than Core's."""
