@@ -61,13 +61,20 @@ claims = Table(
     UniqueConstraint("job", "lane"),
 )
 
-Index("work_jobs_open", jobs.c.outcome, jobs.c.tag)
-Index("work_jobs_client", jobs.c.client, jobs.c.priority)
+IS_OPEN = text("outcome = ''")
+"""Holds for jobs that have not ended. A literal: only so an index on open jobs alone is used."""
+
+HAS_BEGUN = text("next_lane > 0")
+"""Holds for jobs that some server has claimed at some time; a literal, too."""
+
+Index("work_jobs_open", jobs.c.tag, sqlite_where=IS_OPEN, postgresql_where=IS_OPEN)
+Index(
+    "work_jobs_client",
+    jobs.c.client,
+    jobs.c.priority,
+    sqlite_where=IS_OPEN,
+    postgresql_where=IS_OPEN,
+)
+Index("work_jobs_begun", jobs.c.tag, sqlite_where=HAS_BEGUN, postgresql_where=HAS_BEGUN)
 Index("work_jobs_ended", jobs.c.ended)
 Index("work_claims_server", claims.c.server)
-Index(
-    "work_jobs_begun",
-    jobs.c.tag,
-    sqlite_where=text("next_lane > 0"),
-    postgresql_where=text("next_lane > 0"),
-)

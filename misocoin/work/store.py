@@ -28,7 +28,6 @@ from sqlalchemy import (
     insert,
     make_url,
     select,
-    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -42,7 +41,15 @@ from misocoin.work.desk import Solution
 from misocoin.work.framing import object_from_bytes
 from misocoin.work.jobs import fields_from_puzzle, job_id_of, puzzle_from_fields
 from misocoin.work.scheduler import Range
-from misocoin.work.schema import SCHEMA_VERSION, claims, jobs, meta, metadata
+from misocoin.work.schema import (
+    HAS_BEGUN,
+    IS_OPEN,
+    SCHEMA_VERSION,
+    claims,
+    jobs,
+    meta,
+    metadata,
+)
 
 log = logging.getLogger(__name__)
 
@@ -227,7 +234,7 @@ class QueueStore:
 
     def finish(self, connection: Connection, ended: Ended) -> None:
         """Note how a job ended; one that others asked for, too, cannot be cancelled by one."""
-        wanted = [jobs.c.id == ended.job, jobs.c.outcome == ""]
+        wanted: list[Any] = [jobs.c.id == ended.job, IS_OPEN]
         if ended.outcome == ErrorCode.CANCELLED.text:
             wanted.append(jobs.c.is_shared.is_(False))
         result = connection.execute(
@@ -264,7 +271,7 @@ class QueueStore:
         )
         open_jobs = (
             select(jobs)
-            .where(jobs.c.outcome == "", jobs.c.deadline > now)
+            .where(IS_OPEN, jobs.c.deadline > now)
             .order_by(jobs.c.tag)
             .with_for_update(skip_locked=True)
         )
@@ -357,7 +364,7 @@ class QueueStore:
     def clean(self, connection: Connection) -> None:
         """Give up jobs whose time is up, and forget those that ended long ago."""
         now = self._now()
-        late = select(jobs.c.id).where(jobs.c.outcome == "", jobs.c.deadline < now)
+        late = select(jobs.c.id).where(IS_OPEN, jobs.c.deadline < now)
         for (job_id,) in connection.execute(late).all():
             self.finish(connection, Ended(job_id, ErrorCode.DEADLINE.text, None))
         old = (jobs.c.ended > 0.0, jobs.c.ended < now - KEEP_SECONDS)
@@ -370,9 +377,9 @@ class QueueStore:
 
 def _tag(job: NewJob) -> Any:
     """A new job's place in the queue: as in `fairness`, but over all servers, in the database."""
-    begun = select(jobs.c.tag).where(text("next_lane > 0")).order_by(jobs.c.tag.desc()).limit(1)
+    begun = select(jobs.c.tag).where(HAS_BEGUN).order_by(jobs.c.tag.desc()).limit(1)
     own = select(func.max(jobs.c.tag)).where(
-        jobs.c.client == job.client, jobs.c.priority >= job.priority, jobs.c.outcome == ""
+        jobs.c.client == job.client, jobs.c.priority >= job.priority, IS_OPEN
     )
     clock = func.coalesce(begun.scalar_subquery(), 0.0)
     last = func.coalesce(own.scalar_subquery(), 0.0)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misocoin.errors import ParseError
-from misocoin.pow.puzzles import HashcashPuzzle
+from misocoin.pow.puzzles import BitmessagePuzzle, HashcashPuzzle
+from misocoin.work.admission import Limits
 from misocoin.work.connection import WorkConnection
 from misocoin.work.framing import Splitter, object_from_bytes
 from misocoin.work.jobs import Algorithm, fields_from_puzzle, job_id_of, puzzle_from_fields
@@ -113,6 +114,89 @@ def test_puzzles_and_fields_are_the_same(fields):
     again = puzzle_from_fields(json.loads(json.dumps(fields_from_puzzle(puzzle))))
     assert again == puzzle
     assert job_id_of(again) == job_id_of(puzzle)
+
+
+ACTS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["submit", "mine", "lie", "searched", "hang up", "come", "cancel", "wait", "miner dies"]
+        ),
+        st.integers(0, 3),
+    ),
+    max_size=40,
+)
+
+
+@given(ACTS)
+def test_every_job_that_somebody_waits_for_is_answered_right(acts):
+    """Whatever clients and miners do, one honest miner at the end serves whoever still waits."""
+    rig = Rig(Limits(deadline=1e9))
+    clients = [rig.framed(f"192.0.2.{i}") for i in range(4)]
+    miners = [rig.framed(f"198.51.100.{i}") for i in range(4)]
+    waiting = [set() for _ in range(4)]
+    leases = [None] * 4
+    for act, who in acts:
+        client, miner = clients[who], miners[who]
+        if act == "submit":
+            number = rig.fresh()
+            client.send(id=number, **_job(number % 5))
+            waiting[who].add(number)
+        elif act == "cancel":
+            client.send(id="c", method="cancel", job=job_id_of(_puzzle(who)))
+        elif act == "hang up":
+            client.leave()
+            clients[who], waiting[who] = rig.framed(f"192.0.2.{who}"), set()
+        elif act == "wait":
+            rig.pass_time(4.0 * (who + 1), step=1.0)
+        elif miner.is_closed or act in ("come", "miner dies"):
+            miner.leave()
+            miners[who], leases[who] = rig.framed(f"203.0.113.{rig.fresh() % 200}"), None
+        elif act == "mine":
+            miner.send(id="w", method="get_work", wait=0)
+        elif leases[who] is not None:
+            lie = {"nonce": 3} if act == "lie" else {}
+            miner.send(id="p", method="push_result", lease=leases[who], **lie)
+        for i, each in enumerate(miners):
+            for answer in each.answers():
+                leases[i] = answer.get("lease", leases[i])
+        for i, each in enumerate(clients):
+            _settle(each, waiting[i])
+    for miner in miners:
+        miner.leave()
+    honest = rig.framed("198.51.100.200")
+    for _ in range(1000):
+        if not any(waiting):
+            break
+        honest.send(id="w", method="get_work", wait=0)
+        rig.pass_time(1)
+        for work in honest.answers():
+            if work.get("status") == "work":
+                puzzle = puzzle_from_fields(work)
+                nonces = range(work["start"], work["start"] + 2000)
+                nonce = next(filter(puzzle.is_solution, nonces))
+                honest.send(id="p", method="push_result", lease=work["lease"], nonce=nonce)
+        for i, each in enumerate(clients):
+            _settle(each, waiting[i])
+    assert not any(waiting)
+    assert not any(rig.service.is_waiting(client.number) for client in clients)
+
+
+def _puzzle(number):
+    return BitmessagePuzzle(bytes([number]) * 64, (1 << 64) // 30)
+
+
+def _job(number):
+    return {"method": "do_pow", **fields_from_puzzle(_puzzle(number))}
+
+
+def _settle(client, waiting):
+    """Check what a client was told, and note which of its requests have come to an end."""
+    for answer in client.answers():
+        if answer.get("status") == "done":
+            assert _puzzle(answer["id"] % 5).is_solution(answer["nonce"])
+            waiting.remove(answer["id"])
+        elif answer.get("error", {}).get("code") == "cancelled":
+            waiting.remove(answer["id"])
 
 
 STEPS = st.lists(

@@ -1,5 +1,6 @@
 """A service without sockets: connections as byte strings, and a clock that a test turns."""
 
+from itertools import count
 from typing import Any
 
 from misocoin.errors import ParseError
@@ -72,6 +73,11 @@ class Rig:
         self.wishes: list[Effect] = []
         """What the service wants of its store."""
         self._last = 0
+        self._numbers = count()
+
+    def fresh(self) -> int:
+        """A number that was not given out before."""
+        return next(self._numbers)
 
     def connect(self, address: str = "192.0.2.1") -> Link:
         """A new connection that is let in."""
