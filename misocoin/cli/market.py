@@ -18,11 +18,13 @@ from misocoin.cli.logs import set_up_logging
 from misocoin.errors import ConfigError, StoreError
 from misocoin.market.articles import DEFAULT_ARTICLES, articles_from_text
 from misocoin.market.audit import Audit, audit
-from misocoin.market.book import Rules
+from misocoin.market.bank import Bank
+from misocoin.market.book import Book, Rules
 from misocoin.market.database import Database
-from misocoin.market.money import Money, text_from_money
+from misocoin.market.money import Currency, Money, money_from_text, text_from_money
 from misocoin.market.relay import RelayLimits
-from misocoin.market.server import DEFAULT_PORT, MarketServer, NodeSettings, Settings
+from misocoin.market.server import DEFAULT_PORT, MarketServer, NodeSettings, Settings, now
+from misocoin.market.watch import Watch
 from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
 
 log = logging.getLogger(__name__)
@@ -95,10 +97,8 @@ def node_of(values: Mapping[str, Any]) -> NodeSettings | None:
 
 
 def _audit(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
-    where, settings = store_of(values), node_of(values)
-    if not str(where) or (isinstance(where, Path) and not where.is_file()):
-        raise ConfigError(f"there is no book at {where or ':memory:'}")
-    database = Database(where)
+    settings = node_of(values)
+    database = Database(_book_of(values))
     node = None if settings is None else settings.connect()
     try:
         found = audit(database, node)
@@ -111,6 +111,35 @@ def _audit(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
     for fault in found.faults:
         print(f"misocoin market: {fault}", file=sys.stderr)
     return 0 if found.is_right else 1
+
+
+def _collect(values: Mapping[str, Any], words: tuple[str, ...]) -> int:
+    address, asked = words
+    settings = node_of(values)
+    if settings is None:
+        raise ConfigError("-node is missing: fees are paid in coins")
+    amount = money_from_text(asked)
+    if amount.currency is not Currency.COIN:
+        raise ConfigError("fees are paid in coins")
+    database, node = Database(_book_of(values)), settings.connect()
+    try:
+        node.script_of(address)
+        watch, rules = Watch(), Rules()
+        book = Book(database, rules, now, watch)
+        key = Bank(database, book, rules, now).collect_fees(address, amount.amount)
+    finally:
+        database.close()
+        node.close()
+    print(f"{key} will be paid by the server with its next batch")
+    return 0
+
+
+def _book_of(values: Mapping[str, Any]) -> str | Path:
+    """Where the book is, which must be there already."""
+    where = store_of(values)
+    if not str(where) or (isinstance(where, Path) and not where.is_file()):
+        raise ConfigError(f"there is no book at {where or ':memory:'}")
+    return where
 
 
 def _report(found: Audit) -> Iterator[str]:
@@ -209,6 +238,15 @@ _COMMANDS = (
         "Prove that the books are right, and hold the coins that they owe.",
         _audit,
         (*_STORE_OPTIONS, *_NODE_OPTIONS),
+    ),
+    Command(
+        "collect",
+        "Have the market's earnings paid to an address: an amount such as 'MISO 1.5'.",
+        _collect,
+        (*_STORE_OPTIONS, *_NODE_OPTIONS),
+        "<address> <amount>",
+        2,
+        2,
     ),
     Command("articles", "Print the registry of articles, to be edited.", _articles),
 )

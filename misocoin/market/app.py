@@ -5,6 +5,7 @@ BitWrk's. What is refused is one line of text, with a status of its kind where t
 for everything.
 """
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -15,7 +16,7 @@ from urllib.parse import parse_qsl
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from misocoin.errors import AddressError, AmountError, MisocoinError
+from misocoin.errors import AddressError, AmountError, MisocoinError, StoreError
 from misocoin.http.errors import HttpError, Overloaded, RpcError
 from misocoin.http.server import PERMIT, is_loopback
 from misocoin.market.bank import Bank, Withdrawal
@@ -48,6 +49,8 @@ from misocoin.market.wire import (
     trade_to_json,
 )
 from misocoin.version import VERSION
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T", Bid, Trade)
 
@@ -114,6 +117,9 @@ def _refusal(error: MisocoinError) -> Response:
         return _text(503, "as many requests are waiting as may")
     if isinstance(error, HttpError | RpcError):
         return _text(503, "the market's node cannot be reached now; try again later")
+    if isinstance(error, StoreError):
+        log.error("%s", error)
+        return _text(503, "the market's book cannot be used now; try again later")
     raise error
 
 

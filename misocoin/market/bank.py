@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from misocoin.market.accounts import LockedAccounts, insert_if_new, make_account
 from misocoin.market.book import Book, Rules
@@ -21,22 +21,31 @@ from misocoin.market.documents import (
     deposit_info_document,
     withdrawal_document,
 )
-from misocoin.market.errors import Malformed, NotAllowed, TooLate, Unknown
+from misocoin.market.errors import Malformed, NotAllowed, NotPaidFor, TooLate, Unknown
 from misocoin.market.ledger import Movement, MovementType, References
 from misocoin.market.moments import Moment
-from misocoin.market.money import Currency, Money, money_from_text
+from misocoin.market.money import Currency, Money, money_from_text, text_from_money
 from misocoin.market.relations import (
     Relation,
     relation_document_from_form,
     relation_type_from_name,
 )
 from misocoin.market.rows import MOVEMENT, WITHDRAWAL, Keys, relation_from_row
-from misocoin.market.schema import accounts, batches, deposits, movements, relations, withdrawals
+from misocoin.market.schema import (
+    accounts,
+    batches,
+    deposits,
+    movements,
+    pools,
+    relations,
+    withdrawals,
+)
 from misocoin.market.wire import Account, MovementRecord
 
 MIN_WITHDRAWAL = 10_000
 """Base units: less would not outlast its own fee."""
 
+_FEES = "fees"
 _UID = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
 _REFERENCE = re.compile(r"[A-Za-z0-9-]{0,64}", re.ASCII)
 
@@ -329,6 +338,43 @@ class Bank:
         )
         locked.move([entry], now)
         return key
+
+    def collect_fees(self, address: str, amount: int) -> str:
+        """Have the operator's earnings paid with the next batch; returns the request's key.
+
+        Raises a MisocoinError; then nothing was taken.
+        """
+        if amount < MIN_WITHDRAWAL:
+            raise Malformed(f"at least {MIN_WITHDRAWAL} base units can be withdrawn")
+        now = self._now()
+
+        def change(connection: Connection) -> str:
+            # Whoever collects holds this row, so that two cannot take the same fees.
+            insert_if_new(connection, pools, key=_FEES)
+            connection.execute(select(pools.c.key).where(pools.c.key == _FEES).with_for_update())
+            coin = movements.c.currency == Currency.COIN.value
+            earned = connection.execute(select(func.sum(movements.c.fee)).where(coin)).scalar()
+            if int(earned or 0) < amount:
+                raise NotPaidFor(f"{text_from_money(Money(int(earned or 0)))} of fees are here")
+            row = {
+                "account": "",
+                "address": address,
+                "amount": amount,
+                "requested": now,
+                "document": "",
+                "signature": "",
+                "batch": 0,
+            }
+            number = connection.execute(insert(withdrawals).returning(withdrawals.c.id), row)
+            key = self._keys.key(WITHDRAWAL, number.scalar_one())
+            about = References(withdrawal=key)
+            entry = Movement(
+                MovementType.FEE_PAYOUT, Currency.COIN, fee=-amount, world=amount, about=about
+            )
+            LockedAccounts(connection, []).move([entry], now)
+            return key
+
+        return self._database.write(change)
 
     def _check_withdrawal(self, fields: Mapping[str, str]) -> int:
         self.check_participant(fields["participant"])

@@ -42,7 +42,7 @@ from misocoin.market.ledger import (
     settlement_movements,
 )
 from misocoin.market.matching import deal_of, find_counterpart, pool_of
-from misocoin.market.moments import Moment
+from misocoin.market.moments import MINUTE, Moment
 from misocoin.market.money import Money
 from misocoin.market.nonces import expiry_of, new_nonce
 from misocoin.market.receipts import sha256_hex
@@ -65,6 +65,9 @@ from misocoin.market.watch import Watch
 
 PROOF_SLOT = "proof"
 """Name of the upload by which a buyer proves a result wrong."""
+
+KEEP_UNMET = 24 * 60 * MINUTE
+"""Microseconds that a bid is shown which expired without a trade."""
 
 _PAGE = 50
 _DUE = 200
@@ -395,12 +398,17 @@ class Book:
         self._watch.wake([self._keys.key(BID, number)])
         return is_expired
 
-    def forget_nonces(self) -> None:
-        """Forget nonces that nobody may use any more."""
+    def forget_old(self) -> None:
+        """Forget nonces that nobody may use any more, and bids that met nobody long ago."""
         now = self._now()
 
         def change(connection: Connection) -> None:
             connection.execute(delete(nonces).where(nonces.c.expires <= now))
+            connection.execute(
+                delete(bids).where(
+                    bids.c.state == int(BidState.EXPIRED), bids.c.expires <= now - KEEP_UNMET
+                )
+            )
 
         self._database.write(change)
 

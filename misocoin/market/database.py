@@ -76,6 +76,11 @@ class Database:
             raise StoreError(f"{self._place} was made by another version of this program")
         return get_meta(connection, "tag") or "", get_meta(connection, "secret") or ""
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this process is likely to be the only one on the book."""
+        return self._is_sqlite
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()

@@ -67,7 +67,7 @@ _SIGNS: Mapping[MovementType, tuple[str, str, str, str]] = MappingProxyType(
         # available, blocked, fee, world; * is any sign
         MovementType.DEPOSIT: ("*", "0", "0", "*"),
         MovementType.WITHDRAWAL: ("-", "0", "0", "+"),
-        MovementType.WITHDRAWAL_REIMBURSE: ("+", "0", "0", "-"),
+        MovementType.WITHDRAWAL_REIMBURSE: ("+", "0", "+", "-"),
         MovementType.BID: ("-", "+", "0", "0"),
         MovementType.BID_REIMBURSE: ("+", "-", "0", "0"),
         MovementType.TRANSACTION: ("+", "-", "0", "0"),

@@ -203,15 +203,14 @@ class Payouts:
             .values(amount=withdrawals.c.amount - batch.given_back)
             .returning(withdrawals.c.account)
         ).one()
-        entry = Movement(
-            MovementType.WITHDRAWAL_REIMBURSE,
-            Currency.COIN,
-            row.account,
-            batch.given_back,
-            world=-batch.given_back,
-            about=References(withdrawal=self._keys.key(WITHDRAWAL, last)),
-        )
-        LockedAccounts(connection, [row.account]).move([entry], self._now())
+        about = References(withdrawal=self._keys.key(WITHDRAWAL, last))
+        kind, amount = MovementType.WITHDRAWAL_REIMBURSE, batch.given_back
+        if row.account:
+            entry = Movement(kind, Currency.COIN, row.account, amount, world=-amount, about=about)
+        else:  # the operator's fees
+            entry = Movement(kind, Currency.COIN, fee=amount, world=-amount, about=about)
+        names = [row.account] if row.account else []
+        LockedAccounts(connection, names).move([entry], self._now())
 
     def waiting(self) -> int:
         """How many withdrawals are in no payment yet."""

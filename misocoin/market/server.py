@@ -23,7 +23,7 @@ from misocoin.market.payouts import Payouts
 from misocoin.market.queries import Queries
 from misocoin.market.rate import RateLimit
 from misocoin.market.relay import Relay, RelayLimits
-from misocoin.market.watch import Watch
+from misocoin.market.watch import ALONE, AMONG_OTHERS, Watch
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class MarketServer:
     def __init__(self, settings: Settings, clock: Callable[[], Moment] = now) -> None:
         rate = settings.changes_per_second
         self.database = Database(settings.store)
-        watch = Watch()
+        watch = Watch(ALONE if self.database.is_own else AMONG_OTHERS)
         self.book = Book(self.database, settings.rules, clock, watch)
         self.relay = Relay(self.database, self.book, clock, watch, settings.relay)
         node = settings.node
@@ -145,7 +145,7 @@ class MarketServer:
         self.database.close()
 
     def _tidy(self) -> None:
-        self.book.forget_nonces()
+        self.book.forget_old()
         self.relay.forget_old()
 
     def _keep(self, work: Callable[[], object], seconds: float) -> None:

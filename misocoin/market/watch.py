@@ -8,14 +8,19 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LOOK_AGAIN = 0.2
-"""Seconds after which who waits looks again: another process may have made the change."""
+ALONE, AMONG_OTHERS = 2.0, 0.2
+"""Seconds after which who waits looks again, since another process may have made the change: on
+a book that is usually one process's own, and on one made for several."""
 
 
 class Watch:
     """Wakes those who wait for a key. Threads may share it."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, look_again: float = AMONG_OTHERS, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """`look_again`: `ALONE` or `AMONG_OTHERS`."""
+        self._look_again = look_again
         self._clock = clock
         self._changed = Condition()
         self._waiting: defaultdict[str, int] = defaultdict(int)
@@ -48,7 +53,7 @@ class Watch:
                 with self._changed:
                     self._changed.wait_for(
                         lambda before=before: self._woken[key] != before,  # type: ignore[misc]
-                        min(left, LOOK_AGAIN),
+                        min(left, self._look_again),
                     )
         finally:
             with self._changed:

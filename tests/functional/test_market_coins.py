@@ -88,6 +88,9 @@ def test_coins_in_and_out(market, node):
     assert report.returncode == 0, report.stderr
     assert "MISO: available MISO 1.1, blocked MISO 0, fee MISO 0, world MISO -1.1" in report.stdout
     assert "coins held: MISO 1.1 (1 on the chain)" in report.stdout
+    nothing = market.run("collect", *node_options(node), other_address(), "MISO 1")
+    assert (nothing.returncode, nothing.stderr.count("\n")) == (1, 1)
+    assert "MISO 0 of fees are here" in nothing.stderr
     market.stop()
 
 

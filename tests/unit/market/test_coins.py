@@ -262,6 +262,29 @@ def test_bad_withdrawals_are_refused(rig, amount, changes, error, complaint):
     assert rig.payouts.pay() == 0
 
 
+def test_the_operator_takes_what_the_market_earned(rig):
+    rig.fund(BUYER, 200_000_000)
+    rig.sell(SELLER, "MISO 1")
+    trade = rig.trade_of(rig.buy(BUYER, "MISO 1"))
+    rig.deliver(BUYER, SELLER, trade.key)
+    rig.say(BUYER, trade.key, acceptresult="on")
+    with pytest.raises(NotPaidFor, match="mMISO 30 of fees"):
+        rig.bank.collect_fees(address_of(HOME), 3_000_001)
+    rig.bank.collect_fees(address_of(HOME), 2_000_000)
+    with pytest.raises(NotPaidFor, match="mMISO 10 of fees"):
+        rig.bank.collect_fees(address_of(HOME), 1_000_001)
+    rig.check()
+    assert rig.payouts.pay() == 1
+    assert 1_999_000 < rig.node.received(HOME) < 2_000_000
+    rig.check()
+    rig.withdraw(BUYER, "mMISO 970", p2wpkh_script(b"\x01" * 20))
+    rig.withdraw(SELLER, "mMISO 1000", p2wpkh_script(b"\x02" * 20))
+    rig.payouts.pay()
+    rig.bank.collect_fees(address_of(HOME), 1_000_000 - 100)
+    rig.payouts.pay()
+    rig.check()
+
+
 def test_a_payment_that_the_node_refuses_is_kept_and_sent_again(rig):
     rig.fund(BUYER, 50_000_000)
     rig.withdraw(BUYER, "mMISO 100")
