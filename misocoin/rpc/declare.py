@@ -114,6 +114,8 @@ class Method:
     examples: tuple[str, ...] = ()
     """Arguments as somebody would type them."""
     dialect: Dialect = Dialect.OWN
+    guard: Callable[[Json], bool] | None = None
+    """For an open method: whether a call with these parameters, as they came, is not."""
     translate: Callable[[MisocoinError], MisocoinError] | None = None
     """From an error of the function to the one the dialect has for it."""
 
@@ -143,6 +145,10 @@ class Method:
             translate=translate,
         )
 
+    def needs_trust(self, params: Json) -> bool:
+        """Whether a call with these parameters wants the cookie or the password."""
+        return self.access is Access.AUTH or (self.guard is not None and self.guard(params))
+
     def run(self, values: Sequence[Any]) -> Json:
         """Call the function with the values of the parameters, in their order."""
         named = {
@@ -167,6 +173,7 @@ def method(
     waits: bool = False,
     examples: tuple[str, ...] = (),
     dialect: Dialect = Dialect.OWN,
+    guard: Callable[[Json], bool] | None = None,
 ) -> Callable[[Callable[..., Any]], Method]:
     """Declare a method; raises TypeError at once where a part of the declaration is missing."""
 
@@ -186,6 +193,7 @@ def method(
             waits=waits,
             examples=examples,
             dialect=dialect,
+            guard=guard,
         )
 
     return declare

@@ -12,7 +12,7 @@ from threading import get_ident
 from time import monotonic
 
 from misocoin.http.errors import RpcError
-from misocoin.rpc.declare import Access, Method
+from misocoin.rpc.declare import Method
 from misocoin.rpc.envelope import (
     Answer,
     BadCall,
@@ -99,7 +99,7 @@ class RpcService:
         if isinstance(call, BadCall):
             return False
         found = self._registry.methods.get(call.method)
-        return found is not None and found.access is Access.AUTH
+        return found is not None and found.needs_trust(call.params)
 
     def _answer_batch(self, request: Request, permit: Permit, is_trusted: bool) -> Answer:
         replies: list[bytes] = []

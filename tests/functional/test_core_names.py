@@ -161,3 +161,16 @@ def test_passwords(lasting_daemon: Daemon) -> None:
         post(lasting_daemon, {"method": "invalidateblock", "params": ["00"]}, cookie=None)[0] == 401
     )
     assert post(lasting_daemon, {"method": "getblockcount"}, cookie=None)[0] == 200
+
+
+def test_templates_are_open_and_proposals_are_not(lasting_daemon: Daemon) -> None:
+    def status(*params: Any, **more: Any) -> int:
+        call = {"method": "getblocktemplate", "params": list(params) or more}
+        return int(post(lasting_daemon, call, cookie=None)[0])
+
+    assert status({"rules": ["segwit"]}) == 200
+    assert status(template_request={"rules": ["segwit"]}) == 200
+    proposal = {"mode": "proposal", "data": "00", "rules": ["segwit"]}
+    assert status(proposal) == status(template_request=proposal) == 401
+    assert status(args=[proposal]) == 401
+    assert status(json.dumps(proposal)) == 401

@@ -12,7 +12,7 @@ from misocoin.http.errors import RpcError
 from misocoin.params import Params
 from misocoin.policy.feerate import FeeRate, feerate_from_fee
 from misocoin.primitives.transaction import Transaction
-from misocoin.rpc.declare import Category, core_method
+from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.finder import Found, TransactionFinder
 from misocoin.rpc.forms import SCRIPT_PUBKEY, TX_FIELDS, hash_hex, script_json, tx_json
@@ -273,6 +273,7 @@ class CoreRaw:
 
     @core_method(
         Category.TRANSACTIONS,
+        access=Access.AUTH,
         result=array(
             "in the order they were given",
             obj(

@@ -25,7 +25,7 @@ from misocoin.rpc.core.forms import SYNC_GAP
 from misocoin.rpc.declare import Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
-from misocoin.rpc.json import Json, bytes_from_json
+from misocoin.rpc.json import Json, bytes_from_json, json_from_bytes
 from misocoin.rpc.params import OBJECT, STRING, invalid
 from misocoin.rpc.schema import (
     array,
@@ -94,6 +94,23 @@ _TEMPLATE = obj(
 )
 
 
+def _is_proposal(params: Json) -> bool:
+    """Whether a call may propose a block: to try one costs as much as a block, and no work."""
+    request: Json = {}
+    if isinstance(params, list):
+        request = params[0] if params else {}
+    elif "args" in params:
+        return True
+    else:
+        request = params.get("template_request", {})
+    if isinstance(request, str):  # typed
+        try:
+            request = json_from_bytes(request.encode())
+        except ValueError:
+            return True
+    return not isinstance(request, dict) or request.get("mode", "template") != "template"
+
+
 class _Prepared(NamedTuple):
     """A template that was made, and what it was made of."""
 
@@ -118,6 +135,7 @@ class CoreTemplates:
     @core_method(
         Category.MINING,
         waits=True,
+        guard=_is_proposal,
         result=either(
             "by mode",
             _TEMPLATE,
@@ -135,7 +153,8 @@ class CoreTemplates:
     ) -> Json:
         """Give a miner elsewhere what it needs to search for a block, or try one it proposes.
 
-        With the `longpollid` of an earlier answer it waits for a new tip, or for better fees.
+        A proposal wants the cookie or the password. With the `longpollid` of an earlier answer it
+        waits for a new tip, or for better fees.
         """
         mode = template_request.get("mode", "template")
         if mode == "proposal":
