@@ -3,7 +3,7 @@
 import fcntl
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ FIND_SECONDS = 1.5
 
 LOCAL_SECONDS = 0.5
 """How long a program on this machine may take to be there."""
+
+REST_SECONDS = 30.0
+"""How long a node that gave no usable answer is not asked."""
 
 _FIND_STEP = 0.05
 
@@ -86,6 +89,7 @@ class Nodes:
         self._store = store
         self._http = HttpClient(pay=make_payer())
         self._known: dict[str, RestNode] = {}
+        self._resting: dict[str, float] = {}  # by `monotonic`, until when
         self._finder: Finder | None = None
         genesis_hex = params.genesis.header.hash_hex
         if values["discover"]:
@@ -107,10 +111,19 @@ class Nodes:
             addresses += [record.address for record in self._store.nodes() if record.height >= 0]
             if not addresses or _is_anyone_at(DEFAULT_PORT):
                 addresses.append(node_from_text("localhost"))
+        now = time.monotonic()
         return [
             self._known.setdefault(address, RestNode(address, self._http))
             for address in dict.fromkeys(addresses)
+            if self._resting.get(address, 0) <= now
         ]
+
+    def rest(self, lied: Iterable[str], failed: Iterable[str], answered: int) -> None:
+        """Ask those that lied no more, and while others answer, those that failed not so soon."""
+        until = time.monotonic() + REST_SECONDS
+        self._resting.update(dict.fromkeys(lied, float("inf")))
+        if answered:
+            self._resting.update(dict.fromkeys(failed, until))
 
     def close(self) -> None:
         """Close connections, and stop looking for others."""

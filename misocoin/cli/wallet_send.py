@@ -24,6 +24,7 @@ from misocoin.primitives.transaction import TxOut
 from misocoin.units import sats_from_text, text_from_sats
 from misocoin.wallet.keyfolder import KeyFolder, NamedKeys
 from misocoin.wallet.light.fees import choose_fee_rate
+from misocoin.wallet.light.payments import EXPIRY_SECONDS
 from misocoin.wallet.light.pool import NodePool
 from misocoin.wallet.light.store import LightStore
 from misocoin.wallet.light.sync import send_to_all
@@ -66,6 +67,14 @@ TARGET = Option(
 )
 DRYRUN = Option(
     "dry-run", "Payment", "Show the payment, send nothing.", flag_from_text, False, Kind.FLAG
+)
+EXPIRY = Option(
+    "expiry",
+    "Payment",
+    "Hours after which it is not sent again any more, and its coins are free.",
+    integer_between(1, 24 * 365),
+    EXPIRY_SECONDS // 3600,
+    placeholder="hours",
 )
 NOTE = Option("note", "Payment", "A note for your own records.", str, "", placeholder="text")
 
@@ -143,7 +152,7 @@ def _send(values: Values, words: tuple[str, ...]) -> int:
             return 0
         unlocked(keys, values)
         payment = sign_plan(plan, keys.keychain.ring_for(plan.scripts))
-        wallet.journalise(payment.tx, now, values["note"])
+        wallet.journalise(payment.tx, now, values["note"], values["expiry"] * 3600)
         folder.note_used([output.script_pubkey for output in payment.tx.vout])
         _show(folder, plan, keys)
         print(f"Payment {payment.tx.txid_hex} is signed and written down.")
@@ -179,7 +188,7 @@ COMMANDS = (
         "send",
         "Pay from a name or address of yours.",
         _send,
-        (*PLACE, *NETWORK, ALL, FEERATE, TARGET, DRYRUN, NOTE, *PASSPHRASE),
+        (*PLACE, *NETWORK, ALL, FEERATE, TARGET, DRYRUN, NOTE, EXPIRY, *PASSPHRASE),
         "<name or address> <amount | -all> <recipient> [<amount> <recipient>]...",
         2,
         None,

@@ -42,6 +42,7 @@ def _sync(values: Values, _words: Words) -> int:
             wallet.folder.reload()
             report = _round(wallet, nodes)
             teller.tell(report, is_last=values["once"])
+            nodes.rest(report.lied, report.failed, report.answered)
             if values["once"]:
                 return 0 if report.is_complete else 1
             time.sleep(POLL_SECONDS)

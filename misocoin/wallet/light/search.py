@@ -43,12 +43,11 @@ class Search:
         self._pool = pool
         self._found = found
         self._watched = dict(keys.watched)
-        self._own: set[OutPoint] = set()
+        self._own: set[OutPoint] | None = None  # known once it is needed
 
     def run(self, progress: Progress = lambda _height, _of: None) -> None:
         """Search; raises Unanswered where no node gives what is needed."""
         self._enter_scripts()
-        self._own = own_outpoints(self._store.transactions(), self._watched)
         end = self._store.filter_height
         while True:
             searched = self._searched()
@@ -144,19 +143,18 @@ class Search:
         return [script for script in self._watched if script not in before]
 
     def _own_transactions(self, block: Block, height: int) -> list[ProvenTx]:
+        if self._own is None:
+            self._own = own_outpoints(self._store.transactions(), self._watched)
         txids = [tx.txid for tx in block.transactions]
         found = []
         for position, tx in enumerate(block.transactions):
-            if self._take_outputs(tx) or any(txin.prevout in self._own for txin in tx.vin):
+            outputs = _outputs_of(tx, self._watched)
+            self._own.update(outputs)
+            if outputs or any(txin.prevout in self._own for txin in tx.vin):
                 branch = calculate_merkle_branch(txids, position)
                 time = block.header.time
                 found.append(ProvenTx(tx.txid, tx.serialize(), height, position, branch, time))
         return found
-
-    def _take_outputs(self, tx: Transaction) -> bool:
-        own = _outputs_of(tx, self._watched)
-        self._own.update(own)
-        return bool(own)
 
 
 def _height_before(birth: int, store: LightStore) -> int:

@@ -14,6 +14,9 @@ from misocoin.wallet.light.ports import KeysPort, NodePort
 from misocoin.wallet.light.search import Search, searched_heights
 from misocoin.wallet.light.store import LightStore, NodeRecord, ProvenTx
 
+NOTE_SECONDS = 60
+"""How long a node about which there is nothing new need not be written about."""
+
 
 class Sent(NamedTuple):
     """A payment, and which nodes have it now."""
@@ -35,6 +38,10 @@ class SyncReport:
     """Through which height the wallet's scripts were searched for."""
     answered: int = 0
     """Nodes that were asked and told nothing false."""
+    lied: list[str] = field(default_factory=list)
+    """Nodes whose answers cannot be true."""
+    failed: list[str] = field(default_factory=list)
+    """Nodes that gave no usable answer."""
     compared: int = 0
     """Of these, those that serve filters of this chain."""
     reorg: int | None = None
@@ -84,7 +91,7 @@ class _Round:
         self._keys = keys
         self._now = now
         self._report = SyncReport()
-        self._pool = NodePool(nodes, lambda _name, why: self._report.problems.append(why))
+        self._pool = NodePool(nodes, self._note_lie)
 
     def run(self, searching: Callable[[int, int], None]) -> SyncReport:
         report, store, pool = self._report, self._store, self._pool
@@ -108,7 +115,12 @@ class _Round:
             searched_heights(store, self._keys).values(), default=store.filter_height
         )
         report.answered = len(pool.usable)
+        report.failed = [peer.name for peer in pool.peers if peer.trouble and not peer.lie]
         return report
+
+    def _note_lie(self, name: str, why: str) -> None:
+        self._report.lied.append(name)
+        self._report.problems.append(why)
 
     def _follow(self, peer: Peer) -> None:
         followed: Followed | None = self._pool.try_one(
@@ -125,7 +137,10 @@ class _Round:
 
     def _handle_payments(self) -> None:
         store, report = self._store, self._report
-        for payment in judge(store.payments(), store.transactions(), self._now):
+        journal = store.payments()
+        if not journal:
+            return
+        for payment in judge(journal, store.transactions(), self._now):
             detail = payment.detail
             if payment.state is PaymentState.WAITING:
                 sent = send_to_all(self._pool, payment)
@@ -140,12 +155,19 @@ class _Round:
     # -- nodes --------------------------------------------------------------------------------
 
     def _note_nodes(self) -> None:
-        for peer in self._pool.peers:
-            height = -1 if peer.tip is None else peer.tip.height
-            lied = self._now if peer.lie else 0
-            self._store.put_node(
-                NodeRecord(peer.name, self._now, height, self._state(peer), peer.lie, lied)
-            )
+        known = {record.address: record for record in self._store.nodes()}
+        with self._store.write():
+            for peer in self._pool.peers:
+                height = -1 if peer.tip is None else peer.tip.height
+                lied = self._now if peer.lie else 0
+                record = NodeRecord(peer.name, self._now, height, self._state(peer), peer.lie, lied)
+                old = known.get(peer.name)
+                if (
+                    old is None
+                    or (old.height, old.state) != (record.height, record.state)
+                    or not 0 <= self._now - old.time < NOTE_SECONDS
+                ):
+                    self._store.put_node(record)
 
     def _state(self, peer: Peer) -> str:
         """What to say of a node behind its name."""
