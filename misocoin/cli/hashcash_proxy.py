@@ -17,8 +17,9 @@ from misocoin.hashcash.gate import Bounds, Gate, Tally, Version
 from misocoin.hashcash.metrics import metrics_application, metrics_text
 from misocoin.hashcash.original import DEFAULT_BITS
 from misocoin.hashcash.price import Tariff
-from misocoin.hashcash.proxy import Address, Limits, Minter, Proxy
+from misocoin.hashcash.proxy import Minter, Proxy
 from misocoin.hashcash.server_gate import ServerGate
+from misocoin.hashcash.session import Address, Limits
 from misocoin.hashcash.toll import Toll
 from misocoin.http.server import HttpServer
 from misocoin.pow.engines import select_engine
