@@ -5,6 +5,7 @@ import logging
 import os
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -33,6 +34,10 @@ HIGH_WATER: Final = 1 << 16
 
 LINGER_SECONDS: Final = 10.0
 """How long a closed connection may take to read what was sent."""
+
+
+BITS_AT_ONCE: Final = 8
+"""Up to so many bits a search is shorter than handing it to a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,10 @@ class Mints(Protocol):
     """What runs searches."""
 
     async def run(self, job: Job, stop: StopFlag) -> bytes | None:
-        """Mint; None where `stop` was set first."""
+        """Mint in a thread; None where `stop` was set first."""
+
+    def run_at_once(self, job: Job, stop: StopFlag) -> bytes | None:
+        """Mint in the caller's."""
 
 
 class Host(Protocol):
@@ -191,8 +199,9 @@ class Session:
         return self._proxy.clock()
 
     def _do(self, actions: Sequence[Action]) -> None:
-        for action in actions:
-            match action:
+        todo = deque(actions)
+        while todo:
+            match todo.popleft():
                 case ToNear(data):
                     self._near.write(data)
                 case ToFar(data):
@@ -209,6 +218,8 @@ class Session:
                     self._at("wake", None, self._silence)
                 case Wake(seconds):
                     self._at("wake", seconds, self._silence)
+                case Mint(job) if job.bits <= BITS_AT_ONCE:
+                    todo.extend(self._mint_at_once(job))
                 case Mint(job):
                     self._run(self._mint(job))
                 case Close():
@@ -263,14 +274,24 @@ class Session:
         self._far = transport
         self._do(self._gate.far_connected(self._now()))
 
+    def _mint_at_once(self, job: Job) -> Sequence[Action]:
+        line = self._minter.run_at_once(job, self._stop)
+        return [] if line is None else self._minted(job, line)
+
     async def _mint(self, job: Job) -> None:
-        minter = self._proxy.minter
-        if minter is None:
-            raise RuntimeError("a gate that mints needs a minter")
-        line = await minter.run(job, self._stop)
+        line = await self._minter.run(job, self._stop)
         if line is not None and not self._has_ended:
-            self._proxy.tally["hashes"] += 1 << job.bits
-            self._do(self._gate.minted(line, self._now()))
+            self._do(self._minted(job, line))
+
+    def _minted(self, job: Job, line: bytes) -> Sequence[Action]:
+        self._proxy.tally["hashes"] += 1 << job.bits
+        return self._gate.minted(line, self._now())
+
+    @property
+    def _minter(self) -> Mints:
+        if self._proxy.minter is None:
+            raise RuntimeError("a gate that mints needs a minter")
+        return self._proxy.minter
 
     def _end_far(self) -> None:
         if self._far is None:
