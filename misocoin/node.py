@@ -62,6 +62,10 @@ from misocoin.rpc.core.signing import CoreSigning
 from misocoin.rpc.core.steering import CoreSteering
 from misocoin.rpc.core.templates import CoreTemplates
 from misocoin.rpc.core.util import CoreUtil
+from misocoin.rpc.core.wallet import CoreWallet
+from misocoin.rpc.core.wallet_history import CoreWalletHistory
+from misocoin.rpc.core.wallet_paying import CoreWalletPaying
+from misocoin.rpc.core.wallets import CoreWallets, WalletNames
 from misocoin.rpc.declare import Method, methods_of
 from misocoin.rpc.finder import TransactionFinder
 from misocoin.rpc.methods.chain import ChainMethods
@@ -112,6 +116,7 @@ class Node:
         self.config = config
         self.params = _params(config)
         self.started_at = time.monotonic()
+        self.wallet_names = WalletNames()
         self.clock = NetworkClock()
         self._progress = progress
         self._stopping = threading.Event()
@@ -129,7 +134,7 @@ class Node:
             self._load()
             self._join_network()
             registry = self.registry(check_results=self.config.check_results)
-            self.server.open(registry, self._add_routes)
+            self.server.open(registry, self._add_routes, self.wallet_names.is_loaded)
         except BaseException:
             self._open.close()
             raise
@@ -345,6 +350,10 @@ class Node:
             CoreSigning(chain, pool.mempool, wallet.ring_for),
             CoreUtil(chain.params),
             CoreDescriptors(chain.params),
+            CoreWallet(chain, wallet, self.wallet_names),
+            CoreWallets(wallet, self.wallet_names),
+            CoreWalletHistory(chain, wallet),
+            CoreWalletPaying(chain, pool, wallet),
             CoreNetwork(self.peers, pool.mempool, chain.now, self.server.traffic, DEFAULT_PORT),
             CoreControl(self.server.active_calls, self.config.log_file, self.config.zmq),
             CoreTemplates(chain, pool.mempool, self.template_options),
@@ -399,6 +408,7 @@ class Node:
                 self.commands.run,
                 lambda: self.chain.best_header,
                 lambda txid: self.wallet.find(txid) is not None,
+                lambda: self.wallet_names.name,
             )
             self.events.subscribe(notifier.handle)
         if config.startupnotify:

@@ -127,7 +127,7 @@ class CommandNotifier:
         run: Callable[[str], None],
         best_header: Callable[[], HeaderNode],
         is_own: Callable[[bytes], bool],
-        wallet_name: str = "",
+        wallet_name: Callable[[], str] = str,
     ) -> None:
         """`is_own` tells whether the transaction of an id is the wallet's."""
         self._templates = templates
@@ -153,5 +153,5 @@ class CommandNotifier:
 
     def _tell(self, txid: bytes, node: HeaderNode | None) -> None:
         if self._templates.wallet and self._is_own(txid):
-            values = transaction_values(txid[::-1].hex(), node, self._wallet_name)
+            values = transaction_values(txid[::-1].hex(), node, self._wallet_name())
             self._run(fill(self._templates.wallet, values))

@@ -42,11 +42,15 @@ class RpcCode(IntEnum):
     INSUFFICIENT_FUNDS = -6
     INVALID_PARAMETER = -8
     """A value out of range, of the wrong length, or under an unknown name."""
-    WALLET_UNLOCK_NEEDED = -13
-    WALLET_PASSPHRASE_INCORRECT = -14
     CLIENT_NOT_CONNECTED = -9
     CLIENT_IN_INITIAL_DOWNLOAD = -10
     """Blocks are still being fetched."""
+    WALLET_INVALID_LABEL = -11
+    WALLET_UNLOCK_NEEDED = -13
+    WALLET_PASSPHRASE_INCORRECT = -14
+    WALLET_WRONG_ENC_STATE = -15
+    """A passphrase for a wallet that has none, or the other way round."""
+    WALLET_NOT_FOUND = -18
     DATABASE_ERROR = -20
     DESERIALIZATION_ERROR = -22
     """Hex that is not a transaction or block."""
@@ -61,6 +65,9 @@ class RpcCode(IntEnum):
     """The node is still starting; ask again."""
     NODE_NOT_CONNECTED = -29
     INVALID_IP_OR_SUBNET = -30
+    METHOD_DEPRECATED = -32
+    """Also an argument that has no meaning any more."""
+    WALLET_ALREADY_LOADED = -35
     INVALID_REQUEST = -32600
     METHOD_NOT_FOUND = -32601
     INTERNAL_ERROR = -32603

@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 RPC_PATHS = frozenset({"/", "/jsonrpc"})
 """Where JSON-RPC is asked with POST."""
 
+WALLET_PATHS = "/wallet/"
+"""What stands before a wallet's name in the path of its calls, as in Core."""
+
 PEER_PATHS = "/peer/"
 """Where other nodes' messages come."""
 
@@ -86,11 +89,14 @@ class Front:
             return _plain(start_response, 403, refused)
         if self._allowed is not None and not self._may_call(environ):
             return _plain(start_response, 403, "this address may not call; see -rpcallowip")
-        if environ["PATH_INFO"] not in RPC_PATHS:
+        path = environ["PATH_INFO"]
+        if path.startswith(WALLET_PATHS) and environ["REQUEST_METHOD"] == "POST":
+            return self._rpc(environ, start_response, path.removeprefix(WALLET_PATHS))
+        if path not in RPC_PATHS:
             return self._page(environ, start_response)
         if environ["REQUEST_METHOD"] == "POST":
             return self._rpc(environ, start_response)
-        if environ["PATH_INFO"] == "/":
+        if path == "/":
             return self._page(environ, start_response)
         return _plain(start_response, 405, "JSONRPC server handles only POST requests")
 
@@ -106,7 +112,9 @@ class Front:
             return False
         return any(address in network for network in self._allowed or ())
 
-    def _rpc(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def _rpc(
+        self, environ: dict[str, Any], start_response: StartResponse, wallet: str | None = None
+    ) -> Iterable[bytes]:
         header = environ.get("HTTP_AUTHORIZATION")
         permit = environ[PERMIT]
         is_trusted = header is not None and self._authenticator.is_right(header)
@@ -126,7 +134,7 @@ class Front:
             return _plain(start_response, 408, "the request took too long to come")
         except Overloaded:
             return _plain(start_response, 503, "Work queue depth exceeded")
-        return _send(start_response, self._service.handle(body, is_trusted, permit))
+        return _send(start_response, self._service.handle(body, is_trusted, permit, wallet))
 
     def _page(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         warmup = self._service.warmup

@@ -117,14 +117,20 @@ class NodeServer:
         """Say what the node is busy with; callers get it with error -28."""
         self._service.set_warmup(message)
 
-    def open(self, registry: Registry, extend: "Callable[[Flask], None] | None" = None) -> None:
+    def open(
+        self,
+        registry: Registry,
+        extend: "Callable[[Flask], None] | None" = None,
+        is_wallet: Callable[[str], bool] | None = None,
+    ) -> None:
         """Answer calls of these methods from now on.
 
-        `extend` adds routes (REST, peers, pages) to Flask's application when it is first needed.
+        `extend` adds routes (REST, peers, pages) to Flask's application when it is first needed;
+        `is_wallet` knows the wallets that may be named in a call's path.
         """
         if extend is not None:
             self._front.extend(extend)
-        self._service.open(registry)
+        self._service.open(registry, is_wallet)
 
     def stop(self, timeout: float = 5.0) -> None:
         """Let the requests being served end, close the ports, remove the cookie."""

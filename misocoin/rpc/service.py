@@ -12,7 +12,7 @@ from threading import get_ident
 from time import monotonic
 
 from misocoin.http.errors import RpcError
-from misocoin.rpc.declare import Method
+from misocoin.rpc.declare import Category, Method
 from misocoin.rpc.envelope import (
     Answer,
     BadCall,
@@ -58,6 +58,7 @@ class RpcService:
         self._warmup: str | None = "Starting"
         self._max_batch_reply = max_batch_reply
         self._clock = clock
+        self._is_wallet: Callable[[str], bool] | None = None
         self._active: dict[int, tuple[str, float]] = {}  # by thread
 
     def active_calls(self) -> list[tuple[str, float]]:
@@ -75,24 +76,31 @@ class RpcService:
         if self._warmup is not None:
             self._warmup = message
 
-    def open(self, registry: Registry) -> None:
-        """Answer with these methods from now on."""
+    def open(self, registry: Registry, is_wallet: Callable[[str], bool] | None = None) -> None:
+        """Answer with these methods from now on; `is_wallet` knows the wallets by name."""
         self._registry = registry
+        self._is_wallet = is_wallet
         self._warmup = None
 
-    def handle(self, body: bytes, is_trusted: bool, permit: Permit = nullcontext) -> Answer:
+    def handle(
+        self,
+        body: bytes,
+        is_trusted: bool,
+        permit: Permit = nullcontext,
+        wallet: str | None = None,
+    ) -> Answer:
         """Answer the body of a request; never raises.
 
         `is_trusted` says that it came with the cookie or the password; `permit` is asked where a
-        method waits.
+        method waits; `wallet` is the one that its calls mean.
         """
         request = request_from_bytes(body)
         if not is_trusted and any(map(self._needs_trust, request.calls)):
             return UNAUTHORIZED
         if request.is_batch:
-            return self._answer_batch(request, permit, is_trusted)
+            return self._answer_batch(request, permit, is_trusted, wallet)
         call = request.calls[0]
-        reply, error = self._reply(call, permit)
+        reply, error = self._reply(call, permit, wallet)
         return answer_single(call, reply, error)
 
     def _needs_trust(self, call: Call | BadCall) -> bool:
@@ -101,7 +109,9 @@ class RpcService:
         found = self._registry.methods.get(call.method)
         return found is not None and found.needs_trust(call.params)
 
-    def _answer_batch(self, request: Request, permit: Permit, is_trusted: bool) -> Answer:
+    def _answer_batch(
+        self, request: Request, permit: Permit, is_trusted: bool, wallet: str | None
+    ) -> Answer:
         replies: list[bytes] = []
         left = self._max_batch_reply if is_trusted else min(self._max_batch_reply, MAX_OPEN_REPLY)
         end = inf if is_trusted else self._clock() + OPEN_BATCH_SECONDS
@@ -111,7 +121,7 @@ class RpcService:
                     call, RpcError(RpcCode.MISC_ERROR, "this batch took too long")
                 )
             elif left > 0:
-                reply, _ = self._reply(call, permit)
+                reply, _ = self._reply(call, permit, wallet)
             else:
                 reply = reply_with_error(
                     call, RpcError(RpcCode.MISC_ERROR, "the replies to this batch are too long")
@@ -121,13 +131,17 @@ class RpcService:
                 replies.append(reply)
         return answer_batch(request, replies)
 
-    def _reply(self, call: Call | BadCall, permit: Permit) -> tuple[bytes, RpcError | None]:
+    def _reply(
+        self, call: Call | BadCall, permit: Permit, wallet: str | None
+    ) -> tuple[bytes, RpcError | None]:
         """Make one call; the reply, and the error that it tells."""
         if isinstance(call, BadCall):
             return reply_with_error(call, call.error), call.error
         try:
             found = self._find(call.method)
             log.debug("call of %s", found.name)
+            if wallet is not None and found.category is Category.WALLET:
+                self._check_wallet(wallet)
             self._active[get_ident()] = (found.name, monotonic())
             with permit() if found.waits else nullcontext():
                 result = self._registry.call(call.method, call.params, call.is_text)
@@ -137,6 +151,12 @@ class RpcService:
             return reply_with_error(call, error), error
         finally:
             self._active.pop(get_ident(), None)
+
+    def _check_wallet(self, name: str) -> None:
+        if self._is_wallet is None or not self._is_wallet(name):
+            raise RpcError(
+                RpcCode.WALLET_NOT_FOUND, "Requested wallet does not exist or is not loaded"
+            )
 
     def _find(self, name: str) -> Method:
         if self._warmup is not None and name not in self._registry.methods:

@@ -45,7 +45,7 @@ def test_which_commands_follow_from_what_happens(chain: ChainState) -> None:
         commands.append,
         lambda: chain.best_header,
         own.__contains__,
-        "main",
+        lambda: "main",
     )
     chain.events.subscribe(notifier.handle)
     chain.submit_block(block)

@@ -307,3 +307,14 @@ def test_a_notification_writes_no_reply(caplog: pytest.LogCaptureFixture) -> Non
         answer = ask(body)
         assert (answer.status, answer.body) == (204, b"")
     assert not caplog.records
+
+
+def test_a_wallet_named_in_the_path_must_be_there() -> None:
+    service = RpcService(Registry([]))
+    service.open(sample_registry(), {"mine"}.__contains__)
+    pay = b'{"method":"pay","params":["x","0"],"id":1}'
+    assert json.loads(service.handle(pay, True, wallet="mine").body)["error"] is None
+    refused = json.loads(service.handle(pay, True, wallet="other").body)["error"]
+    assert refused["code"] == -18
+    add = b'{"method":"add","params":[1],"id":1}'
+    assert json.loads(service.handle(add, True, wallet="other").body)["error"] is None
