@@ -16,7 +16,6 @@ _CLUSTERS = "the mempool counts ancestors and descendants, not clusters"
 
 ABSENT: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "abandontransaction": "the wallet drops what the mempool drops",
         "addconnection": _TESTS,
         "addpeeraddress": _TESTS,
         "analyzepsbt": _PSBT,
@@ -30,6 +29,7 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
         "descriptorprocesspsbt": _PSBT,
         "dumptxoutset": _ASSUMEUTXO,
         "finalizepsbt": _PSBT,
+        "getaddednodeinfo": "get_peers marks the links that a user wants",
         "getaddrmaninfo": "get_nodes tells of known nodes",
         "getblockfrompeer": _PRUNING,
         "getchainstates": _ASSUMEUTXO,
@@ -37,6 +37,8 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
         "gethdkeys": _DESCRIPTORS,
         "getmempoolcluster": _CLUSTERS,
         "getmempoolfeeratediagram": _CLUSTERS,
+        "getmemoryinfo": "keys are not kept in locked memory",
+        "getnodeaddresses": "get_nodes tells of known nodes",
         "getorphantxs": "links ask for parents before they pass a child on",
         "getprivatebroadcastinfo": "links are HTTP; there is no private broadcast",
         "getrawaddrman": _TESTS,
@@ -45,7 +47,13 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
         "importprunedfunds": _PRUNING,
         "joinpsbts": _PSBT,
         "listdescriptors": _DESCRIPTORS,
+        "getreceivedbylabel": "listreceivedbyaddress tells the labels, too",
+        "keypoolrefill": "addresses are derived as they are needed",
+        "listaddressgroupings": "the wallet keeps no such groups",
+        "listlockunspent": "the wallet holds back no coins by hand",
+        "listreceivedbylabel": "listreceivedbyaddress tells the labels, too",
         "loadtxoutset": _ASSUMEUTXO,
+        "lockunspent": "the wallet holds back no coins by hand",
         "logging": "-loglevel sets how much is logged",
         "migratewallet": "there are no old wallets to migrate",
         "mockscheduler": _TESTS,
@@ -60,6 +68,7 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
         "setnetworkactive": "start with -gossip=0 and without -nodes",
         "simulaterawtransaction": "testmempoolaccept",
         "syncwithvalidationinterfacequeue": _TESTS,
+        "setwalletflag": "the wallet has no such flags",
         "unloadwallet": _ONE_WALLET,
         "utxoupdatepsbt": _PSBT,
         "walletcreatefundedpsbt": _PSBT,
@@ -79,6 +88,15 @@ DIFFERENCES: Final[tuple[str, ...]] = (
     "A rejection reads `reason (detail)`, the reason in Core's words.",
     "`estimatesmartfee` knows what this node has seen since it started.",
     "`generatetoaddress` and its kin work on regtest alone.",
+    "There is one wallet. It is loaded from the start, and `createwallet` or `loadwallet` only "
+    "call it by a name for this run.",
+    "`sendtoaddress` and `sendmany` take fee rates from the mempool or `fee_rate`; confirmation "
+    "targets are not looked at.",
+    "`fundrawtransaction` takes inputs of the wallet's alone, and locks none.",
+    "`listtransactions` is in the order of blocks, not of arrival.",
+    "`getpeerinfo` has nothing to tell of traffic and times by link: links are HTTP.",
+    "`setban` takes one host at a time; `addnode` with `onetry` keeps the link.",
+    "`verifymessage` takes segwit addresses of one key, too (BIP137).",
     "`signrawtransactionwithkey` signs taproot by key path.",
 )
 """Where a method that is here answers otherwise than Core's."""

@@ -172,6 +172,8 @@ class CoreWallet:
         self, purpose: Annotated[str, STRING, "send, receive, or empty for all"] = ""
     ) -> Json:
         """List the labels that are in use."""
+        if purpose not in ("", "send", "receive"):
+            raise invalid("Invalid 'purpose' argument, must be a known purpose string")
         found = {
             label
             for address, label in self._wallet.labels.items()

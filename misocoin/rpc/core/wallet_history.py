@@ -191,12 +191,7 @@ class CoreWalletHistory:
         include_immature_coinbase: Annotated[bool, BOOLEAN, "coinbases that are too young"] = False,
     ) -> Json:
         """Tell how much an own address has received, spent since or not."""
-        try:
-            script = script_from_address(address, self._chain.params)
-        except AddressError as error:
-            raise RpcError(
-                RpcCode.INVALID_ADDRESS_OR_KEY, f"Invalid Bitcoin address: {error}"
-            ) from None
+        script = self._script(address)
         if not self._wallet.is_mine(script):
             raise RpcError(RpcCode.WALLET_ERROR, "Address not found in wallet")
         total = 0
@@ -230,6 +225,8 @@ class CoreWalletHistory:
     ) -> Json:
         """Tell how much each own address has received, spent since or not."""
         params, labels = self._chain.params, self._wallet.labels
+        if address_filter is not None:
+            self._script(address_filter)
         names = list(self._wallet.addresses()) if include_empty else []
         received: dict[str, int] = dict.fromkeys(names, 0)
         depth: dict[str, int] = {}
@@ -268,3 +265,11 @@ class CoreWalletHistory:
             and item.confirmations >= minconf
             and (with_immature or item.confirmations > maturity or not item.entry.tx.is_coinbase)
         ]
+
+    def _script(self, address: str) -> bytes:
+        try:
+            return script_from_address(address, self._chain.params)
+        except AddressError as error:
+            raise RpcError(
+                RpcCode.INVALID_ADDRESS_OR_KEY, f"Invalid Bitcoin address: {error}"
+            ) from None

@@ -73,7 +73,11 @@ def test_somebody_else_s_address(wallet: CoreNode) -> None:
         f"Private key for address {STRANGER} is not known",
     )
     assert wallet.error("getreceivedbyaddress", STRANGER) == (-4, "Address not found in wallet")
-    assert wallet.error("getnewaddress", "", "x") == (-5, "Unknown address type 'x'")
+    unknown = (-5, "Unknown address type 'x'")
+    assert wallet.error("getnewaddress", "", "x") == unknown
+    assert wallet.error("getrawchangeaddress", "x") == unknown
+    assert wallet.error("setlabel", "x", "y")[0] == -5
+    assert wallet.error("setlabel", STRANGER, "two\nlines")[0] == -4
 
 
 def test_labels(wallet: CoreNode) -> None:
@@ -83,6 +87,7 @@ def test_labels(wallet: CoreNode) -> None:
     assert "shop" not in wallet.listlabels("receive")
     assert wallet.getaddressesbylabel("shop") == {STRANGER: {"purpose": "send"}}
     assert wallet.error("getaddressesbylabel", "none")[0] == -11
+    assert wallet.error("listlabels", "x")[0] == -8
     wallet.setlabel(STRANGER, "")
 
 
@@ -132,6 +137,7 @@ def test_mined_coins_are_immature_then_generate(wallet: CoreNode) -> None:
     assert len(oldest) == 3
     assert wallet.listtransactions("mined", 1, 2) == oldest[:1]
     assert young["txid"] not in {each["txid"] for each in wallet.listunspent(0)}
+    assert wallet.error("listreceivedbyaddress", 1, False, True, "x")[0] == -5
     mined = oldest[0]["address"]
     (row,) = wallet.listreceivedbyaddress(1, False, True, mined)
     assert (row["amount"], len(row["txids"]), row["label"]) == (150, 3, "mined")
@@ -238,6 +244,21 @@ def test_a_reorg_is_told_of(wallet: CoreNode) -> None:
     assert wallet.gettransaction(txid)["confirmations"] == 1
 
 
+def test_a_payment_that_the_mempool_dropped_is_given_up(wallet: CoreNode) -> None:
+    txid = wallet.sendtoaddress(STRANGER, 0.1)
+    assert wallet.error("abandontransaction", txid)[0] == -4
+    now = wallet.getblockheader(wallet.getbestblockhash())["time"]
+    wallet.setmocktime(now + 400 * 3600)
+    try:
+        wallet.sendtoaddress(STRANGER, 0.2)  # the first one has waited for too long now
+        assert txid not in wallet.getrawmempool()
+        wallet.abandontransaction(txid)
+    finally:
+        wallet.setmocktime(0)
+    (listed,) = [each for each in wallet.listtransactions("*", 99) if each["txid"] == txid]
+    assert listed["abandoned"] is True
+
+
 def test_keys_come_in(wallet: CoreNode) -> None:
     before = sats(wallet.getbalances()["mine"]["immature"])
     wallet.importprivkey(MINER_WIF, "imported")
@@ -262,11 +283,15 @@ def test_one_wallet_under_one_name(wallet: CoreNode, tmp_path_factory) -> None:
     backup = tmp_path_factory.mktemp("backup") / "wallet.json"
     wallet.backupwallet(str(backup))
     assert backup.exists()
+    assert wallet.error("backupwallet", str(backup))[0] == -4
+    wallet.node.wallet_names.name = ""  # as after a restart
+    assert wallet.loadwallet("again") == {"name": "again"}
 
 
 def test_a_passphrase_last_of_all(wallet: CoreNode) -> None:
     assert wallet.error("walletpassphrase", "x", 1)[0] == -15
     assert wallet.error("walletlock")[0] == -15
+    assert wallet.error("walletpassphrasechange", "x", "y")[0] == -15
     assert wallet.error("encryptwallet", "")[0] == -8
     assert "encrypted" in wallet.encryptwallet("one")
     assert wallet.getwalletinfo()["unlocked_until"] == 0
