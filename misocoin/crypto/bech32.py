@@ -6,7 +6,7 @@ digits of five bits, and six check digits. Version 0 is checked as bech32, later
 
 from collections.abc import Iterable
 from enum import IntEnum
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import xor
 
 from misocoin.errors import AddressError
@@ -38,11 +38,16 @@ class Encoding(IntEnum):
     BECH32M = 0x2BC830A3
 
 
-def _remainder(values: Iterable[int]) -> int:
-    remainder = 1
+def _remainder(values: Iterable[int], remainder: int = 1) -> int:
+    feedback = _FEEDBACK
     for value in values:
-        remainder = (remainder & 0x1FFFFFF) << 5 ^ value ^ _FEEDBACK[remainder >> 25]
+        remainder = (remainder & 0x1FFFFFF) << 5 ^ value ^ feedback[remainder >> 25]
     return remainder
+
+
+@lru_cache(maxsize=16)
+def _remainder_of_prefix(prefix: str) -> int:
+    return _remainder(_expanded(prefix))
 
 
 def _expanded(prefix: str) -> list[int]:
@@ -53,7 +58,8 @@ def _expanded(prefix: str) -> list[int]:
 def text_from_digits(prefix: str, digits: Iterable[int], encoding: Encoding) -> str:
     """Write five-bit `digits` behind a lower-case `prefix`, with their check."""
     values = list(digits)
-    check = _remainder([*_expanded(prefix), *values, *bytes(CHECK_DIGITS)]) ^ encoding
+    start = _remainder_of_prefix(prefix)
+    check = _remainder([*values, *bytes(CHECK_DIGITS)], start) ^ encoding
     values += [check >> 5 * place & 31 for place in range(CHECK_DIGITS - 1, -1, -1)]
     return prefix + "1" + "".join(ALPHABET[value] for value in values)
 
@@ -112,9 +118,10 @@ def _check_program(version: int, program: bytes) -> None:
 def segwit_address(prefix: str, version: int, program: bytes) -> str:
     """Write the address of a witness program (BIP141). Raises AddressError where there is none."""
     _check_program(version, program)
-    groups, rest, bits = _regrouped(program, 8, 5)
-    if bits:
-        groups.append(rest << (5 - bits))
+    # The program as one number, padded with zero bits to a multiple of five.
+    count = (8 * len(program) + 4) // 5
+    number = int.from_bytes(program, "big") << 5 * count - 8 * len(program)
+    groups = [number >> shift & 31 for shift in range(5 * (count - 1), -1, -5)]
     encoding = Encoding.BECH32M if version else Encoding.BECH32
     return text_from_digits(prefix, [version, *groups], encoding)
 

@@ -5,8 +5,9 @@ rawtr, over keys given as hex or WIF. Extended keys and miniscript are not.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import reduce
 
 from misocoin.crypto.hashes import hash160, sha256
 from misocoin.crypto.keys import is_public_key, xonly_tweak_add
@@ -54,6 +55,19 @@ def _feedback(top: int) -> int:
 
 
 _FEEDBACK = tuple(_feedback(top) for top in range(32))
+
+
+def _through(symbols: Iterable[int], state: int) -> int:
+    """The checksum's state after more symbols of five bits."""
+    feedback = _FEEDBACK
+    for symbol in symbols:
+        state = (state & 0x7FFFFFFFF) << 5 ^ symbol ^ feedback[state >> 35]
+    return state
+
+
+# What leaves the state with four symbols at once, by its upper and its lower ten bits.
+_FEEDBACK_HIGH = tuple(_through((0,) * 4, top << 30) for top in range(1024))
+_FEEDBACK_LOW = tuple(_through((0,) * 4, top << 20) for top in range(1024))
 _NUMBERS = {character: number for number, character in enumerate(_CHARSET)}
 
 
@@ -62,24 +76,30 @@ def descriptor_checksum(text: str) -> str:
 
     Raises ParseError for a character that no descriptor has.
     """
-    state, feedback, numbers = 1, _FEEDBACK, _NUMBERS
-    group = count = 0
+    state, high, low = 1, _FEEDBACK_HIGH, _FEEDBACK_LOW
     try:
-        for character in text:
-            number = numbers[character]
-            state = (state & 0x7FFFFFFFF) << 5 ^ (number & 31) ^ feedback[state >> 35]
-            group = group * 3 + (number >> 5)
-            count += 1
-            if count == 3:
-                state = (state & 0x7FFFFFFFF) << 5 ^ group ^ feedback[state >> 35]
-                group = count = 0
+        numbers = [_NUMBERS[character] for character in text]
     except KeyError:
         raise ParseError("Invalid characters in payload") from None
-    if count:
-        state = (state & 0x7FFFFFFFF) << 5 ^ group ^ feedback[state >> 35]
-    for _ in range(CHECKSUM_SIZE):
-        state = (state & 0x7FFFFFFFF) << 5 ^ feedback[state >> 35]
-    state ^= 1
+    # Three characters make four symbols: their low bits, and their high bits together.
+    whole = len(numbers) - len(numbers) % 3
+    for first, second, third in zip(
+        numbers[0:whole:3], numbers[1:whole:3], numbers[2:whole:3], strict=True
+    ):
+        top = state >> 20
+        state = (
+            (state & 0xFFFFF) << 20
+            ^ ((first & 31) << 15 | (second & 31) << 10 | (third & 31) << 5)
+            ^ (first >> 5) * 9 + (second >> 5) * 3 + (third >> 5)
+            ^ high[top >> 10]
+            ^ low[top & 1023]
+        )
+    rest = numbers[whole:]
+    symbols = [number & 31 for number in rest]
+    if rest:
+        symbols.append(reduce(lambda group, number: group * 3 + (number >> 5), rest, 0))
+    state = _through(symbols, state)
+    state = _through(bytes(CHECKSUM_SIZE), state) ^ 1
     return "".join([_ALPHABET[state >> 5 * (7 - place) & 31] for place in range(CHECKSUM_SIZE)])
 
 
