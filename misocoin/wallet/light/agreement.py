@@ -177,8 +177,13 @@ class Agreement:
             return None
         block = self._pool.block(block_hash, height, self._params)
         previous = self._known(height - 1)
-        truth = self._true_header(block, height, previous)
-        if truth is None:
+        proven = self._proven_headers(block, height, previous)
+        supported = proven & claims.keys()
+        if len(supported) == 1:
+            (truth,) = supported
+        elif len(proven) == 1:
+            (truth,) = proven
+        else:
             open_claims = [
                 claim
                 for claim, peers in claims.items()
@@ -198,8 +203,12 @@ class Agreement:
                     )
         return truth
 
-    def _true_header(self, block: Block, height: int, previous: bytes) -> bytes | None:
-        """The header that follows from the block and what it spends; None if that is not proven."""
+    def _proven_headers(self, block: Block, height: int, previous: bytes) -> set[bytes]:
+        """The headers that follow from the block and what nodes show that it spends.
+
+        There is one where signatures prove all of that; none without evidence; perhaps several
+        where anybody could spend an output, as nothing binds its script.
+        """
         found = set()
         for peer in self._pool.usable:
             spent = self._pool.try_one(peer, lambda node: node.spent_outputs(block.hash))
@@ -207,7 +216,7 @@ class Agreement:
                 scripts = [output.script_pubkey for outputs in spent for output in outputs]
                 data = basic_filter_from_block(block, scripts)
                 found.add(calculate_filter_header(data, previous))
-        return found.pop() if len(found) == 1 else None
+        return found
 
     def _is_possible(
         self, peer: Peer, block: Block, height: int, previous: bytes, claim: bytes

@@ -202,6 +202,21 @@ def test_false_spent_outputs_do_not_decide(scene: Scene):
     assert list(scene.condemned()) == ["liar:666"]
 
 
+def test_evidence_that_nothing_binds_does_not_save_a_liar(scene: Scene):
+    """Block 6 spends an output of ANYONE: any script that asks for nothing would do as well."""
+
+    def lie(honest: FakeNode, block_hash: bytes):
+        return [
+            [output._replace(script_pubkey=b"\x52") for output in outputs]
+            for outputs in honest.spent_outputs(block_hash)
+        ]
+
+    liar = scene.liar(**hiding(scene, 6), spent_outputs=lie)
+    report = scene.sync(liar, scene.node)
+    assert (scene.balance, report.is_complete) == (LEFT, True)
+    assert list(scene.condemned()) == ["liar:666"]
+
+
 def test_a_filter_other_than_its_header_says(scene: Scene):
     lies = hiding(scene, 6)
     liar = scene.liar(filters=lies["filters"])
