@@ -5,7 +5,7 @@ import resource
 import socket
 import threading
 from base64 import b64decode
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -131,48 +131,31 @@ def test_a_job_of_a_killed_miner_goes_to_another(service):
 
 
 def test_a_hard_job_is_split_and_all_stop_when_one_finds_it(service):
+    """A job of 20,000 tries is enough for one miner; of a hard one each gets a range of its own."""
     chance = random.Random(9)
-    initial_hash = random_hash(chance)
-    nonce, value = search(initial_hash, target_for(20_000))
-    client = service.framed()
-    miners = [service.framed() for _ in range(4)]
-    client.send(
-        id=1, method="do_pow", target=value, initialHash=base64_text(initial_hash), progress=True
-    )
-    for number, miner in enumerate(miners):
-        miner.send(id=number, method="get_work", rate=1000)
-    first = miners[0].answer()
-    ranges = [(first["start"], first["count"])]
-    # A job of 20,000 tries is enough for one range; of a harder one each gets its own.
-    hard = random_hash(chance)
-    client.send(id=2, method="do_pow", target=target_for(1 << 40), initialHash=base64_text(hard))
-    leases = []
-    for miner in miners[1:]:
-        work = miner.answer()
-        assert b64decode(work["initialHash"]) == hard
-        ranges.append((work["start"], work["count"]))
-        leases.append(work["lease"])
-    starts = sorted(start for start, _ in ranges[1:])
-    assert starts == [ranges[1][1] * i for i in range(3)]  # side by side, none twice
-    miners[0].send(id="push", method="push_result", lease=first["lease"], nonce=nonce)
-    assert miners[0].answer()["status"] == "ok"
-    assert client.answer_to(1, "done")["nonce"] == nonce
-    client.send(id=3, method="cancel", job=client_job(client, hard))
-    for miner, lease in zip(miners[1:], leases, strict=True):
-        assert miner.answer() == {"stop": lease}
-    for peer in (client, *miners):
-        peer.close()
-
-
-def client_job(client, initial_hash):
-    """The id of a job, by handing it in again."""
-    client.send(
-        id="again",
-        method="do_pow",
-        target=target_for(1 << 40),
-        initialHash=base64_text(initial_hash),
-    )
-    return client.answer_to("again")["job"]
+    easy, hard = random_hash(chance), random_hash(chance)
+    target = target_for(1 << 18)
+    with ExitStack() as stack:
+        client = stack.enter_context(service.framed())
+        first, *others = (stack.enter_context(service.framed()) for _ in range(4))
+        client.send(id=1, method="do_pow", target=target_for(20_000), initialHash=base64_text(easy))
+        assert client.answer()["status"] == "accepted"
+        first.send(id=1, method="get_work", rate=1000)
+        assert b64decode(first.answer()["initialHash"]) == easy
+        for other in others:
+            other.send(id=1, method="get_work", rate=1000)
+        client.send(id=2, method="do_pow", target=target, initialHash=base64_text(hard))
+        parts = [other.answer() for other in others]
+        assert [b64decode(part["initialHash"]) for part in parts] == [hard] * 3
+        size = parts[0]["count"]
+        assert sorted(part["start"] for part in parts) == [0, size, 2 * size]
+        nonce, value = search(hard, target)
+        others[0].send(id="push", method="push_result", lease=parts[0]["lease"], nonce=nonce)
+        assert others[0].answer()["status"] == "ok"
+        done = client.answer_to(2, "done")
+        assert (done["nonce"], done["trialValue"]) == (nonce, value)
+        for other, part in zip(others[1:], parts[1:], strict=True):
+            assert other.answer() == {"stop": part["lease"]}
 
 
 MINERS, CLIENTS = 2000, 200
