@@ -203,17 +203,25 @@ def test_false_spent_outputs_do_not_decide(scene: Scene):
 
 
 def test_evidence_that_nothing_binds_does_not_save_a_liar(scene: Scene):
-    """Block 6 spends an output of ANYONE: any script that asks for nothing would do as well."""
+    """A block spends our coin, which only the input shows, and one of ANYONE beside it: for that
+    any script that asks for nothing would do as well.
+    """
+    chain = scene.node.chain
+    change = scene.spending.outpoint(1)
+    own = signed_spend({change: Coin(LEFT, KEY_SCRIPT, 8, is_coinbase=False)}, [LEFT - FEE])
+    coinbase = chain.get_block(chain.at_height(2)).transactions[0]
+    other = spend([coinbase.outpoint(0)], [coinbase.vout[0].value - FEE])
+    scene.node.mine(transactions=[own, other], fees=2 * FEE)
 
     def lie(honest: FakeNode, block_hash: bytes):
         return [
-            [output._replace(script_pubkey=b"\x52") for output in outputs]
+            [o._replace(script_pubkey=b"\x52") if o.script_pubkey == ANYONE else o for o in outputs]
             for outputs in honest.spent_outputs(block_hash)
         ]
 
-    liar = scene.liar(**hiding(scene, 6), spent_outputs=lie)
+    liar = scene.liar(**hiding(scene, 11), spent_outputs=lie)
     report = scene.sync(liar, scene.node)
-    assert (scene.balance, report.is_complete) == (LEFT, True)
+    assert (scene.balance, report.is_complete) == (0, True)
     assert list(scene.condemned()) == ["liar:666"]
 
 
