@@ -265,7 +265,7 @@ class _Calls:
                 self._parts.watch.wait_for(key, lambda: is_news(look()), wait)
             found = look()
         if not is_news(found):
-            return Response(status=304)
+            return Response(status=304, headers={"ETag": known})
         return self._shown(found, kind, f'"{tag_of(found)}-c{len(kind)}"')
 
     def _shown(self, found: Bid | Trade, kind: str, tag: str) -> Response:
@@ -332,7 +332,7 @@ class _Calls:
         if kind == JSON:
             return self._json(account_to_json(account, self._names()))
         entries = self._parts.queries.ledger_of(participant, 100)
-        trades = self._parts.queries.trades(50, participant=participant)
+        trades = self._parts.queries.latest_trades(50, participant=participant)
         return self._pages.account(account, entries, trades)
 
     def post_account(self, participant: str) -> Response:
@@ -397,6 +397,7 @@ class _Calls:
 
     def parcel(self, key: str, slot: str) -> Response:
         """Hand out a parcel; 204 while there is none."""
+        self._check_rate()
         wait = min(float(self._number("wait", 0, 10_000)), MAX_WAIT)
         found = self._parts.relay.get(key, slot, 0)
         if found is None and wait:
@@ -408,9 +409,9 @@ class _Calls:
 
     def post_parcel(self, key: str, slot: str) -> Response:
         """Take a parcel."""
-        self._parts.relay.put(
-            key, slot, self._body(1 << 25), request.headers.get("X-Signature", "")
-        )
+        relay = self._parts.relay
+        parcel = self._body(relay.limits.parcel)
+        relay.put(key, slot, parcel, request.headers.get("X-Signature", ""))
         return Response(status=204)
 
     # -- small things ---------------------------------------------------------------------
@@ -490,7 +491,7 @@ class _Calls:
 
     def query_trades(self) -> Response:
         """The latest trades, without what belongs to buyer and seller alone."""
-        found = self._parts.queries.trades(
+        found = self._parts.queries.latest_trades(
             self._number("limit", 100, MAX_ROWS), article=request.args.get("article")
         )
         return self._json(

@@ -24,7 +24,7 @@ from misocoin.market.documents import (
 from misocoin.market.errors import Malformed, NotAllowed, NotPaidFor, TooLate, Unknown
 from misocoin.market.ledger import Movement, MovementType, References
 from misocoin.market.moments import Moment
-from misocoin.market.money import Currency, Money, money_from_text, text_from_money
+from misocoin.market.money import MAX_AMOUNT, Currency, Money, money_from_text, text_from_money
 from misocoin.market.relations import (
     Relation,
     relation_document_from_form,
@@ -202,6 +202,8 @@ class Bank:
         amount, currency = new.amount
         locked = LockedAccounts(connection, [new.account])
         locked.check_funds(new.account, Money(max(-amount, 0), currency))
+        if sum(locked.balance(new.account)) + amount > MAX_AMOUNT:
+            raise NotAllowed("an account cannot hold as much")
         about = References(deposit=new.uid)
         entry = Movement(
             MovementType.DEPOSIT, currency, new.account, amount, world=-amount, about=about

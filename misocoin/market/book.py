@@ -304,10 +304,11 @@ class Book:
         def step(trade: Trade, now: Moment) -> Trade:
             if address != trade.buyer:
                 raise NotAllowed("only the buyer can prove a result wrong")
+            refuted = refute(trade, now)
             article = self.article(trade.article)
             name = article.checker if article else None
             check_refuted(trade, work, encrypted, CHECKERS[name] if name else None)
-            return refute(trade, now)
+            return refuted
 
         return self._advance(key, step)
 

@@ -11,8 +11,9 @@ from typing import Protocol
 
 from sqlalchemy import Connection, delete, func, select, update
 
+from misocoin.errors import ConfigError, StoreError
 from misocoin.market.accounts import LockedAccounts, insert_if_new
-from misocoin.market.database import Database
+from misocoin.market.database import Database, get_meta, set_meta
 from misocoin.market.errors import NotAllowed
 from misocoin.market.ledger import Movement, MovementType, References
 from misocoin.market.moments import Moment
@@ -29,6 +30,9 @@ MIN_DEPOSIT = 10_000
 
 KEPT_BLOCKS = 2_000
 """Blocks whose hashes are kept; a deeper replacement of the chain is not followed."""
+
+BIRTH_DEPTH = 100
+"""Blocks below the tip at which the search begins, so that their replacement is noticed."""
 
 PASS_BLOCKS = 100
 """Blocks of one pass, so that other work gets its turn."""
@@ -64,17 +68,25 @@ class ChainDeposits:
         self._scripts: dict[str, bytes] = {}
 
     def begin(self) -> None:
-        """Take the chain's tip as where the search begins, if it has not begun.
+        """Begin the search some blocks below the chain's tip, if it has not begun.
 
-        Must happen before the first address is given out.
+        Must happen before the first address is given out; none can be paid in an earlier block.
+        Raises ConfigError where the node is of another chain than the one this book began with.
         """
-        if self._last() is not None:
+        genesis = self._node.block_hash(0)
+        with self._database.read() as connection:
+            known = get_meta(connection, "genesis")
+        if known is not None:
+            if known != genesis:
+                raise ConfigError("the node is of another chain than this market's coins")
             return
-        tip = self._node.tip()
+        height = max(0, self._node.tip().height - BIRTH_DEPTH)
+        first = self._node.block_hash(height)
 
         def change(connection: Connection) -> None:
-            if connection.execute(select(func.count()).select_from(blocks)).scalar_one() == 0:
-                insert_if_new(connection, blocks, height=tip.height, hash=tip.hash_hex)
+            if get_meta(connection, "genesis") is None:
+                set_meta(connection, "genesis", genesis)
+                insert_if_new(connection, blocks, height=height, hash=first)
 
         self._database.write(change)
 
@@ -217,10 +229,8 @@ class ChainDeposits:
             connection.execute(
                 update(batches).where(batches.c.height == last.height).values(height=-1)
             )
-            left = connection.execute(select(func.count()).select_from(blocks)).scalar_one()
-            if not left and last.height > 0:
-                before = self._node.block_hash(last.height - 1)
-                insert_if_new(connection, blocks, height=last.height - 1, hash=before)
+            if connection.execute(select(func.count()).select_from(blocks)).scalar_one() == 0:
+                raise StoreError("the node's chain shares no block with the one that was followed")
 
         self._database.write(change)
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 from misocoin.market.moments import Moment, text_from_moment
-from misocoin.market.money import Currency, Money, text_from_money
+from misocoin.market.money import Currency, Money, decimal_text, text_from_money, unit_of
 from misocoin.market.queries import PriceStep
 
 WIDTH, HEIGHT = 760, 260
 """Of the drawing, in its own units; a page may show it in any size."""
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 96, 12, 12, 28
-_LINES = 4
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 12, 24, 28
+_MAX_LINES = 5
 
 
 def price_chart(
@@ -22,24 +22,27 @@ def price_chart(
     if not steps:
         return Markup('<p class="empty">No trade in this time.</p>')
     most = max(step.most for step in steps) or 1
+    spacing = round_spacing(most)
+    top = -(-most // spacing) * spacing
 
     def x(moment: int) -> float:
         return _LEFT + (moment - begin) / max(1, end - begin) * (WIDTH - _LEFT - _RIGHT)
 
     def y(price: float) -> float:
-        return HEIGHT - _BOTTOM - price / most * (HEIGHT - _TOP - _BOTTOM)
+        return HEIGHT - _BOTTOM - price / top * (HEIGHT - _TOP - _BOTTOM)
 
+    unit, size = unit_of(Money(spacing, currency))
     parts = [
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         'aria-label="Prices over time">'
+        f'<text class="label" x="{_LEFT - 6}" y="12" text-anchor="end">{escape(unit)}</text>'
     ]
-    for line in range(_LINES + 1):
-        price = most * line // _LINES
+    for price in range(0, top + 1, spacing):
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" '
             f'y1="{y(price):.1f}" y2="{y(price):.1f}"/>'
             f'<text class="label" x="{_LEFT - 6}" y="{y(price) + 4:.1f}" text-anchor="end">'
-            f"{escape(text_from_money(Money(price, currency)))}</text>"
+            f"{decimal_text(price, size)}</text>"
         )
     for moment, anchor in ((begin, "start"), (end, "end")):
         label = text_from_moment(Moment(moment // 1_000_000 * 1_000_000))
@@ -62,3 +65,13 @@ def price_chart(
             f"<title>{escape(mean)}, {step.trades} trades</title></circle>"
         )
     return Markup("".join(parts) + "</svg>")  # noqa: S704 - all text in it is escaped above
+
+
+def round_spacing(most: int) -> int:
+    """The least of 1, 2, 5, 10, 20, 50 ... of which five reach a number."""
+    power = 1
+    while True:
+        for digit in (1, 2, 5):
+            if digit * power * _MAX_LINES >= most:
+                return digit * power
+        power *= 10

@@ -97,12 +97,17 @@ def unit_from_name(name: str) -> tuple[Currency, int]:
 
 def text_from_money(money: Money, coin_names: Names = COIN_NAMES) -> str:
     """Write an amount in the largest unit of which it has at least one; zero in the largest."""
+    name, size = unit_of(money, coin_names)
+    return f"{name} {decimal_text(money.amount, size)}"
+
+
+def unit_of(money: Money, coin_names: Names = COIN_NAMES) -> tuple[str, int]:
+    """The unit that an amount is written in, and its size."""
     amount, currency = money
     names = coin_names if currency is Currency.COIN else ((currency.value, _SUB_UNITS),)
-    name, size = next(
+    return next(
         (unit for unit in names if abs(amount) >= unit[1]), names[-1] if amount else names[0]
     )
-    return f"{name} {decimal_text(amount, size)}"
 
 
 def decimal_text(amount: int, size: int) -> str:

@@ -73,13 +73,13 @@ class Pages:
                 for each in self._queries.open_interest()
             ],
             bids=self._queries.open_bids(SHOWN),
-            trades=self._queries.trades(20),
+            trades=self._queries.latest_trades(20),
             articles=[article.label for article in self._book.rules.articles.articles],
         )
 
     def trades(self) -> Response:
         """The latest trades."""
-        return self._page("trades.html", trades=self._queries.trades(SHOWN))
+        return self._page("trades.html", trades=self._queries.latest_trades(SHOWN))
 
     def prices(self) -> Response:
         """Prices of one article over time."""
@@ -89,12 +89,17 @@ class Pages:
         now = self._now()
         begin = Moment(now - span)
         charts = []
-        for currency in Currency:
+        for currency in Currency if article else ():
             steps = self._queries.prices(article, currency.value, begin, now, span // _STEPS)
             if steps or currency is Currency.COIN:
                 charts.append((currency.value, price_chart(steps, begin, now, currency)))
         return self._page(
-            "prices.html", article=article, span=name, spans=list(_SPANS), charts=charts
+            "prices.html",
+            article=article,
+            articles=self._queries.traded_articles(),
+            span=name,
+            spans=list(_SPANS),
+            charts=charts,
         )
 
     # -- faces of calls -------------------------------------------------------------------

@@ -129,7 +129,13 @@ class Queries:
             for row in rows
         ]
 
-    def trades(
+    def traded_articles(self) -> list[str]:
+        """Articles that were traded, by name."""
+        query = select(trades.c.article).distinct().order_by(trades.c.article).limit(MAX_ROWS)
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
+
+    def latest_trades(
         self,
         limit: int,
         *,

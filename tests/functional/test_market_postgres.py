@@ -1,14 +1,18 @@
 """Two servers on one book in a real PostgreSQL: no bid is met twice, no unit is made or lost."""
 
+import inspect
 import threading
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from misocoin.market.audit import audit
 from tests.functional.framework.market import MarketProcess
 from tests.functional.framework.stranger import Stranger
 from tests.functional.test_market import give
+from tests.unit.market import test_book, test_coins, test_version_2
 
 EACH = 25
 
@@ -104,3 +108,42 @@ def test_a_postgres_that_is_away_is_told_in_one_line(tmp_path):
     assert "cannot be used" in report.stderr
     assert "secret" not in report.stderr
     assert len(report.stderr.splitlines()) == 1
+
+
+# -- the rules of the book, on this engine ------------------------------------------------------
+
+SOME = {
+    test_book.test_a_purchase_pays_the_seller_and_the_fee,
+    test_book.test_a_nonce_serves_once,
+    test_coins.test_a_withdrawal_is_paid_less_its_share_of_the_fee,
+    test_version_2.test_a_group_outvotes_who_lies,
+    test_version_2.test_a_purchase_through_the_relay,
+}
+
+LOSE_COINS = {
+    test_coins.test_a_chain_replaced_below_a_credited_deposit_is_told_by_the_audit,
+    test_coins.test_another_chain_is_not_followed,
+}
+
+
+def rig_tests() -> list:
+    """The unit tests of book, coins and version 2 that need nothing but a book."""
+    found = [
+        (module, function)
+        for module in (test_book, test_coins, test_version_2)
+        for name, function in vars(module).items()
+        if name.startswith("test_") and list(inspect.signature(function).parameters) == ["rig"]
+    ]
+    marks = {True: [], False: [pytest.mark.long]}
+    return [
+        pytest.param(module, function, id=function.__name__, marks=marks[function in SOME])
+        for module, function in found
+    ]
+
+
+@pytest.mark.parametrize(("module", "function"), rig_tests())
+def test_the_book_is_kept_alike(module, function, postgres_url):
+    with closing(module.make_rig(postgres_url)) as rig:
+        function(rig)
+        found = audit(rig.database, None)
+        assert found.is_right or function in LOSE_COINS, found.faults

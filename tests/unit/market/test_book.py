@@ -1,5 +1,7 @@
 """Bids and trades on a real store: what the rules say happens to the money."""
 
+from contextlib import closing
+
 import pytest
 
 from misocoin.errors import AmountError
@@ -10,11 +12,15 @@ from tests.unit.market.builders import BUYER, SELLER, STRANGER
 from tests.unit.market.rig import Rig
 
 
+def make_rig(where: str = "") -> Rig:
+    """A book, where a test wants it."""
+    return Rig(where)
+
+
 @pytest.fixture
 def rig():
-    rig = Rig()
-    yield rig
-    rig.close()
+    with closing(make_rig()) as rig:
+        yield rig
 
 
 def test_a_purchase_pays_the_seller_and_the_fee(rig):

@@ -1,10 +1,12 @@
 """Coins in and out: credited when deep enough, paid exactly once whatever breaks."""
 
+from contextlib import closing
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from misocoin.errors import AddressError, AmountError
+from misocoin.errors import AddressError, AmountError, ConfigError, StoreError
 from misocoin.http.errors import RpcError
 from misocoin.market.audit import audit
 from misocoin.market.bank import Bank, ChainPort
@@ -91,11 +93,15 @@ class CoinRig(Rig):
         assert found.is_right, found.faults
 
 
+def make_rig(where: str = "") -> CoinRig:
+    """A book, where a test wants it."""
+    return CoinRig(where)
+
+
 @pytest.fixture
 def rig():
-    rig = CoinRig()
-    yield rig
-    rig.close()
+    with closing(make_rig()) as rig:
+        yield rig
 
 
 # -- in ----------------------------------------------------------------------------------------
@@ -168,6 +174,30 @@ def test_it_comes_back_with_the_chain(rig):
     rig.follow()
     assert rig.holds(BUYER) == (50_000_000, 0)
     rig.check()
+
+
+def test_a_chain_that_was_replaced_while_it_began_is_searched(rig):
+    rig.node.mine(150)
+    address = rig.deposit_address(BUYER)
+    rig.node.unmine(2)
+    rig.node.pay(address, 50_000_000)
+    rig.node.mine(CONFIRMATIONS + 2, salt=1)
+    rig.follow()
+    assert rig.holds(BUYER) == (50_000_000, 0)
+    rig.check()
+
+
+def test_another_chain_is_not_followed(rig):
+    rig.node.mine(150)
+    rig.fund(BUYER, 50_000_000)
+    rig.node.unmine(152)
+    rig.node.mine(160, salt=1)
+    with pytest.raises(StoreError, match="shares no block"):
+        rig.follow()
+    rig.node.blocks[0] = rig.node.blocks[1]
+    with pytest.raises(ConfigError, match="another chain"):
+        rig.follow()
+    assert rig.holds(BUYER) == (50_000_000, 0)
 
 
 def test_dust_is_not_credited(rig):

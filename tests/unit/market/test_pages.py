@@ -74,7 +74,9 @@ def test_the_plot_of_prices(rig):
         rig.time = Moment(rig.time + 1_200_000_000)
     shown = page(client, "/prices?article=foobar&span=hour")
     assert shown.count("<circle") == 3
-    assert "mMISO 3" in shown
+    assert ">mMISO</text>" in shown
+    assert "mMISO 3, 1 trades" in shown
+    assert "/prices?article=foobar" in page(client, "/prices")
     assert "<svg" in page(client, "/prices?article=foobar&span=nonsense")
 
 
