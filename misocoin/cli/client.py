@@ -125,6 +125,11 @@ def _run(arguments: Sequence[str]) -> int:
         config = replace(config, rpcpassword=sys.stdin.readline().rstrip("\r\n"))
     if config.stdin:
         words += sys.stdin.read().splitlines()
+    if config.instead is not None:
+        from misocoin.cli.glance import show
+
+        print(show(config.instead, words, lambda method, *params: _call(config, method, params)))
+        return 0
     if not words:
         raise UsageError("which method? misocoin-cli help lists them")
     method, params = words[0], _params(words[1:], config.named)
@@ -161,7 +166,7 @@ def _params(words: Sequence[str], is_named: bool) -> list[str] | dict[str, Any]:
     return {**named, "args": positional} if positional else named
 
 
-def _call(config: ClientConfig, method: str, params: list[str] | dict[str, Any]) -> Any:
+def _call(config: ClientConfig, method: str, params: Sequence[str] | dict[str, Any]) -> Any:
     """Make the call; with -rpcwait again and again until a daemon is ready."""
     body = json.dumps(
         {"jsonrpc": "2.0", "id": 1, "method": method, "params": params, "text": True}

@@ -58,10 +58,11 @@ def test_help_lists_and_explains_every_method(daemon: Daemon) -> None:
     ]
     assert {"get_info", "send_misocoin", "stop", "help"} <= set(listed)
     for name in listed:
-        done = daemon.cli("help", name)
-        assert done.returncode == 0
-        assert done.stdout.startswith(name)
-        assert "Result:" in done.stdout
+        text = daemon.rpc.help(name)
+        assert text.startswith(name)
+        assert "Result:" in text
+    done = daemon.cli("help", "get_info")
+    assert (done.returncode, done.stdout) == (0, daemon.rpc.help("get_info") + "\n")
 
 
 @pytest.mark.parametrize(
@@ -135,3 +136,34 @@ def test_it_finds_a_daemon_s_own_name_and_password_in_the_file(make_daemon: Make
     daemon.start()
     (daemon.folder / ".cookie").unlink()
     assert daemon.cli("get_balance").returncode == 0
+
+
+def test_core_s_options_in_place_of_a_method(daemon: Daemon) -> None:
+    mined = json.loads(daemon.cli("-generate", "3").stdout)
+    assert len(mined["blocks"]) == 3
+    assert daemon.rpc.getaddressinfo(mined["address"])["ismine"] is True
+    assert len(json.loads(daemon.cli("-generate").stdout)["blocks"]) == 1
+    info = daemon.cli("-getinfo")
+    assert info.returncode == 0, info.stderr
+    assert "Chain: regtest\nBlocks: 4\nHeaders: 4\n" in info.stdout
+    assert "Balance: 0.00000000" in info.stdout
+    net = daemon.cli("-netinfo", "1")
+    assert net.returncode == 0, net.stderr
+    assert "links" in net.stdout
+    assert daemon.cli("-getinfo", "x").returncode == 1
+
+
+def test_options_may_stand_behind_the_method_and_name_the_wallet(daemon: Daemon) -> None:
+    assert daemon.cli("getbalance", "-rpcwallet=").stdout == "0.00000000\n"
+    assert daemon.cli("createwallet", "mine").returncode == 0
+    assert daemon.cli("-rpcwallet=mine", "getbalance").returncode == 0
+    done = daemon.cli("-rpcwallet=other", "getbalance")
+    assert done.returncode == 1
+    assert "error code: -18: Requested wallet does not exist" in done.stderr
+
+
+def test_a_password_from_standard_input(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon("-rpcuser=me", "-rpcpassword=secret").start()
+    done = daemon.cli("-rpcuser=me", "-stdinrpcpass", "getbalance", stdin="secret\n")
+    assert done.returncode == 0, done.stderr
+    assert daemon.cli("-rpcuser=me", "-stdinrpcpass", "getbalance", stdin="x\n").returncode == 1

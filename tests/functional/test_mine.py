@@ -1,0 +1,97 @@
+"""`misocoin mine` beside a daemon: another process mines for it."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.functional.framework.daemon import DEADLINE, Daemon, Log, clean_environment, wait_until
+
+ADDRESS = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Iterator[Start]:
+    """Start the command; it does not outlive the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*options: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "misocoin", "mine", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=clean_environment(tmp_path),
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def test_blocks_come_from_another_process(daemon: Daemon, mine: Start) -> None:
+    process = mine(f"-node=127.0.0.1:{daemon.port}", f"-address={ADDRESS}", "-blocks=3")
+    output, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, output
+    assert output.endswith("3 blocks mined, 0 refused\n")
+    assert daemon.rpc.getblockcount() == 3
+    block = daemon.rpc.getblock(daemon.rpc.getbestblockhash(), 2)
+    (coinbase,) = block["tx"]
+    assert coinbase["vout"][0]["scriptPubKey"]["address"] == ADDRESS
+    assert b"misocoin".hex() in coinbase["vin"][0]["coinbase"]
+
+
+def test_it_mines_what_is_paid_and_goes_on_when_the_node_is_back(
+    daemon: Daemon, mine: Start
+) -> None:
+    daemon.rpc.generate(101)
+    process = mine("-node", f"127.0.0.1:{daemon.port}", "-address", ADDRESS)
+    log = Log(process)
+    log.wait_for("block 102 mined")
+    txid = daemon.rpc.send_misocoin(ADDRESS, 1)
+    wait_until(lambda: daemon.rpc.get_tx(txid)["confirmations"] > 0, "it is mined")
+    daemon.stop()
+    log.wait_for("no work from the node")
+    daemon.start()
+    height = daemon.rpc.getblockcount()
+    wait_until(lambda: daemon.rpc.getblockcount() > height, "it mines again")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(DEADLINE) == 0
+    log.close()
+    assert "blocks mined, 0 refused" in log.text
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "hint"),
+    [
+        ([], 2, "-address=<address>"),
+        (["-address=x"], 1, "x is no address of miso"),
+        (["-address", ADDRESS, "-user=me"], 2, "go together"),
+        (["-address", ADDRESS, "-engine=magic"], 2, "choose auto"),
+        (["-adress=x"], 2, "did you mean -address?"),
+    ],
+)
+def test_what_cannot_be_mined(mine: Start, options: list[str], code: int, hint: str) -> None:
+    process = mine(*options)
+    output, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == code
+    assert hint in output
+    assert output.count("\n") == 1
+
+
+def test_a_wrong_password_is_told_at_once(daemon: Daemon, mine: Start) -> None:
+    where = f"-node=127.0.0.1:{daemon.port}"
+    process = mine(where, f"-address={ADDRESS}", "-user=me", "-password=wrong")
+    output, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 1
+    assert "401" in output
