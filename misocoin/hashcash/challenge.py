@@ -5,10 +5,11 @@ A server announces a *challenge*, and the stamp that answers it is the same text
     2:16:1795243200:my.server:6f1d2c3b4a596877
     2:16:1795243200:my.server:6f1d2c3b4a596877:00c5a3f2e1b40d96
 
-Its fields are version, bits, time in seconds, service, salt, counter. What is hashed, once and with
-SHA-256, is the stamp with the digest of the request before the counter:
+Its fields are version, bits, time in seconds, service, salt, counter. What must begin with zero
+bits is a SHA-256 over another, so that every try hashes a single block, whatever the request:
 
-    2:16:1795243200:my.server:6f1d2c3b4a596877:<64 hex digits>:00c5a3f2e1b40d96
+    seed = hex SHA-256 of challenge ":" request
+    digest = SHA-256 of seed counter
 
 So a stamp is worth nothing with another request; the time and the service's name are its own; and
 the salt, which a server draws afresh every few minutes, keeps anyone from minting ahead of time.
@@ -99,8 +100,7 @@ def request_stamp_from_text(text: str) -> RequestStamp:
 
 def request_puzzle(challenge: Challenge, request: bytes) -> HashcashPuzzle:
     """What must be searched to stamp a request, given in full."""
-    prefix = f"{challenge.text}:{sha256(request).hexdigest()}:".encode()
-    return HashcashPuzzle(prefix, b"", COUNTER_DIGITS, challenge.bits)
+    return HashcashPuzzle(_seed(challenge, request), b"", COUNTER_DIGITS, challenge.bits)
 
 
 def mint_request_stamp(
@@ -118,8 +118,13 @@ def mint_request_stamp(
 
 def request_digest(stamp: RequestStamp, request: bytes) -> bytes:
     """The digest that must begin with zero bits; 32 bytes, and the stamp's identity."""
-    body = sha256(request).hexdigest()
-    return sha256(f"{stamp.challenge.text}:{body}:{stamp.counter}".encode()).digest()
+    return sha256(_seed(stamp.challenge, request) + stamp.counter.encode()).digest()
+
+
+def _seed(challenge: Challenge, request: bytes) -> bytes:
+    seed = sha256(f"{challenge.text}:".encode())
+    seed.update(request)
+    return seed.hexdigest().encode()
 
 
 def check_work(stamp: RequestStamp, request: bytes) -> bytes:

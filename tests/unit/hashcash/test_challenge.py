@@ -38,9 +38,17 @@ def test_the_text_of_a_stamp():
 
 
 def test_what_is_hashed():
-    body = hashlib.sha256(REQUEST).hexdigest()
-    expected = hashlib.sha256(f"{TEXT}:{body}:00c5a3f2e1b40d96".encode()).digest()
+    seed = hashlib.sha256(TEXT.encode() + b":" + REQUEST).hexdigest()
+    expected = hashlib.sha256(f"{seed}00c5a3f2e1b40d96".encode()).digest()
     assert request_digest(RequestStamp(CHALLENGE, "00c5a3f2e1b40d96"), REQUEST) == expected
+
+
+def test_a_known_stamp():
+    """Made once, to notice a change of the format."""
+    stamp = mint_request_stamp(CHALLENGE, REQUEST, select_engine("portable"), 0)
+    assert stamp is not None
+    assert stamp.text == f"{TEXT}:00000000000017eb"
+    assert request_digest(stamp, REQUEST).hex().startswith("000")
 
 
 @pytest.mark.parametrize("bits", [0, 1, 8, 13, 16])
