@@ -181,6 +181,8 @@ _LINES = (
         "auto", choice_of("auto", "1", "2"),
     ),
     _number("maxline", "Limits", 100, 1 << 28, 1 << 22, "bytes", "The longest request."),
+    _number("maxbuffered", "Limits", 1, 1 << 20, 256, "MB",
+            "Memory for requests that wait, on all connections together."),
     _number("maxconn", "Limits", 1, 1 << 20, 4096, "number", "Connections at a time."),
     _number("maxconnperip", "Limits", 1, 1 << 20, 1024, "number",
             "Connections at a time from one address."),

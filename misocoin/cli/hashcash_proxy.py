@@ -89,6 +89,7 @@ async def _run(
     limits = Limits(
         connections=values["maxconn"],
         connections_per_address=values["maxconnperip"],
+        buffered=values["maxbuffered"] * 1_000_000,
         unpaid_seconds=float(values.get("unpaidtimeout", 0)),
         idle_seconds=float(values["idletimeout"]),
     )

@@ -241,6 +241,11 @@ class ClientGate(Gate):
         self._has_ended = False
         self._reason = ""
 
+    @property
+    def buffered(self) -> int:
+        """See `Gate`."""
+        return len(self._lines) + self._queued
+
     def start(self, now: float) -> list[Action]:
         """Dial at once."""
         return [Dial()]

@@ -135,6 +135,11 @@ class Gate(ABC):
         """Whether this connection has shown that it is of use."""
         return True
 
+    @property
+    @abstractmethod
+    def buffered(self) -> int:
+        """Bytes from the near side that wait here."""
+
     @abstractmethod
     def start(self, now: float) -> list[Action]:
         """A connection was accepted."""

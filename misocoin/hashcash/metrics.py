@@ -11,6 +11,7 @@ COUNTERS: Final = (
     ("connections", "Connections that were accepted."),
     ("connections_refused", "Connections that were one too many."),
     ("connections_forbidden", "Connections from addresses that may not connect."),
+    ("connections_greedy", "Connections closed for what waited on them when memory was full."),
     ("connections_idle", "Connections that were closed since nothing came."),
     ("dials_failed", "Times that the target could not be reached."),
     ("requests", "Requests that were stamped or let through."),

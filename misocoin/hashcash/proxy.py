@@ -72,6 +72,7 @@ class Proxy:
         self.minter = minter
         self.limits = limits or Limits()
         self.clock = clock or Clock()
+        self.buffered = 0
         self._listen = listen
         self._make_gate = make_gate
         self._is_allowed = is_allowed

@@ -139,6 +139,11 @@ class ServerGate(Gate):
         """Whether a request of this connection was let through."""
         return self._has_paid
 
+    @property
+    def buffered(self) -> int:
+        """See `Gate`."""
+        return len(self._lines) + sum(map(len, self._waiting))
+
     def start(self, now: float) -> list[Action]:
         """Nothing is done before a request comes."""
         return []

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 HIGH_WATER: Final = 1 << 16
 """Bytes that wait to be sent before their source is stopped."""
 
+FAIR_SHARE: Final = 1 << 16
+"""Bytes of requests that a connection may always have waiting."""
+
 LINGER_SECONDS: Final = 10.0
 """How long a closed connection may take to read what was sent."""
 
@@ -62,6 +65,8 @@ class Limits:
 
     connections: int = 4096
     connections_per_address: int = 1024
+    buffered: int = 1 << 28
+    """Bytes of requests that wait, on all connections together."""
     dial_seconds: float = 10.0
     unpaid_seconds: float = 60.0
     """How long a connection may be open without a request that was let through."""
@@ -81,6 +86,9 @@ class Mints(Protocol):
 
 class Host(Protocol):
     """What a session needs of the proxy that it belongs to."""
+
+    buffered: int
+    """Bytes of requests that wait, on all connections."""
 
     @property
     def target(self) -> Address:
@@ -127,6 +135,7 @@ class Session:
         self._stop = StopFlag()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._buffered = 0
         self._is_held = False
         self._is_far_slow = False
         self._is_near_slow = False
@@ -144,6 +153,9 @@ class Session:
         """Bytes came from the near side."""
         self._last = time.monotonic()
         self._do(self._gate.near_data(data, self._now()))
+        if self._buffered > FAIR_SHARE and self._proxy.buffered > self._proxy.limits.buffered:
+            self._proxy.tally["connections_greedy"] += 1
+            self.abort()
 
     def near_end(self) -> None:
         """The near side will send nothing more."""
@@ -224,7 +236,14 @@ class Session:
                     self._run(self._mint(job))
                 case Close():
                     self._close()
+        self._measure()
         self._steer()
+
+    def _measure(self) -> None:
+        """Count what waits here among what waits everywhere."""
+        buffered = 0 if self._has_ended else self._gate.buffered
+        self._proxy.buffered += buffered - self._buffered
+        self._buffered = buffered
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -318,6 +337,7 @@ class Session:
         self._timers.clear()
         for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
+        self._measure()
         self._proxy.forget(self)
 
     def _steer(self) -> None:

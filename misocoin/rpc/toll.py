@@ -20,7 +20,7 @@ from misocoin.hashcash.toll import Toll
 from misocoin.http.client import CHALLENGE_FIELD, stamped_request
 from misocoin.http.errors import Overloaded
 from misocoin.http.server import Application, is_loopback, numeric_host
-from misocoin.rpc.front import MAX_OPEN_BODY, PEER_PATHS
+from misocoin.rpc.front import MAX_OPEN_BODY, RPC_PATHS, WALLET_PATHS
 
 COSTS: Final = MappingProxyType(
     {
@@ -66,9 +66,11 @@ class TollBooth:
     ) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        is_call = not environ["PATH_INFO"].startswith(PEER_PATHS)
-        # A call that is too long is refused unread by the application.
-        if not self._is_charged(environ) or (is_call and length > MAX_OPEN_BODY):
+        path = environ["PATH_INFO"]
+        is_call = path in RPC_PATHS or path.startswith(WALLET_PATHS)
+        # Passwords are the application's to check, and calls that are too long it refuses unread.
+        is_settled = is_call and ("HTTP_AUTHORIZATION" in environ or length > MAX_OPEN_BODY)
+        if is_settled or not self._is_charged(environ):
             return self._application(environ, start_response)
         stamp = environ.get("HTTP_HASHCASH")
         body = b""
@@ -91,7 +93,7 @@ class TollBooth:
         return _refuse(start_response, body if is_call else None, *refused)
 
     def _is_charged(self, environ: Mapping[str, Any]) -> bool:
-        if environ["REQUEST_METHOD"] != "POST" or "HTTP_AUTHORIZATION" in environ:
+        if environ["REQUEST_METHOD"] != "POST":
             return False
         return not (self._is_free_for_loopback and is_loopback(environ.get("REMOTE_ADDR")))
 

@@ -6,6 +6,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -273,6 +274,28 @@ def test_who_may_connect(upstream, gate, line):
     lines = [line(server.port) for _ in range(3)]
     assert "too many connections" in lines[2].reply()["error"]["message"]
     assert lines[0].ask("a")["error"]["code"] == -32029
+
+
+def test_what_waits_is_bounded_over_all_connections(upstream, gate, line):
+    server = gate("server", upstream.port, *CHEAP, "-maxbuffered=1")
+    client = gate("client", server.port)
+    lines = [line(server.port) for _ in range(4)]
+    for near in lines:
+        with suppress(OSError):
+            near.send(b"[" + b" " * 600_000)
+    wait_until(lambda: len([near for near in lines if has_ended(near)]) >= 2, "some are closed")
+    assert not all(map(has_ended, lines))
+    assert line(client.port).ask("a", id=1)["id"] == 1
+
+
+def has_ended(near):
+    near.socket.setblocking(False)
+    try:
+        return near.socket.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def test_metrics(upstream, gate, line):

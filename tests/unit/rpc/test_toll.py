@@ -115,7 +115,7 @@ def test_a_stamp_counts_once_for_its_own_request(place: Place) -> None:
         assert answer.status == 429
         return str(json.loads(answer.body)["error"]["data"]["stamp"])
 
-    assert fault("/other", call("a")) == "wrong"
+    assert fault("/wallet/x", call("a")) == "wrong"
     assert fault("/", call("a", 6)) == "wrong"
     assert place.poor.post(place.url, call("a"), given).status == 200
     assert fault("/", call("a")) == "spent"
@@ -133,6 +133,8 @@ def test_reading_and_those_with_a_password_are_free(place: Place) -> None:
     place.press()
     known = {"Authorization": "Basic whatever"}
     assert place.poor.post(place.url, call("a"), known).status == 200
+    assert place.poor.post(place.url + "/wallet/x", call("a"), known).status == 200
+    assert place.poor.post(place.url + "/peer/hello", b"", known).status == 429
     assert place.poor.get(place.url, {"Content-Length": "0"}).status == 200
 
 
