@@ -18,6 +18,7 @@ from misocoin.errors import NotFoundError, ParseError
 from misocoin.primitives.block import serialize_headers
 from misocoin.primitives.transaction import OutPoint, TxOut, outpoint
 from misocoin.rpc.block_forms import BlockForms
+from misocoin.rpc.core.deployments import deployments_json
 from misocoin.rpc.core.forms import chain_info_json, entries_json, mempool_info_json
 from misocoin.rpc.finder import TransactionFinder
 from misocoin.rpc.forms import (
@@ -66,6 +67,7 @@ class RestRoutes:
         """Add them."""
         views: tuple[tuple[str, Callable[[str], Response]], ...] = (
             ("chaininfo", self._chain_info),
+            ("deploymentinfo", self._deployment_info),
             ("headers/", self._headers),
             ("block/notxdetails/", lambda rest: self._block(rest, details=False)),
             ("block/", lambda rest: self._block(rest, details=True)),
@@ -93,6 +95,16 @@ class RestRoutes:
     def _chain_info(self, rest: str) -> Response:
         check_only_json(rest)
         return json_response(chain_info_json(self._chain))
+
+    def _deployment_info(self, rest: str) -> Response:
+        parts, form = split_path(rest)
+        if form != "json":
+            check_only_json(rest)
+        text = "/".join(parts).removeprefix("/")
+        node = self._chain.tree.get(hash_from_text(text)) if text else self._chain.tip
+        if node is None:
+            raise BadRequest("Block not found")
+        return json_response(deployments_json(node, self._chain.params))
 
     def _headers(self, rest: str) -> Response:
         parts, form = split_path(rest)

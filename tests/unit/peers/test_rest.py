@@ -45,6 +45,19 @@ def test_chaininfo(rig: Rig, get) -> None:
     assert get("chaininfo.bin").status == 404
 
 
+def test_deploymentinfo(rig: Rig, get) -> None:
+    tip = rig.chain.tip.header.hash_hex
+    info = json.loads(get("deploymentinfo.json").body)
+    assert (info["hash"], info["height"]) == (tip, 12)
+    assert info["deployments"]["segwit"]["active"] is True
+    first = rig.chain.at_height(1).header.hash_hex
+    assert json.loads(get(f"deploymentinfo/{first}.json").body)["height"] == 1
+    unknown = get(f"deploymentinfo/{'ab' * 32}.json")
+    assert (unknown.status, unknown.body) == (400, b"Block not found\r\n")
+    assert get("deploymentinfo/x.json").status == 400
+    assert get("deploymentinfo.bin").status == 404
+
+
 @pytest.mark.parametrize(
     "path", ["headers/{count}/{hash}.{form}", "headers/{hash}.{form}?count={count}"]
 )
