@@ -26,7 +26,6 @@ from misocoin.rpc.params import ARRAY, HASH, HEX, STRING, TRANSACTION, invalid
 from misocoin.rpc.schema import array, boolean, hexadecimal, number, obj, optional, text
 from misocoin.script.flags import STANDARD
 from misocoin.script.inputs import verify_input
-from misocoin.script.script import witness_program
 from misocoin.script.sighash import (
     SIGHASH_ALL,
     SIGHASH_ANYONECANPAY,
@@ -52,6 +51,10 @@ HASH_TYPES = MappingProxyType(
 """What a signature may sign, by Core's names."""
 
 _UNKNOWN_HEIGHT = 1
+
+_UNKNOWN_VALUE = -1
+"""Of an output whose amount the caller does not tell: only signatures by witness sign it."""
+
 _SIGNED = obj(
     "",
     hex=hexadecimal("the transaction, as far as it is signed"),
@@ -127,7 +130,15 @@ class CoreSigning:
                 coin = self._mempool.get_output(point)
                 if coin is not None:
                     known[point] = coin
-        return known | given
+        for point, coin in given.items():
+            told = known.get(point)
+            if told is not None and coin.script_pubkey != told.script_pubkey:
+                raise RpcError(
+                    RpcCode.DESERIALIZATION_ERROR, "Previous output scriptPubKey mismatch"
+                )
+            if told is None or coin.value != _UNKNOWN_VALUE:
+                known[point] = coin
+        return known
 
     def _given(self, prevtxs: list[Json]) -> tuple[dict[OutPoint, Coin], list[bytes]]:
         """The coins that the caller tells of, and the scripts behind their hashes."""
@@ -145,11 +156,7 @@ class CoreSigning:
                 raise RpcError(RpcCode.DESERIALIZATION_ERROR, "vout cannot be negative")
             script = HEX.parse(_string(each, "scriptPubKey"), "scriptPubKey")
             point = outpoint(txid, index)
-            value = 0
-            if "amount" in each:
-                value = sats_from_json(each["amount"])
-            elif witness_program(script) is not None or "witnessScript" in each:
-                raise RpcError(RpcCode.TYPE_ERROR, "Missing amount")
+            value = sats_from_json(each["amount"]) if "amount" in each else _UNKNOWN_VALUE
             coins[point] = Coin(value, script, _UNKNOWN_HEIGHT, False)
             scripts += [
                 HEX.parse(_string(each, name), name)
@@ -201,6 +208,8 @@ def _error(digests: TxDigests, index: int, *, is_known: bool) -> str | None:
     if not is_known:
         return "Input not found or already spent"
     txin = digests.tx.vin[index]
+    if txin.witness and digests.spent[index].value == _UNKNOWN_VALUE:
+        return "Missing amount"
     error = verify_input(digests, index, STANDARD)
     if error is None:
         return None

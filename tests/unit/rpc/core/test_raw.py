@@ -278,6 +278,28 @@ def test_signing_without_keys_or_coins(core: CoreNode, coins: Coins) -> None:
     assert core.error("signrawtransactionwithkey", raw, [], [{"txid": "00" * 32}])[0] == -22
 
 
+def test_what_is_told_of_an_output(core: CoreNode, coins: Coins) -> None:
+    vin = coins.take()
+    raw = core.createrawtransaction([vin], [{MINER: 49.99}])
+    script = core.gettxout(vin["txid"], 0)["scriptPubKey"]["hex"]
+    # The amount of a coin that is known need not be told; that of another must, for a witness.
+    known = core.signrawtransactionwithkey(raw, [MINER_WIF], [{**vin, "scriptPubKey": script}])
+    assert known["complete"]
+    assert core.testmempoolaccept([known["hex"]])[0]["allowed"]
+    mismatch = {**vin, "scriptPubKey": "51"}
+    assert core.error("signrawtransactionwithkey", raw, [MINER_WIF], [mismatch]) == (
+        -22,
+        "Previous output scriptPubKey mismatch",
+    )
+    other = {"txid": "44" * 32, "vout": 0}
+    raw = core.createrawtransaction([other], [{MINER: 1}])
+    told = {**other, "scriptPubKey": script}
+    untold = core.signrawtransactionwithkey(raw, [MINER_WIF], [told])
+    assert untold["errors"][0]["error"] == "Missing amount"
+    whole = core.signrawtransactionwithkey(raw, [MINER_WIF], [{**told, "amount": 2}])
+    assert whole["complete"]
+
+
 def test_the_wallet_signs_what_is_its_own(core: CoreNode) -> None:
     own = core.get_new_address()
     core.generatetoaddress(1, own)
