@@ -1,15 +1,19 @@
 """What may be traded: a registry that the market's operator edits.
 
 It is a TOML file of `[[article]]` tables. Each has a `name` or a `pattern` (a regular expression
-that the whole name matches), and may name a `checker` for its results (see `checkers`).
+that the whole name matches), and may name a `checker` for its results (see `checkers`) and have
+times of its own (`times.Times`), in seconds: `work = 7200` for what takes up to two hours.
 """
 
 import re
 import tomllib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from misocoin.errors import ConfigError
 from misocoin.market.checkers import CHECKERS
+from misocoin.market.moments import SECOND
+from misocoin.market.times import LONGEST, Times
 
 TRUSTED = "~trusted"
 """Suffix of an article whose sellers the market's trusted account must vouch for."""
@@ -19,7 +23,9 @@ MAX_NAME = 120
 
 DEFAULT_ARTICLES = r"""
 # What this market trades. A `pattern` is a regular expression for the whole name; `checker` names
-# the function that decides a dispute about a result: "bitmessage" or "hashcash".
+# the function that decides a dispute about a result: "bitmessage" or "hashcash". Seconds that bids
+# and phases last are 120 for `bid`, 60 for `establish`, 120 for `transmit`, 300 for `work`, 900 for
+# `verify` and 600 for `dispute`, where an article says nothing else.
 
 [[article]]
 name = "fnord"
@@ -59,6 +65,7 @@ class Article(NamedTuple):
     """The entry as it was written."""
     checker: str | None
     """What decides whether a result is right; None where nothing but a comparison can."""
+    times: Times
 
 
 class ArticleRegistry(NamedTuple):
@@ -86,11 +93,16 @@ def articles_from_text(text: str) -> ArticleRegistry:
     return ArticleRegistry(tuple(map(_article_from_table, entries)))
 
 
+_TEXTS = frozenset({"name", "pattern", "checker"})
+
+
 def _article_from_table(table: Any) -> Article:
-    if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
-        raise ConfigError("an article's fields are texts")
-    if set(table) - {"name", "pattern", "checker"} or ("name" in table) == ("pattern" in table):
-        raise ConfigError(f"an article has a name or a pattern, and may have a checker: {table}")
+    if not isinstance(table, dict) or set(table) - _TEXTS - set(Times._fields):
+        raise ConfigError(f"an article has a name or a pattern, a checker, and times: {table}")
+    if not all(isinstance(table[name], str) for name in _TEXTS & set(table)):
+        raise ConfigError(f"an article's name, pattern and checker are texts: {table}")
+    if ("name" in table) == ("pattern" in table):
+        raise ConfigError(f"an article has a name or a pattern: {table}")
     checker = table.get("checker")
     if checker is not None and checker not in CHECKERS:
         raise ConfigError(f"checker {checker[:40]!r} is none of {', '.join(CHECKERS)}")
@@ -99,4 +111,14 @@ def _article_from_table(table: Any) -> Article:
         pattern = re.compile(re.escape(label) if "name" in table else label, re.ASCII)
     except re.error as error:
         raise ConfigError(f"article pattern {label[:60]!r}: {error}") from None
-    return Article(pattern, label, checker)
+    return Article(pattern, label, checker, _times_from_table(table))
+
+
+def _times_from_table(table: Mapping[str, Any]) -> Times:
+    times = {}
+    for name in set(table) & set(Times._fields):
+        seconds = table[name]
+        if type(seconds) is not int or not 0 < seconds * SECOND <= LONGEST:
+            raise ConfigError(f"{name} is a number of seconds, up to a week: {table}")
+        times[name] = seconds * SECOND
+    return Times(**times)

@@ -13,11 +13,8 @@ from typing import NamedTuple
 
 from misocoin.market.documents import BID_EXTRAS, bid_document
 from misocoin.market.errors import Malformed
-from misocoin.market.moments import MINUTE, Moment
+from misocoin.market.moments import Moment
 from misocoin.market.money import MAX_AMOUNT, Money, money_from_text
-
-BID_LIFE = 2 * MINUTE
-"""Microseconds from a bid's creation to its expiry."""
 
 FEE_PERCENT = 3
 """What the market takes of a price, rounded up; the buyer pays it on top."""

@@ -22,7 +22,6 @@ from misocoin.market.articles import (
     articles_from_text,
 )
 from misocoin.market.bids import (
-    BID_LIFE,
     Bid,
     BidRequest,
     BidState,
@@ -49,6 +48,7 @@ from misocoin.market.receipts import sha256_hex
 from misocoin.market.relations import RelationType
 from misocoin.market.rows import BID, TRADE, Keys, changes_from_trade, row_from_bid, row_from_trade
 from misocoin.market.schema import bids, nonces, pools, relations, trades
+from misocoin.market.times import BITWRK_TIMES, Times
 from misocoin.market.trade import (
     Phase,
     Trade,
@@ -166,6 +166,10 @@ class Book:
         """The registry's entry for an article; None for what is not traded."""
         return self.rules.articles.find(name)
 
+    def _times(self, name: str) -> Times:
+        article = self.article(name)
+        return BITWRK_TIMES if article is None else article.times
+
     def _place(
         self, connection: Connection, request: BidRequest, signature: str, now: Moment
     ) -> tuple[str, list[str]]:
@@ -183,7 +187,7 @@ class Book:
             document=request.document,
             signature=signature,
             created=now,
-            expires=Moment(now + BID_LIFE),
+            expires=Moment(now + self._times(request.article).bid),
             terms=request.terms,
         )
         self._lock_pool(connection, pool_of(new).key)
@@ -257,7 +261,7 @@ class Book:
         self, connection: Connection, bid: Bid, other: Bid, locked: LockedAccounts, now: Moment
     ) -> Trade:
         buy, sell = (bid, other) if bid.type is BidType.BUY else (other, bid)
-        trade = trade_of("", buy, sell, now)
+        trade = trade_of("", buy, sell, now, self._times(buy.article))
         row = {**row_from_trade(trade), "buyer_bid": buy.order, "seller_bid": sell.order}
         number = connection.execute(_ADD_TRADE, row).scalar_one()
         trade = replace(trade, key=self._keys.key(TRADE, number))
@@ -292,7 +296,7 @@ class Book:
         host = None if self.rules.any_worker_host else caller
 
         def step(trade: Trade, now: Moment) -> Trade:
-            return apply_message(trade, message, now, host)
+            return apply_message(trade, message, now, host, self._times(trade.article))
 
         return self._advance(key, step)
 

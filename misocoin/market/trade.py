@@ -27,15 +27,10 @@ from misocoin.market.bids import Bid
 from misocoin.market.documents import check_signed, message_document
 from misocoin.market.errors import Malformed, NotAllowed, TooLate
 from misocoin.market.matching import deal_of
-from misocoin.market.moments import MINUTE, Moment
+from misocoin.market.moments import Moment
 from misocoin.market.money import Money
 from misocoin.market.receipts import receipt_document, work_secret_hash
-
-ESTABLISH_TIME = MINUTE
-"""Microseconds from the match until both sides must have come."""
-
-DISPUTE_TIME = 10 * MINUTE
-"""Microseconds in which the buyer of version 2 must prove what it rejected."""
+from misocoin.market.times import BITWRK_TIMES, Times
 
 RELAY_URL = "relay"
 """What a seller without open ports gives as workerurl in version 2."""
@@ -159,7 +154,7 @@ class Trade:
         return 0 if self.terms is None else self.terms.bond
 
 
-def trade_of(key: str, buy: Bid, sell: Bid, now: Moment) -> Trade:
+def trade_of(key: str, buy: Bid, sell: Bid, now: Moment, times: Times = BITWRK_TIMES) -> Trade:
     """The trade that two bids make."""
     deal = deal_of(buy, sell)
     terms = None
@@ -184,7 +179,7 @@ def trade_of(key: str, buy: Bid, sell: Bid, now: Moment) -> Trade:
         matched=now,
         state=TradeState.ACTIVE,
         phase=Phase.ESTABLISHING,
-        timeout=Moment(now + ESTABLISH_TIME),
+        timeout=Moment(now + times.establish),
         terms=terms,
     )
 
@@ -227,7 +222,13 @@ def message_from_form(form: Mapping[str, str], transaction: str) -> Message:
     return Message(transaction, arguments, address, signature)
 
 
-def apply_message(trade: Trade, message: Message, now: Moment, caller: str | None = None) -> Trade:
+def apply_message(
+    trade: Trade,
+    message: Message,
+    now: Moment,
+    caller: str | None = None,
+    times: Times = BITWRK_TIMES,
+) -> Trade:
     """The trade after a message. Raises Malformed, NotAllowed or TooLate.
 
     `caller` is the IP address from which the message came, where a seller's workerurl must name
@@ -249,7 +250,7 @@ def apply_message(trade: Trade, message: Message, now: Moment, caller: str | Non
     fields = rule.read(trade, message.arguments)
     if rule.arguments == _WORKER_URL:
         _check_worker_host(message.arguments["workerurl"], caller)
-    return _enter(replace(trade, **fields), rule.phases[trade.phase], now)
+    return _enter(replace(trade, **fields), rule.phases[trade.phase], now, times)
 
 
 def expire(trade: Trade, now: Moment) -> Trade:
@@ -425,9 +426,6 @@ _RULES = (
     _Rule(Role.BUYER, frozenset({"acceptresult"}), _ANY_PHASE, _read_nothing),
 )
 
-_EXTENSIONS = MappingProxyType(
-    {_P.TRANSMITTING: 2 * MINUTE, _P.WORKING: 5 * MINUTE, _P.UNVERIFIED: 15 * MINUTE}
-)
 _FINAL = frozenset({_P.FINISHED, _P.WORK_DISPUTED, _P.REFUTED, _P.UPHELD})
 _OUTCOMES = MappingProxyType(
     {
@@ -462,7 +460,7 @@ def _check_worker_host(url: str, caller: str | None) -> None:
         raise NotAllowed(f"the host of workerurl must be the seller's own address, {caller}")
 
 
-def _enter(trade: Trade, phase: Phase, now: Moment) -> Trade:
+def _enter(trade: Trade, phase: Phase, now: Moment, times: Times = BITWRK_TIMES) -> Trade:
     """The trade in its new phase, with the time it has there."""
     changed = replace(trade, phase=phase, revision=trade.revision + 1)
     if phase in _FINAL:
@@ -471,5 +469,10 @@ def _enter(trade: Trade, phase: Phase, now: Moment) -> Trade:
             changed, state=TradeState.RETIRED, timeout=now, revision=changed.revision + 1
         )
     if phase is Phase.RESULT_DISPUTED:
-        return replace(changed, timeout=Moment(now + DISPUTE_TIME))
-    return replace(changed, timeout=Moment(trade.timeout + _EXTENSIONS.get(phase, 0)))
+        return replace(changed, timeout=Moment(now + times.dispute))
+    added = {
+        Phase.TRANSMITTING: times.transmit,
+        Phase.WORKING: times.work,
+        Phase.UNVERIFIED: times.verify,
+    }
+    return replace(changed, timeout=Moment(trade.timeout + added.get(phase, 0)))

@@ -9,6 +9,7 @@ from misocoin.market.checkers import (
     stamp_order_from_work,
 )
 from misocoin.market.errors import Malformed
+from misocoin.market.times import Times
 
 REGISTRY = articles_from_text(DEFAULT_ARTICLES)
 
@@ -45,19 +46,31 @@ def test_what_is_not(name):
         ("x", "TOML"),
         ("article = 1", "tables"),
         ("article = []", "tables"),
-        ("article = ['a']", "texts"),
+        ("article = ['a']", "name or a pattern"),
         ("[[article]]\nname = 'a'\npattern = 'b'", "name or a pattern"),
         ("[[article]]\nchecker = 'hashcash'", "name or a pattern"),
         ("[[article]]\nname = 'a'\nmore = 'b'", "name or a pattern"),
         ("[[article]]\nname = 1", "texts"),
         ("[[article]]\nname = 'a'\nchecker = 'magic'", "magic"),
         ("[[article]]\npattern = '('", "pattern"),
+        ("[[article]]\nname = 'a'\nwork = 0", "seconds"),
+        ("[[article]]\nname = 'a'\nwork = 604801", "seconds"),
+        ("[[article]]\nname = 'a'\nwork = true", "seconds"),
+        ("[[article]]\nname = 'a'\nverify = '5'", "seconds"),
         ("[[article]]\nname = 'a'\n[more]\nx = 1", "nothing else"),
     ],
 )
 def test_a_bad_registry_says_what_is_wrong(text, complaint):
     with pytest.raises(ConfigError, match=complaint):
         articles_from_text(text)
+
+
+def test_an_article_has_times_of_its_own():
+    registry = articles_from_text("[[article]]\nname = 'a'\nwork = 7200\nbid = 5")
+    found = registry.find("a")
+    assert found is not None
+    assert found.times == Times(bid=5_000_000, work=7_200_000_000)
+    assert Times() == tuple(n * 60_000_000 for n in (2, 1, 2, 5, 15, 10))
 
 
 BITMESSAGE = (

@@ -5,6 +5,7 @@ from contextlib import closing
 import pytest
 
 from misocoin.errors import AmountError
+from misocoin.market.articles import articles_from_text
 from misocoin.market.bids import BidState
 from misocoin.market.errors import Malformed, MarketError, NotAllowed, NotPaidFor, TooLate, Unknown
 from misocoin.market.trade import Phase
@@ -103,6 +104,20 @@ def test_a_trade_left_alone_ends(rig, phase):
     assert rig.holds(BUYER)[1] == 0
     with pytest.raises(TooLate, match="no longer active"):
         rig.say(BUYER, trade.key, acceptresult="on")
+
+
+def test_an_article_may_take_its_time():
+    text = "[[article]]\nname = 'foobar'\nbid = 1\nestablish = 2\nverify = 7"
+    with closing(Rig(articles=articles_from_text(text))) as rig:
+        unmet = rig.sell(SELLER, "MISO 0")
+        rig.pass_time(1)
+        assert rig.book.get_bid(unmet).state is BidState.EXPIRED
+        rig.sell(SELLER, "MISO 0")
+        trade = rig.trade_of(rig.buy(BUYER, "MISO 0"))
+        assert trade.timeout - rig.time == 2_000_000
+        assert rig.deliver(BUYER, SELLER, trade.key).timeout - rig.time == (2 + 120 + 300 + 7) * (
+            1_000_000
+        )
 
 
 # -- what is refused ---------------------------------------------------------------------------
