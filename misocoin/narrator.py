@@ -16,6 +16,7 @@ from misocoin.consensus.difficulty import calculate_network_difficulty
 from misocoin.consensus.tree import HeaderNode
 from misocoin.params import Params
 from misocoin.primitives.block import Block
+from misocoin.primitives.transaction import Transaction
 from misocoin.units import text_from_sats
 
 log = logging.getLogger(__name__)
@@ -24,12 +25,25 @@ MANY = 5
 """From so many blocks at once on, one line tells of all."""
 
 
-class Narrator:
-    """Logs events; its `handle` is to be subscribed. `is_mine` knows the wallet's scripts."""
+def _nobodys(_tx: Transaction) -> str:
+    return ""
 
-    def __init__(self, is_mine: Callable[[bytes], bool], params: Params) -> None:
+
+class Narrator:
+    """Logs events; its `handle` is to be subscribed.
+
+    `is_mine` knows the wallet's scripts; `role_of` says what a transaction is to the wallet.
+    """
+
+    def __init__(
+        self,
+        is_mine: Callable[[bytes], bool],
+        params: Params,
+        role_of: Callable[[Transaction], str] = _nobodys,
+    ) -> None:
         self._is_mine = is_mine
         self._params = params
+        self._role_of = role_of
         self._silent = 0
         # Blocks are told of when the tip has moved: a branch that fails half-way never was one.
         self._connected: list[tuple[HeaderNode, str]] = []
@@ -66,12 +80,14 @@ class Narrator:
                 self._connected, self._disconnected = [], []
                 self._tell_tip(old, new, fork, lines)
             case TransactionAdded(tx, fee):
+                role = self._role_of(tx)
                 log.info(
-                    "transaction %s: %s in %s, fee %s",
+                    "transaction %s: %s in %s, fee %s%s",
                     tx.txid_hex,
                     text_from_sats(sum(txout.value for txout in tx.vout)),
                     _counted(len(tx.vout), "output"),
                     text_from_sats(fee),
+                    f" ({role})" if role else "",
                 )
             case TransactionRemoved(tx, reason):
                 log.info("transaction %s left the mempool: %s", tx.txid_hex, reason)

@@ -70,6 +70,7 @@ from misocoin.rpc.declare import Method, methods_of
 from misocoin.rpc.finder import TransactionFinder
 from misocoin.rpc.methods.chain import ChainMethods
 from misocoin.rpc.methods.control import ControlMethods
+from misocoin.rpc.methods.keys import KeyMethods
 from misocoin.rpc.methods.mining import MiningMethods
 from misocoin.rpc.methods.network import NetworkMethods
 from misocoin.rpc.methods.transactions import TransactionMethods
@@ -80,6 +81,7 @@ from misocoin.rpc.toll import toll_for
 from misocoin.store.folder import DataFolder
 from misocoin.store.store import Store
 from misocoin.version import VERSION
+from misocoin.wallet.resending import Resender
 from misocoin.wallet.store import WalletStore
 from misocoin.wallet.wallet import Wallet
 
@@ -252,7 +254,8 @@ class Node:
             self._open.callback(self.publisher.close)
         self.commands = CommandRunner()
         self.finder = TransactionFinder(self.chain, self.pool.mempool, self._find_own)
-        self.narrator = Narrator(self.wallet.is_mine, params)
+        self.narrator = Narrator(self.wallet.is_mine, params, self.wallet.role_of)
+        self.resender = Resender(lambda: self.wallet.resend(self.pool.submit))
 
     def _load(self) -> None:
         shown = self._progress("loading", "blocks")
@@ -266,6 +269,9 @@ class Node:
         self.pool.load()
         self.fees = FeeObserver(self.chain.height)
         self.events.subscribe(self.fees.handle)
+        self.events.subscribe(self.resender.handle)
+        self.resender.start()
+        self._open.callback(self.resender.stop)
         self.events.subscribe(self.narrator.handle)
         self.events.subscribe(self.miner.handle)
         self.events.subscribe(self.feed.handle)
@@ -337,6 +343,7 @@ class Node:
             TransactionMethods(chain, pool, self.finder),
             MiningMethods(chain, self.miner, self._generate, lambda: wallet.script),
             WalletMethods(chain, pool, wallet),
+            KeyMethods(chain, wallet),
             NetworkMethods(self.peers, DEFAULT_PORT, chain.now),
             self._control,
         )

@@ -101,8 +101,9 @@ class Follower:
         genesis = self._chain.tree.genesis
         if rows.meta.get("genesis", genesis.hash) != genesis.hash:
             raise StoreError("the wallet's history belongs to another chain")
-        self._restore_indexes(rows.meta.get("indexes", b"[]"))
         same_keys = rows.meta.get("keys") == self._keychain.digest
+        if same_keys:
+            self._restore_indexes(rows.meta.get("indexes", b"[]"))
         last = self._chain.tree.get(rows.meta.get("tip", b"")) if same_keys else None
         self._followed = genesis if last is None else fork_point(last, self._chain.tip)
         effects = self._stored_effects(rows) if same_keys else self._parsed_effects(rows)

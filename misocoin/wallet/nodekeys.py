@@ -7,6 +7,7 @@ wallet is encrypted, everything is in `wallet.json` and no bare key stays behind
 
 import logging
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from misocoin.crypto.keys import PrivateKey
@@ -50,6 +51,52 @@ def open_node_keys(
     return keychain
 
 
+def wallet_file_from_path(path: Path, params: Params) -> WalletFile:
+    """Read a wallet file or a backup of one. Raises KeyFormatError or WalletError."""
+    data = read_private_file(path)
+    if data is None:
+        raise WalletError(f"{path}: no such file")
+    try:
+        return wallet_file_from_bytes(data, params)
+    except KeyFormatError as error:
+        raise KeyFormatError(f"{path}: {error}") from None
+
+
+def replace_node_keys(
+    params: Params, json_path: Path | None, pem_path: Path | None, file: WalletFile, now: int
+) -> Keychain:
+    """Put another wallet in the place of the node's; its files stay under names with the time.
+
+    Raises WalletError; then the old one is still in its place.
+    """
+    if not file.accounts and not file.public_keys:
+        raise WalletError("that wallet file holds no keys")
+    moved = []
+    for path in (json_path, pem_path):
+        if path is not None and path.exists():
+            aside = _free_name(path, now)
+            try:
+                path.rename(aside)
+            except OSError as error:
+                raise WalletError(f"{path}: {error.strerror}") from error
+            moved.append((path, aside))
+    storage = _Storage(params, json_path, pem_path)
+    try:
+        storage.save(file)
+    except WalletError:
+        for path, aside in moved:
+            aside.rename(path)
+        raise
+    for path, aside in moved:
+        log.info("%s: kept as %s", path, aside.name)
+    return Keychain(params, file, storage.save)
+
+
+def _free_name(path: Path, now: int) -> Path:
+    names = (f"{path.stem}-{now + turn}{path.suffix}" for turn in count())
+    return next(aside for aside in map(path.with_name, names) if not aside.exists())
+
+
 class _Storage:
     """The two files as one wallet."""
 
@@ -91,13 +138,7 @@ class _Storage:
     def _read_json(self) -> WalletFile | None:
         if self._json is None:
             return None
-        data = read_private_file(self._json)
-        if data is None:
-            return None
-        try:
-            return wallet_file_from_bytes(data, self._params)
-        except KeyFormatError as error:
-            raise KeyFormatError(f"{self._json}: {error}") from None
+        return wallet_file_from_path(self._json, self._params) if self._json.exists() else None
 
     def _merged(self, file: WalletFile, loose: list[PrivateKey]) -> WalletFile:
         """A file with accounts, and the keys that lie beside it."""
@@ -121,8 +162,10 @@ class _Storage:
     def _save_loose(self, file: WalletFile, secrets: Secrets) -> None:
         """Keep single keys in the PEM file, and labels and notes in the other."""
         for key in secrets.keys[len(self._pem_keys) :]:
-            if self._pem is not None:
+            if self._pem is not None and self._in_pem:
                 append_key(self._pem, key, self._in_pem)
+            elif self._pem is not None:
+                write_keys(self._pem, [key])
             self._in_pem += 1
             self._pem_keys.append(key)
         bare = replace(file, secrets=None, public_keys=())

@@ -21,13 +21,12 @@ from misocoin.errors import (
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import Transaction, TxOut
 from misocoin.script.address import address_from_script, script_from_address
-from misocoin.script.messages import sign_message
 from misocoin.script.signing import KeyRing
 from misocoin.units import text_from_sats
 from misocoin.wallet.addresses import AddressType
 from misocoin.wallet.following import ChainPort, Follower, Progress
+from misocoin.wallet.keeper import Keeper, check_text
 from misocoin.wallet.keychain import Keychain
-from misocoin.wallet.keyfile import write_private_file
 from misocoin.wallet.ledger import (
     UNCONFIRMED,
     Balance,
@@ -36,7 +35,11 @@ from misocoin.wallet.ledger import (
     WalletTx,
     is_mature,
 )
-from misocoin.wallet.nodekeys import open_node_keys
+from misocoin.wallet.nodekeys import (
+    open_node_keys,
+    replace_node_keys,
+    wallet_file_from_path,
+)
 from misocoin.wallet.spending import (
     Payment,
     Plan,
@@ -47,15 +50,8 @@ from misocoin.wallet.spending import (
     sign_plan,
 )
 from misocoin.wallet.store import WalletStore
-from misocoin.wallet.walletfile import SealedBox, Secrets, bytes_from_wallet_file
 
 log = logging.getLogger(__name__)
-
-MAX_UNLOCK_SECONDS = 100_000_000
-"""As in Core: some three years."""
-
-MAX_TEXT = 1_000
-"""Characters of a label or a note."""
 
 T = TypeVar("T")
 
@@ -107,7 +103,9 @@ class Wallet:
         self._paths = (json_path, pem_path)
         self._keychain: Keychain
         self._follower: Follower
-        self._lock_timer: threading.Timer | None = None
+        self.keeper: Keeper
+        """The secrets: lock and unlock, import and export, backup."""
+        self._refusals: dict[bytes, str] = {}  # of payments that are sent again: said once each
         self._stop_rescan = threading.Event()
         self._rescanning: tuple[int, int] | None = None
 
@@ -121,9 +119,25 @@ class Wallet:
         far. Raises KeyFormatError, WalletError or StoreError.
         """
         with self._chain.lock:
-            self._keychain = open_node_keys(self._chain.params, *self._paths, imported)
-            self._follower = Follower(self._chain, self._store, self._keychain)
-            self._follower.load(progress)
+            self._take(open_node_keys(self._chain.params, *self._paths, imported), progress)
+
+    def restore(self, path: Path, progress: Progress = _no_progress) -> None:
+        """Become the wallet that a backup holds; the files of this one are moved aside.
+
+        The chain is searched for it from genesis on. Raises KeyFormatError, WalletError or
+        StoreError.
+        """
+        file = wallet_file_from_path(path, self._chain.params)
+        with self._chain.lock:
+            self.keeper.lock()
+            now = self._chain.now()
+            self._take(replace_node_keys(self._chain.params, *self._paths, file, now), progress)
+
+    def _take(self, keychain: Keychain, progress: Progress) -> None:
+        self._keychain = keychain
+        self._follower = Follower(self._chain, self._store, keychain)
+        self.keeper = Keeper(self._chain, keychain, self._follower)
+        self._follower.load(progress)
 
     def handle(self, event: Event) -> None:
         """Take notice of what happened on the chain; called under the chain's lock."""
@@ -132,11 +146,22 @@ class Wallet:
     def close(self) -> None:
         """Note the place in the chain, forget secrets, close the history."""
         self._stop_rescan.set()
-        self.lock()
+        self.keeper.lock()
         with self._chain.lock:
             self._follower.close()
 
     # -- addresses ----------------------------------------------------------------------------
+
+    @property
+    def keychain(self) -> Keychain:
+        """Addresses and keys; under the chain's lock only."""
+        return self._keychain
+
+    @property
+    def keys(self) -> KeyRing:
+        """The keys of all addresses that are known, to sign with. Raises WalletLocked."""
+        with self._chain.lock:
+            return self._keychain.ring_for(self._keychain.scripts)
 
     @property
     def script(self) -> bytes:
@@ -161,7 +186,7 @@ class Wallet:
 
         Raises WalletError where it cannot be written; then there is no new address.
         """
-        _check_text(label)
+        check_text(label)
         with self._chain.lock:
             is_complete = self._follower.is_complete
             address = self._address(self._keychain.new_address(kind))
@@ -211,7 +236,7 @@ class Wallet:
 
         Raises AddressError or WalletError.
         """
-        _check_text(label)
+        check_text(label)
         script = script_from_address(address, self._chain.params)
         with self._chain.lock:
             self._keychain.set_label(self._address(script), label)
@@ -225,7 +250,7 @@ class Wallet:
 
         Raises NotFoundError or WalletError.
         """
-        _check_text(note)
+        check_text(note)
         with self._chain.lock:
             if self._follower.ledger.get(txid) is None:
                 raise NotFoundError("the wallet has no such transaction")
@@ -303,6 +328,11 @@ class Wallet:
                 for entry in entries[start:end]
             ]
 
+    @property
+    def transaction_count(self) -> int:
+        """How many transactions are the wallet's."""
+        return len(self._follower.ledger)
+
     def find(self, txid: bytes) -> WalletTx | None:
         """The wallet's transaction of that id."""
         with self._chain.lock:
@@ -337,7 +367,7 @@ class Wallet:
         AmountError, InsufficientFunds, another WalletError, or what `submit` raises; then nothing
         was spent.
         """
-        _check_text(note)
+        check_text(note)
         with self._chain.lock:
             self._keychain.ring_for(())  # nothing is planned for a wallet that cannot sign
             payment = self._explained(
@@ -424,10 +454,19 @@ class Wallet:
             try:
                 submit(tx)
             except ValidationError as error:
-                log.info("payment %s cannot be sent now: %s", tx.txid_hex, error)
+                if self._refusals.get(tx.txid) != error.reason:
+                    log.info("payment %s cannot be sent now: %s", tx.txid_hex, error)
+                self._refusals[tx.txid] = error.reason
             else:
+                self._refusals.pop(tx.txid, None)
                 sent += 1
         return sent
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a payment waits to be sent again."""
+        with self._chain.lock:
+            return bool(self._follower.waiting())
 
     def abandon(self, txid: bytes) -> None:
         """Give a payment up that waits to be sent again. Raises NotFoundError or WalletError."""
@@ -469,104 +508,3 @@ class Wallet:
         is_running = self._rescanning is not None
         self._stop_rescan.set()
         return is_running
-
-    # -- secrets ------------------------------------------------------------------------------
-
-    @property
-    def keychain(self) -> Keychain:
-        """Addresses and keys; under the chain's lock only."""
-        return self._keychain
-
-    @property
-    def keys(self) -> KeyRing:
-        """All keys of addresses that are known, to sign with. Raises WalletLocked."""
-        with self._chain.lock:
-            return self._keychain.ring_for(self._keychain.scripts)
-
-    def encrypt(self, passphrase: str) -> None:
-        """Put the keys under a passphrase and lock. Raises WalletError."""
-        with self._chain.lock:
-            if self._keychain.is_encrypted:
-                raise WalletError("the wallet is encrypted already: change its passphrase instead")
-            is_complete = self._follower.is_complete
-            self._keychain.seal(self._keychain.secrets, passphrase.encode())
-            if is_complete:
-                self._follower.trust_keys()
-            self._follower.try_to_save()
-
-    def unlock(self, passphrase: str, seconds: float) -> None:
-        """Be able to spend for so long. Raises WrongPassphrase or WalletError."""
-        if not 0 < seconds <= MAX_UNLOCK_SECONDS:
-            raise WalletError(f"unlock for 1 to {MAX_UNLOCK_SECONDS} seconds")
-        opened = self._keychain.open(passphrase.encode())  # slow, so not under the lock
-        with self._chain.lock:
-            self._keychain.unlock(opened, passphrase.encode())
-            self._stop_timer()
-            self._lock_timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self.lock)
-            self._lock_timer.daemon = True
-            self._lock_timer.start()
-
-    def lock(self) -> None:
-        """Forget the keys until they are unlocked again; nothing happens without a passphrase."""
-        with self._chain.lock:
-            self._stop_timer()
-            self._keychain.lock()
-
-    def _stop_timer(self) -> None:
-        if self._lock_timer is not None:
-            self._lock_timer.cancel()
-            self._lock_timer = None
-
-    def change_passphrase(self, old: str, new: str) -> None:
-        """Put the keys under another passphrase and lock. Raises WrongPassphrase, WalletError."""
-        opened = self._keychain.open(old.encode())
-        with self._chain.lock:
-            self._stop_timer()
-            self._keychain.seal(opened, new.encode())
-
-    def private_key(self, address: str) -> PrivateKey:
-        """The private key of an own address.
-
-        Raises AddressError, WalletLocked or WalletError.
-        """
-        script = script_from_address(address, self._chain.params)
-        with self._chain.lock:
-            return self._keychain.private_key(script)
-
-    def import_key(self, key: PrivateKey, label: str = "") -> str:
-        """Add a key from elsewhere and return its address; `rescan` finds its past.
-
-        Raises WalletLocked or WalletError.
-        """
-        _check_text(label)
-        with self._chain.lock:
-            address = self._address(self._keychain.import_key(key))
-            if label:
-                self._keychain.set_label(address, label)
-            return address
-
-    def sign_message(self, address: str, message: str) -> str:
-        """Sign a message as the owner of an address, in Bitcoin's format.
-
-        Raises AddressError, WalletLocked or WalletError.
-        """
-        return sign_message(self.private_key(address), message)
-
-    def backup(self, path: Path) -> None:
-        """Write all keys, labels and notes to a new file, encrypted as the wallet is.
-
-        As `wallet.json` of another data folder it is the wallet again. Raises WalletError; a file
-        that is there already stays as it is.
-        """
-        with self._chain.lock:
-            file = self._keychain.file
-        if file.secrets is not None and not isinstance(file.secrets, Secrets | SealedBox):
-            raise WalletError("this wallet's keys have a file of their own")
-        if path.exists():
-            raise WalletError(f"{path}: is there already, and a backup overwrites nothing")
-        write_private_file(path, bytes_from_wallet_file(file, self._chain.params))
-
-
-def _check_text(text: str) -> None:
-    if len(text) > MAX_TEXT or not (text.isprintable()):
-        raise WalletError(f"a label or note is one line of at most {MAX_TEXT} characters")

@@ -1,5 +1,6 @@
 """Methods of the wallet; all of them want the cookie or the password."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from misocoin.chain.pool import TransactionPool
@@ -7,16 +8,19 @@ from misocoin.chain.state import ChainState
 from misocoin.errors import NotFoundError
 from misocoin.http.errors import RpcError
 from misocoin.policy.feerate import FeeRate
-from misocoin.primitives.transaction import outpoint_index, transaction_from_bytes
+from misocoin.primitives.transaction import TxOut, outpoint_index, transaction_from_bytes
 from misocoin.rpc.declare import Access, Category, method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json, amount
-from misocoin.rpc.params import AMOUNT, HEX, INTEGER, STRING
+from misocoin.rpc.params import AMOUNT, HASH, HEX, INTEGER, OBJECT, STRING
 from misocoin.rpc.schema import (
     array,
+    boolean,
     coins,
     hexadecimal,
+    mapping,
+    nullable,
     number,
     obj,
     optional,
@@ -25,11 +29,18 @@ from misocoin.rpc.schema import (
 )
 from misocoin.script.address import address_from_script, script_from_address
 from misocoin.script.signing import sign_transaction
-from misocoin.units import Sats
+from misocoin.units import Sats, sats_from_json
+from misocoin.wallet.addresses import AddressType, address_type_from_text
 from misocoin.wallet.wallet import HistoryEntry, Wallet
 
 MAX_LISTED = 10_000
 """Transactions in one answer."""
+
+MAX_RECIPIENTS = 2_000
+"""Of one payment; more do not fit into a transaction that is relayed."""
+
+_FEE_RATE = "coins per 1,000 virtual bytes; by the mempool if left out"
+_NOTE = "for your own records"
 
 
 class WalletMethods:
@@ -86,18 +97,61 @@ class WalletMethods:
     )
     def send_misocoin(
         self,
-        to_address: Annotated[str, STRING, "whom to pay: an address, or 40 hex digits"],
+        to_address: Annotated[str, STRING, "whom to pay: an address, 40 hex digits or a label"],
         amount: Annotated[Sats, AMOUNT, "how many coins"],
-        fee_rate: Annotated[
-            Sats | None, AMOUNT, "coins per 1,000 virtual bytes; by the mempool if left out"
-        ] = None,
+        fee_rate: Annotated[Sats | None, AMOUNT, _FEE_RATE] = None,
+        note: Annotated[str, STRING, _NOTE] = "",
     ) -> Json:
         """Pay an address from the wallet.
 
         When this returns the payment is signed, in the mempool and on disk.
         """
+        outputs = [TxOut(amount, self._wallet.script_of(to_address))]
+        return self._pay(outputs, fee_rate, None, note)
+
+    @method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=hexadecimal("the payment's transaction id"),
+        examples=("""'{"miso1q…": 1.5, "miso1p…": 2}'""",),
+    )
+    def send_many(
+        self,
+        amounts: Annotated[
+            dict[str, Json], OBJECT, "address or label -> how many coins, for each recipient"
+        ],
+        fee_rate: Annotated[Sats | None, AMOUNT, _FEE_RATE] = None,
+        note: Annotated[str, STRING, _NOTE] = "",
+    ) -> Json:
+        """Pay several addresses at once."""
+        if not 0 < len(amounts) <= MAX_RECIPIENTS:
+            raise RpcError(RpcCode.INVALID_PARAMETER, f"name 1 to {MAX_RECIPIENTS} recipients")
+        outputs = [
+            TxOut(sats_from_json(value), self._wallet.script_of(name))
+            for name, value in amounts.items()
+        ]
+        return self._pay(outputs, fee_rate, None, note)
+
+    @method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=hexadecimal("the payment's transaction id"),
+        examples=("miso1q…",),
+    )
+    def send_all(
+        self,
+        to_address: Annotated[str, STRING, "who gets all: an address, 40 hex digits or a label"],
+        fee_rate: Annotated[Sats | None, AMOUNT, _FEE_RATE] = None,
+        note: Annotated[str, STRING, _NOTE] = "",
+    ) -> Json:
+        """Send every coin that can be spent and is worth its fee to one address."""
+        return self._pay([], fee_rate, self._wallet.script_of(to_address), note)
+
+    def _pay(
+        self, outputs: Sequence[TxOut], fee_rate: Sats | None, sink: bytes | None, note: str
+    ) -> Json:
         rate = self._fee_rate() if fee_rate is None else FeeRate(fee_rate)
-        payment = self._wallet.send(to_address, amount, rate, self._pool.submit)
+        payment = self._wallet.pay(outputs, rate, self._pool.submit, sink=sink, note=note)
         return hash_hex(payment.tx.txid)
 
     @method(
@@ -120,42 +174,139 @@ class WalletMethods:
                 place = f"{hash_hex(missing[0][:32])}:{outpoint_index(missing[0])}"
                 raise NotFoundError(f"input not found or already spent: {place}")
             spent = [found[point] for point in points]
-            return sign_transaction(parsed, spent, self._wallet.keys).serialize().hex()
+            keys = self._wallet.keychain.ring_for([coin.script_pubkey for coin in spent])
+            return sign_transaction(parsed, spent, keys).serialize().hex()
 
     def _fee_rate(self) -> FeeRate:
         with self._chain.lock:
             return self._pool.fee_rate()
 
-    @method(Category.WALLET, access=Access.AUTH, result=text("an address"))
-    def get_new_address(self) -> Json:
-        """Make a new key and tell its address."""
-        return self._wallet.new_address()
+    @method(Category.WALLET, access=Access.AUTH)
+    def abandon_transaction(
+        self, txid: Annotated[bytes, HASH, "a payment that waits to be sent again"]
+    ) -> Json:
+        """Give a payment up that is in no block and no mempool, so that its coins are free."""
+        self._wallet.abandon(txid)
+        return None
+
+    # -- addresses ----------------------------------------------------------------------------
+
+    @method(
+        Category.WALLET, access=Access.AUTH, result=text("an address"), examples=("tea bech32m",)
+    )
+    def get_new_address(
+        self,
+        label: Annotated[str, STRING, "what to call it"] = "",
+        address_type: Annotated[
+            str | None, STRING, "bech32, bech32m, p2sh-segwit or legacy; bech32 if left out"
+        ] = None,
+    ) -> Json:
+        """Tell an address that was not used before."""
+        return self._wallet.new_address(label, _type_of(address_type))
 
     @method(
         Category.WALLET,
         access=Access.AUTH,
         result=array(
-            "the first one is mined to and gets the change",
-            obj("", address=text("an address"), balance=coins("what the chain holds for it")),
+            "the first one is mined to; addresses for change come last, while they hold something",
+            obj(
+                "",
+                address=text("an address"),
+                balance=coins("what the chain holds for it"),
+                label=optional(text("what it is called")),
+            ),
         ),
     )
     def list_addresses(self) -> Json:
         """List the wallet's addresses with what they hold."""
-        held = self._wallet.balances_by_address()
-        return [{"address": name, "balance": amount(sats)} for name, sats in held.items()]
+        held, labels = self._wallet.balances_by_address(), self._wallet.labels
+        forms: list[Json] = []
+        for address, sats in held.items():
+            form: dict[str, Json] = {"address": address, "balance": amount(sats)}
+            if address in labels:
+                form["label"] = labels[address]
+            forms.append(form)
+        return forms
+
+    @method(Category.WALLET, access=Access.AUTH, examples=("miso1q… tea",))
+    def set_label(
+        self,
+        address: Annotated[str, STRING, "any address, of the wallet or not"],
+        label: Annotated[str, STRING, "what to call it; nothing takes the name away"] = "",
+    ) -> Json:
+        """Call an address something. Payments can be made to a label that one address has."""
+        self._wallet.set_label(address, label)
+        return None
+
+    @method(
+        Category.WALLET, access=Access.AUTH, result=mapping("by address", text("what it is called"))
+    )
+    def list_labels(self) -> Json:
+        """List what addresses are called."""
+        return dict(self._wallet.labels)
 
     @method(
         Category.WALLET,
         access=Access.AUTH,
         result=array(
-            "latest last",
+            "",
+            obj(
+                "",
+                txid=hexadecimal("the transaction that holds it"),
+                vout=number("its place there"),
+                address=nullable(text("where it lies")),
+                label=optional(text("what that is called")),
+                amount=coins("what it holds"),
+                confirmations=number("blocks from its own to the tip"),
+                is_mined=boolean("whether it was mined"),
+                is_spendable=boolean("whether a payment can spend it now"),
+            ),
+        ),
+    )
+    def list_unspent(
+        self,
+        min_confirmations: Annotated[int, INTEGER, "leave out what has fewer"] = 0,
+    ) -> Json:
+        """List the wallet's coins, those too young or not confirmed included."""
+        labels = self._wallet.labels
+        forms: list[Json] = []
+        for coin, confirmations, is_spendable in self._wallet.unspent():
+            if confirmations < min_confirmations:
+                continue
+            address = address_from_script(coin.script_pubkey, self._chain.params)
+            form: dict[str, Json] = {
+                "txid": hash_hex(coin.point[:32]),
+                "vout": int.from_bytes(coin.point[32:], "little"),
+                "address": address,
+                "amount": amount(coin.value),
+                "confirmations": confirmations,
+                "is_mined": coin.is_coinbase,
+                "is_spendable": is_spendable,
+            }
+            if address in labels:
+                form["label"] = labels[address]
+            forms.append(form)
+        return forms
+
+    # -- history ------------------------------------------------------------------------------
+
+    @method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=array(
+            "by time, latest last",
             obj(
                 "",
                 txid=hexadecimal("the transaction"),
                 kind=text("mined, received, sent or moved (within the wallet)"),
                 amount=coins("what the wallet gained, or lost where negative"),
                 to=optional(array("whom it pays beside the wallet", text("an address"))),
-                state=text("confirmed, in mempool or dropped"),
+                at=optional(array("which addresses of the wallet it pays", text("an address"))),
+                labels=optional(array("what these addresses are called", text("a label"))),
+                note=optional(text("what you noted on it")),
+                state=text(
+                    "confirmed, in mempool, waiting (sent again until it is mined) or dropped"
+                ),
                 confirmations=number("blocks from its own to the tip"),
                 height=optional(number("its block's height")),
                 time=timestamp("when it was first seen or mined"),
@@ -172,15 +323,29 @@ class WalletMethods:
             raise RpcError(
                 RpcCode.INVALID_PARAMETER, f"count must be 0 to {MAX_LISTED}, skip 0 or more"
             )
-        return [self._entry(entry) for entry in self._wallet.history(count, skip)]
+        labels = self._wallet.labels
+        return [self._entry(entry, labels) for entry in self._wallet.history(count, skip)]
 
-    def _entry(self, item: HistoryEntry) -> Json:
+    @method(Category.WALLET, access=Access.AUTH, examples=("<txid> 'for tea'",))
+    def set_note(
+        self,
+        txid: Annotated[bytes, HASH, "a transaction of the wallet's"],
+        note: Annotated[str, STRING, _NOTE] = "",
+    ) -> Json:
+        """Note something on a transaction; nothing takes the note away."""
+        self._wallet.set_note(txid, note)
+        return None
+
+    def _entry(self, item: HistoryEntry, labels: Mapping[str, str]) -> Json:
         entry, tx = item.entry, item.entry.tx
-        others = [
-            address_from_script(txout.script_pubkey, self._chain.params) or "unknown script"
-            for txout in tx.vout
-            if not self._wallet.is_mine(txout.script_pubkey)
-        ]
+        own, others = [], []
+        for txout in tx.vout:
+            script = txout.script_pubkey
+            address = address_from_script(script, self._chain.params) or "unknown script"
+            if not self._wallet.is_mine(script):
+                others.append(address)
+            elif not self._wallet.is_change(script):
+                own.append(address)
         if tx.is_coinbase:
             kind = "mined"
         elif not item.spent:
@@ -196,7 +361,22 @@ class WalletMethods:
             "time": entry.time,
         }
         if kind == "sent":
-            form["to"] = others
+            form["to"] = list(others)
+        elif own:
+            form["at"] = list(own)
+        named = [labels[address] for address in (*own, *others) if address in labels]
+        if named:
+            form["labels"] = list(named)
+        note = self._wallet.note_of(tx.txid)
+        if note:
+            form["note"] = note
         if entry.height >= 0:
             form["height"] = entry.height
         return form
+
+
+def _type_of(name: str | None) -> AddressType | None:
+    try:
+        return None if name is None else address_type_from_text(name)
+    except ValueError as error:
+        raise RpcError(RpcCode.INVALID_PARAMETER, f"address_type: {error}") from None

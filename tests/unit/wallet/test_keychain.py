@@ -117,10 +117,10 @@ def check_weight(keychain: Keychain, own: OwnAddress) -> None:
     """Spend an output of that form a few times: what its input weighs is what was said."""
     script = own.script_pubkey
     heaviest = 0
-    ring = keychain.ring_for([script, first_script(KEY)])
+    ring = keychain.ring_for([script, keychain.script])
     for locktime in range(8):  # signatures of different lengths
         outputs = [TxOut(900, script)]
-        spent = [TxOut(1_000, script), TxOut(1_000, first_script(KEY))]
+        spent = [TxOut(1_000, script), TxOut(1_000, keychain.script)]
         inputs = [TxIn(make_outpoint(1)), TxIn(make_outpoint(2))]
         tx = Transaction.build(2, inputs, outputs, locktime)
         signed = sign_transaction(tx, spent, ring)
