@@ -204,7 +204,7 @@ class CoreWallet:
         """Tell the private key of an address: whoever has it can spend."""
         self._script(address, "Invalid address")
         try:
-            key = self._wallet.private_key(address)
+            key = self._wallet.keeper.private_key(address)
         except WalletLocked:
             raise
         except WalletError:
@@ -228,7 +228,7 @@ class CoreWallet:
         with self._chain.lock:
             if key.public_key in self._wallet.keychain.file.public_keys:
                 return
-        self._wallet.import_key(key, label)
+        self._wallet.keeper.import_key(key, label)
         if rescan:
             self._wallet.rescan()
 
@@ -244,7 +244,7 @@ class CoreWallet:
         if kind not in (ScriptKind.P2PKH, ScriptKind.P2WPKH, ScriptKind.P2SH):
             raise RpcError(RpcCode.TYPE_ERROR, "Address does not refer to key")
         try:
-            return self._wallet.sign_message(address, message)
+            return self._wallet.keeper.sign_message(address, message)
         except WalletLocked:
             raise
         except WalletError:
@@ -255,7 +255,7 @@ class CoreWallet:
         self, destination: Annotated[str, STRING, "a file that is not there yet"]
     ) -> None:
         """Write the wallet's keys to a file, encrypted as they are here."""
-        self._wallet.backup(Path(destination))
+        self._wallet.keeper.backup(Path(destination))
 
     @core_method(
         Category.WALLET,

@@ -13,7 +13,8 @@ from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json
 from misocoin.rpc.params import BOOLEAN, INTEGER, STRING
 from misocoin.rpc.schema import array, obj, optional, text
-from misocoin.wallet.wallet import MAX_UNLOCK_SECONDS, Wallet
+from misocoin.wallet.keeper import MAX_UNLOCK_SECONDS
+from misocoin.wallet.wallet import Wallet
 
 _NAMED = obj(
     "the wallet",
@@ -80,7 +81,7 @@ class CoreWallets:
             )
         self._call_it(wallet_name, f"Database already exists: '{wallet_name[:60]}' is loaded.")
         if passphrase:
-            self._wallet.encrypt(passphrase)
+            self._wallet.keeper.encrypt(passphrase)
         return {"name": wallet_name}
 
     @core_method(Category.WALLET, access=Access.AUTH, result=_NAMED)
@@ -118,7 +119,7 @@ class CoreWallets:
             )
         if not passphrase:
             raise RpcError(RpcCode.INVALID_PARAMETER, "passphrase cannot be empty")
-        self._wallet.encrypt(passphrase)
+        self._wallet.keeper.encrypt(passphrase)
         return "wallet encrypted; its words and addresses are the same as before"
 
     @core_method(Category.WALLET, access=Access.AUTH, waits=True)
@@ -131,13 +132,13 @@ class CoreWallets:
         self._check_encrypted("walletpassphrase")
         if timeout < 0:
             raise RpcError(RpcCode.INVALID_PARAMETER, "Timeout cannot be negative.")
-        self._wallet.unlock(passphrase, min(max(timeout, 1), MAX_UNLOCK_SECONDS))
+        self._wallet.keeper.unlock(passphrase, min(max(timeout, 1), MAX_UNLOCK_SECONDS))
 
     @core_method(Category.WALLET, access=Access.AUTH)
     def walletlock(self) -> None:
         """Forget the keys until the passphrase is given again."""
         self._check_encrypted("walletlock")
-        self._wallet.lock()
+        self._wallet.keeper.lock()
 
     @core_method(Category.WALLET, access=Access.AUTH, waits=True)
     def walletpassphrasechange(
@@ -149,7 +150,7 @@ class CoreWallets:
         self._check_encrypted("walletpassphrasechange")
         if not newpassphrase:
             raise RpcError(RpcCode.INVALID_PARAMETER, "passphrase cannot be empty")
-        self._wallet.change_passphrase(oldpassphrase, newpassphrase)
+        self._wallet.keeper.change_passphrase(oldpassphrase, newpassphrase)
 
     def _check_encrypted(self, name: str) -> None:
         if not self._wallet.keychain.is_encrypted:
