@@ -23,9 +23,7 @@ from misocoin.work.framing import object_from_bytes
 from misocoin.work.jobs import answer_fields, puzzle_from_fields
 from misocoin.work.line import Endpoint
 from misocoin.work.miner import Miner
-
-DEFAULT_PORT = 7040
-"""Where the service is, as the original one was."""
+from misocoin.work.requests import DEFAULT_PORT
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ import signal
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from secrets import token_hex
 from typing import Any
 
@@ -53,30 +54,26 @@ def serve(values: Mapping[str, Any]) -> int:
 async def _run(
     service: Service, place: Place, store: QueueStore | None, watch: tuple[str, int] | None
 ) -> None:
-    server = WorkServer(service, place)
-    page = None if watch is None else _watch(server, *watch)
-    keeper = None
-    if store is not None:
-        keeper = Keeper(service, store, server.now, server.pump)
-        server.perform = keeper.perform
-        keeper.start()
-        log.info("the queue is kept in %s", store.name)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopping.set)
-    host, port = await server.start()
-    secure = " (TLS)" if place.tls is not None else ""
-    log.info("listening on %s:%d%s", f"[{host}]" if ":" in host else host, port, secure)
-    try:
+    server = WorkServer(service, place)
+    async with AsyncExitStack() as ends:
+        if watch is not None:
+            ends.callback(_watch(server, *watch).stop)
+        if store is not None:
+            keeper = Keeper(service, store, server.now, server.pump)
+            server.perform = keeper.perform
+            keeper.start()
+            ends.push_async_callback(keeper.stop)
+            log.info("the queue is kept in %s", store.name)
+        host, port = await server.start()
+        ends.push_async_callback(server.stop)
+        secure = " (TLS)" if place.tls is not None else ""
+        log.info("listening on %s:%d%s", f"[{host}]" if ":" in host else host, port, secure)
         await stopping.wait()
         log.info("stopping")
-    finally:
-        await server.stop()
-        if keeper is not None:
-            await keeper.stop()
-        if page is not None:
-            page.stop()
     log.info("stopped")
 
 

@@ -90,14 +90,17 @@ class WorkClient:
         """
         deadline = None if self._seconds is None else time.monotonic() + self._seconds
         wait = RETRY_SECONDS
+        was_reached = False
         for attempt in range(RETRIES + 1):
             line = None
             try:
                 line = FramedLine(self.endpoint)
+                was_reached = True
                 stamp = self._stamp(line.stamp_terms)
                 return _ask(line, puzzle, stamp, deadline, progress)
             except WorkAway as error:
-                is_last = line is None or attempt == RETRIES or isinstance(error, WorkLiar)
+                # One that was there a moment ago is perhaps being started again.
+                is_last = not was_reached or attempt == RETRIES or isinstance(error, WorkLiar)
                 if is_last and not self._fallback:
                     raise
                 if is_last:

@@ -14,7 +14,6 @@ from misocoin.work.desk import Desk, Job, Waiter
 from misocoin.work.effects import Claim, Close, Effect, Finish, Send
 from misocoin.work.fairness import FairClock
 from misocoin.work.figures import Figures
-from misocoin.work.miners import Ask, WaitingMiners
 from misocoin.work.requests import RequestId
 from misocoin.work.scheduler import (
     LEASE_SECONDS,
@@ -23,6 +22,7 @@ from misocoin.work.scheduler import (
     Range,
     Scheduler,
 )
+from misocoin.work.waiting import Ask, WaitingMiners
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from misocoin.work.answers import ErrorCode, NoData, Settled, Stop
 from misocoin.work.core import Core, Party
 from misocoin.work.desk import Job
 from misocoin.work.effects import Extend, Release
-from misocoin.work.miners import Ask, take
 from misocoin.work.requests import GetWork, PushLease, PushOriginal, RequestId
 from misocoin.work.scheduler import Lease
+from misocoin.work.waiting import Ask, take
 
 log = logging.getLogger(__name__)
 

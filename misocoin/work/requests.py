@@ -37,6 +37,9 @@ PROTOCOL: Final = "misocoin-work"
 VERSION: Final = 1
 """Of the framed dialect."""
 
+DEFAULT_PORT: Final = 7040
+"""The port of the original service."""
+
 POLL_SECONDS: Final = 20
 """How long a miner waits for work if it does not say."""
 

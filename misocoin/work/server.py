@@ -21,9 +21,6 @@ from misocoin.work.service import Service
 
 log = logging.getLogger(__name__)
 
-DEFAULT_PORT: Final = 7040
-"""The port of the original service."""
-
 TICK_SECONDS: Final = 0.25
 """How often the service looks at what is due."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from misocoin.work.admission import Limits, Tokens, is_this_machine, name_from_address
 from misocoin.work.answers import ErrorCode, Failed, Report, Welcome
-from misocoin.work.clients import ClientSide
+from misocoin.work.asking import ClientSide
 from misocoin.work.connection import Refusal
 from misocoin.work.core import Core, Party
 from misocoin.work.desk import Job

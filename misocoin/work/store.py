@@ -135,7 +135,13 @@ class QueueStore:
         self.connection_text = plain.render_as_string(hide_password=False)
         """Where the database is, as psycopg takes it; with its password."""
         if self.is_shared:
-            self._engine = create_engine(url, pool_pre_ping=True, pool_size=1, max_overflow=1)
+            self._engine = create_engine(
+                url,
+                pool_pre_ping=True,
+                pool_size=1,
+                max_overflow=0,
+                connect_args={"connect_timeout": 5},
+            )
         else:
             _make_private(where)
             self._engine = create_engine(
