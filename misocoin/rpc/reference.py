@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from misocoin.rpc.core.absent import ABSENT, DIFFERENCES
 from misocoin.rpc.declare import Access, Category, Dialect, Method
-from misocoin.rpc.help import signature_of
+from misocoin.rpc.errors import RpcCode
+from misocoin.rpc.help import help_of, signature_of
 
 _HEAD = """\
 # Methods
@@ -13,7 +14,7 @@ One port answers JSON-RPC 1.0, 1.1 and 2.0 on `POST /` and `/jsonrpc`, with two 
 the same functions: Misocoin's own, and Bitcoin Core's for tools made for it. Parameters go by place
 or by name, in batches, too; `help NAME` explains one with its arguments and its result. What is
 marked ● needs the cookie or the password (`-rpcuser`, `-rpcpassword`, `-rpcauth`); the rest is open
-to whoever reaches the port.
+to whoever reaches the port. Calls to `/wallet/NAME` mean the wallet of that name.
 
 This page is made by `make docs` from the declarations of the methods.
 """
@@ -35,6 +36,21 @@ _ABSENT = """\
 """
 
 
+_ERRORS = """\
+## Errors
+
+An error has a code and a message. Answers to calls of JSON-RPC 1.x come with HTTP status 404 for an
+unknown method, 400 for a request that is none, and 500 for all others; 2.0 and batches with 200.
+
+| Code | |
+|---|---|
+"""
+
+_DETAILS = """\
+## Every method
+"""
+
+
 def reference(methods: Iterable[Method]) -> str:
     """The page for these methods, in Markdown."""
     known = sorted(methods, key=lambda each: each.name)
@@ -50,10 +66,20 @@ def reference(methods: Iterable[Method]) -> str:
                 parts += map(_row, members)
     differences = [f"- {each}\n" for each in DIFFERENCES]
     absent = [f"| `{name}` | {why} |\n" for name, why in ABSENT.items()]
-    return "".join([*parts, "\n", _DIFFERENCES, *differences, "\n", _ABSENT, *absent])
+    errors = [f"| {code:d} | {_words(code)} |\n" for code in sorted(RpcCode, reverse=True)]
+    parts += ["\n", _DIFFERENCES, *differences, "\n", _ABSENT, *absent, "\n", _ERRORS, *errors]
+    return "".join([*parts, "\n", _DETAILS, *map(_details, known)])
 
 
 def _row(shown: Method) -> str:
     mark = " ●" if shown.access is Access.AUTH else ""
     summary = shown.summary.splitlines()[0].replace("|", "\\|")
-    return f"| `{signature_of(shown)}`{mark} | {summary} |\n"
+    return f"| [`{signature_of(shown)}`](#{shown.name}){mark} | {summary} |\n"
+
+
+def _words(code: RpcCode) -> str:
+    return code.name.lower().replace("_", " ")
+
+
+def _details(shown: Method) -> str:
+    return f"\n### {shown.name}\n\n```text\n{help_of(shown)}\n```\n"
