@@ -14,9 +14,8 @@ from misocoin.chain.mempool_entry import (
     MempoolEntry,
     MempoolInfo,
     RemovalReason,
-    Removed,
 )
-from misocoin.chain.mempool_graph import MempoolGraph, Node, ancestors_of, descendants_of
+from misocoin.chain.mempool_graph import Node, ancestors_of
 from misocoin.chain.mempool_ports import ChainView, MempoolStore
 from misocoin.chain.mempool_rules import (
     Candidate,
@@ -24,11 +23,14 @@ from misocoin.chain.mempool_rules import (
     check_candidate,
     check_feerate,
     check_max_feerate,
-    find_coins,
     is_still_final,
-    pool_coin,
 )
-from misocoin.consensus.coins import Coin
+from misocoin.chain.mempool_view import MempoolView
+from misocoin.chain.mempool_work import (
+    MempoolWork,
+    parents_first,
+    stored_from_node,
+)
 from misocoin.errors import ParseError, RejectCode, StoreError, ValidationError
 from misocoin.policy.feerate import NO_FEE_RATE, FeeRate, feerate_from_fee
 from misocoin.policy.rolling_fee import (
@@ -39,13 +41,12 @@ from misocoin.policy.rolling_fee import (
     start_decay,
 )
 from misocoin.primitives.block import Block
-from misocoin.primitives.transaction import OutPoint, Transaction, transaction_from_bytes
-from misocoin.store.records import StoredTransaction
+from misocoin.primitives.transaction import Transaction, transaction_from_bytes
 
 log = logging.getLogger(__name__)
 
 
-class Mempool:
+class Mempool(MempoolView):
     """The mempool of one chain. Not thread-safe: the chain's lock covers it.
 
     Without a `store` nothing is kept across restarts.
@@ -54,23 +55,16 @@ class Mempool:
     def __init__(
         self, chain: ChainView, rules: MempoolRules, store: MempoolStore | None = None
     ) -> None:
+        super().__init__(chain)
         self.rules = rules
-        self._chain = chain
         self._store = store
-        self._graph = MempoolGraph()
         self._fee_deltas: dict[bytes, int] = {}
         self._rolling_fee = RollingFee()
         self._changes = 0
-        self._unsaved = _Work()  # what the disk would not take
+        self._unsaved = MempoolWork()  # what the disk would not take
         self._next_sequence = 1
 
     # -- reading ------------------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        return len(self._graph)
-
-    def __contains__(self, txid: bytes) -> bool:
-        return txid in self._graph.nodes
 
     @property
     def sequence(self) -> int:
@@ -81,63 +75,6 @@ class Mempool:
     def next_sequence(self) -> int:
         """The number of the next transaction to come in or go out (Core's `mempool_sequence`)."""
         return self._next_sequence
-
-    def get(self, txid: bytes) -> MempoolEntry | None:
-        """The entry of that id."""
-        node = self._graph.nodes.get(txid)
-        return None if node is None else node.entry()
-
-    def get_by_wtxid(self, wtxid: bytes) -> MempoolEntry | None:
-        """The entry of that witness id."""
-        node = self._graph.by_wtxid.get(wtxid)
-        return None if node is None else node.entry()
-
-    def entries(self) -> tuple[MempoolEntry, ...]:
-        """All entries, parents before children: a snapshot that never changes."""
-        return tuple([node.entry() for node in self._graph])
-
-    def txids(self) -> tuple[bytes, ...]:
-        """All ids, parents before children."""
-        return tuple(self._graph.nodes)
-
-    def ancestors(self, txid: bytes) -> tuple[MempoolEntry, ...]:
-        """The entries that `txid` builds on, parents first, itself left out."""
-        node = self._graph.nodes.get(txid)
-        return () if node is None else _entries(ancestors_of(node.parents))
-
-    def descendants(self, txid: bytes) -> tuple[MempoolEntry, ...]:
-        """The entries that build on `txid`, parents first, itself left out."""
-        node = self._graph.nodes.get(txid)
-        return () if node is None else _entries(descendants_of(node.children))
-
-    def spender(self, point: OutPoint) -> MempoolEntry | None:
-        """The entry that spends `point`."""
-        node = self._graph.spenders.get(point)
-        return None if node is None else node.entry()
-
-    def get_coin(self, point: OutPoint) -> Coin | None:
-        """An output of the mempool that nothing in it spends; its height is POOL_COIN_HEIGHT."""
-        return None if point in self._graph.spenders else pool_coin(point, self._graph)
-
-    def get_output(self, point: OutPoint) -> Coin | None:
-        """An output of the mempool, spent there or not."""
-        return pool_coin(point, self._graph)
-
-    def get_coins(self, points: Collection[OutPoint]) -> dict[OutPoint, Coin]:
-        """The coins among `points`, confirmed or not, that nothing in the mempool spends."""
-        graph = self._graph
-        free = [point for point in points if point not in graph.spenders]
-        found = dict(self._chain.get_coins(free))
-        for point in free:
-            coin = pool_coin(point, graph)
-            if coin is not None:
-                found[point] = coin
-        return found
-
-    def spent_coins(self, tx: Transaction) -> list[Coin]:
-        """What a transaction spends, in order of its inputs; fewer where some is not known."""
-        found = find_coins(tx, self._graph, self._chain)
-        return [found[txin.prevout] for txin in tx.vin if txin.prevout in found]
 
     def fee_delta(self, txid: bytes) -> int:
         """What `prioritise` has added for that id, in base units."""
@@ -179,7 +116,7 @@ class Mempool:
         """
         candidate = self._check(tx, now)
         check_max_feerate(candidate.node, max_feerate)
-        work = _Work()
+        work = MempoolWork()
         replaced = self._remove(candidate.eviction.nodes, RemovalReason.REPLACED, work)
         self._insert(candidate.node, candidate.ancestors, work)
         evicted = self._expire(now, work) + self._trim(work)
@@ -203,7 +140,7 @@ class Mempool:
             check_feerate(
                 sum([node.modified_fee for node in nodes]), vsize, self._rolling_minimum(now)
             )
-        work = _Work()
+        work = MempoolWork()
         for node in nodes:
             self._insert(node, ancestors_of(self._graph.parents_of(node.tx)), work)
         evicted = self._expire(now, work) + self._trim(work)
@@ -284,11 +221,11 @@ class Mempool:
         self._graph.set_fee_delta(node, total)
         self._changes += 1
         if self._store is not None:
-            self._store.save_mempool([_stored(node)], [])
+            self._store.save_mempool([stored_from_node(node)], [])
 
     def expire(self, now: int) -> MempoolChange:
         """Remove what has waited too long."""
-        work = _Work()
+        work = MempoolWork()
         self._expire(now, work)
         return self._commit(work)
 
@@ -303,7 +240,7 @@ class Mempool:
         contradict goes out; what only the disconnected ones held comes back in, if the rules
         (but for the fee minimums) still let it.
         """
-        work = _Work()
+        work = MempoolWork()
         self._confirm(connected, work)
         if disconnected:
             self._take_back(disconnected, connected, now, work)
@@ -314,7 +251,7 @@ class Mempool:
             self._rolling_fee = start_decay(self._rolling_fee, now)
         return self._commit(work, must_save=False)  # the chain has moved, whatever the disk says
 
-    def _confirm(self, blocks: Sequence[Block], work: "_Work") -> None:
+    def _confirm(self, blocks: Sequence[Block], work: MempoolWork) -> None:
         graph = self._graph
         nodes, spenders = graph.nodes, graph.spenders
         for block in blocks:
@@ -340,7 +277,7 @@ class Mempool:
         disconnected: Sequence[Block],
         connected: Sequence[Block],
         now: int,
-        work: "_Work",
+        work: MempoolWork,
     ) -> None:
         # What builds on a block that left is taken out first, so that all goes in again with
         # parents before children and every limit is checked with the true ancestors.
@@ -368,7 +305,7 @@ class Mempool:
                 self._remove(candidate.eviction.nodes, RemovalReason.CONFLICT, work)
                 graph.add(candidate.node, candidate.ancestors)
 
-    def _drop_unfinal(self, work: "_Work") -> None:
+    def _drop_unfinal(self, work: MempoolWork) -> None:
         graph, chain, params = self._graph, self._chain, self.rules.params
         lapsed = [node for node in graph if not is_still_final(node, graph, chain, params)]
         self._remove(lapsed, RemovalReason.REORG, work)
@@ -382,7 +319,7 @@ class Mempool:
         """
         if self._store is None:
             return MempoolChange()
-        work = _Work()
+        work = MempoolWork()
         kept = {}
         records = self._store.load_mempool()
         for record in records:
@@ -393,7 +330,7 @@ class Mempool:
             if record.fee_delta:
                 self._fee_deltas[tx.txid] = record.fee_delta
             kept[tx.txid] = (tx, record.time)
-        for tx, time in _parents_first(kept):
+        for tx, time in parents_first(kept):
             candidate = self._recheck(tx, time)
             if candidate is not None and not candidate.eviction.nodes:
                 self._insert(candidate.node, candidate.ancestors, work)
@@ -443,23 +380,25 @@ class Mempool:
         )
         return calculate_min_feerate(self._rolling_fee, incremental)
 
-    def _insert(self, node: Node, ancestors: Collection[Node], work: "_Work") -> None:
+    def _insert(self, node: Node, ancestors: Collection[Node], work: MempoolWork) -> None:
         self._graph.add(node, ancestors)
         work.added[node.txid] = node
 
-    def _remove(self, nodes: Iterable[Node], reason: RemovalReason, work: "_Work") -> list[Node]:
+    def _remove(
+        self, nodes: Iterable[Node], reason: RemovalReason, work: MempoolWork
+    ) -> list[Node]:
         gone = self._graph.remove_with_descendants(nodes)
         work.remove(gone, reason)
         return gone
 
-    def _expire(self, now: int, work: "_Work") -> list[Node]:
+    def _expire(self, now: int, work: MempoolWork) -> list[Node]:
         gone: list[Node] = []
         limit = now - self.rules.limits.expiry
         while (node := self._graph.oldest()) is not None and node.time < limit:
             gone += self._remove([node], RemovalReason.EXPIRY, work)
         return gone
 
-    def _trim(self, work: "_Work") -> list[Node]:
+    def _trim(self, work: MempoolWork) -> list[Node]:
         gone: list[Node] = []
         incremental = self.rules.policy.incremental_feerate
         limit = self.rules.limits.max_usage
@@ -473,7 +412,7 @@ class Mempool:
         for node in sorted(nodes, key=lambda node: node.sequence):
             self._graph.add(node, ancestors_of(self._graph.parents_of(node.tx)))
 
-    def _commit(self, work: "_Work", *, must_save: bool = True) -> MempoolChange:
+    def _commit(self, work: MempoolWork, *, must_save: bool = True) -> MempoolChange:
         if not work.added and not work.removed:
             return MempoolChange()
         self._changes += 1
@@ -481,14 +420,15 @@ class Mempool:
             self._save(self._store, work, must_save=must_save)
         return self._numbered(work)
 
-    def _save(self, store: MempoolStore, work: "_Work", *, must_save: bool) -> None:
+    def _save(self, store: MempoolStore, work: MempoolWork, *, must_save: bool) -> None:
         """Write what has changed, and what could not be written before."""
         removed = [*self._unsaved.removed, *work.removed]
         nodes = {**self._unsaved.added, **work.added}
         added = {txid: node for txid, node in nodes.items() if txid in self._graph.nodes}
         try:
             store.save_mempool(
-                [_stored(node) for node in added.values()], [gone.tx.txid for gone in removed]
+                [stored_from_node(node) for node in added.values()],
+                [gone.tx.txid for gone in removed],
             )
         except StoreError as error:
             if must_save:
@@ -496,64 +436,10 @@ class Mempool:
             log.error("%s; the mempool will be written with its next change", error)  # noqa: TRY400
             self._unsaved.added, self._unsaved.removed = added, removed
         else:
-            self._unsaved = _Work()
+            self._unsaved = MempoolWork()
 
-    def _numbered(self, work: "_Work") -> MempoolChange:
+    def _numbered(self, work: MempoolWork) -> MempoolChange:
         change = work.change()
         first = self._next_sequence
         self._next_sequence += len(change.removed) + len(change.added)
         return change._replace(first_sequence=first) if self._next_sequence > first else change
-
-
-class _Work:
-    """What a call has done so far."""
-
-    def __init__(self) -> None:
-        self.added: dict[bytes, Node] = {}
-        self.removed: list[Removed] = []
-
-    def remove(self, nodes: Iterable[Node], reason: RemovalReason) -> None:
-        """Note a removal, unless the node came in with the same call."""
-        for node in nodes:
-            if self.added.pop(node.txid, None) is None:
-                self.removed.append(Removed(node.tx, reason))
-
-    def change(self) -> MempoolChange:
-        """All of it as a value."""
-        return MempoolChange(
-            tuple([node.entry() for node in self.added.values()]), tuple(self.removed)
-        )
-
-
-def _entries(nodes: Iterable[Node]) -> tuple[MempoolEntry, ...]:
-    return tuple([node.entry() for node in sorted(nodes, key=lambda node: node.sequence)])
-
-
-def _stored(node: Node) -> StoredTransaction:
-    return StoredTransaction(node.txid, node.tx.serialize(), node.time, node.fee_delta)
-
-
-def _parents_first(
-    kept: dict[bytes, tuple[Transaction, int]],
-) -> list[tuple[Transaction, int]]:
-    """Order transactions so that each comes after those it spends, else as given."""
-    ordered = []
-    state: dict[bytes, bool] = {}  # False: its parents are being looked at, True: it is placed
-    for start in kept:
-        todo = [start]
-        while todo:
-            txid = todo[-1]
-            if state.get(txid):
-                todo.pop()
-                continue
-            if txid in state:
-                state[txid] = True
-                ordered.append(kept[txid])
-                todo.pop()
-                continue
-            state[txid] = False
-            for txin in kept[txid][0].vin:
-                parent = txin.prevout[:32]
-                if parent in kept and parent not in state:
-                    todo.append(parent)
-    return ordered
