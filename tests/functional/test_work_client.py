@@ -31,8 +31,8 @@ def start(tmp_path):
     """Start services and miners; none outlives the test."""
     started = []
 
-    def start(*options, miner=()):
-        service = WorkService(tmp_path, *options)
+    def start(*options, miner=(), port=0):
+        service = WorkService(tmp_path, *options, port=port)
         started.append(service)
         if miner is not None:
             where = ("mine", f"localhost:{service.port}", *miner)
@@ -107,7 +107,7 @@ def test_a_time_limit_ends_the_wait_and_the_job(start):
 def test_a_client_comes_back_after_the_service_restarts(start, tmp_path):
     port = free_port()
     store = f"-store={tmp_path / 'queue'}"
-    first = WorkService(tmp_path, store, port=port)
+    first = start(store, port=port, miner=None)
     client = WorkClient("localhost", port, fallback=False, seconds=50)
     answers = []
     thread = threading.Thread(target=lambda: answers.append(client.do_pow(bytes(64), 1 << 50)))
@@ -121,12 +121,10 @@ def test_a_client_comes_back_after_the_service_restarts(start, tmp_path):
                 break
             assert time.monotonic() < deadline
     first.kill()
-    second = WorkService(tmp_path, store, port=port)
-    miner = Program(tmp_path, "mine", f"localhost:{port}")
+    second = start(store, port=port)
     thread.join(50)
     (answer,) = answers
     assert trial_value(answer.nonce, bytes(64)) == answer.trial_value
-    miner.close()
     second.stop()
 
 

@@ -205,12 +205,14 @@ def test_the_service_outlives_its_database(tmp_path, postgres_server, start_mine
 def test_a_file_has_one_server(tmp_path):
     path = tmp_path / "queue.sqlite"
     service = WorkService(tmp_path, f"-store={path}")
-    second = Program(tmp_path, "serve", "-port=0", f"-store={path}")
-    assert second.process.wait(DEADLINE) == 1
-    second.log.close()
-    assert "locked" in second.log.text
-    assert "Traceback" not in second.log.text
-    service.stop()
+    try:
+        second = Program(tmp_path, "serve", "-port=0", f"-store={path}")
+        assert second.process.wait(DEADLINE) == 1
+        second.log.close()
+        assert "locked" in second.log.text
+        assert "Traceback" not in second.log.text
+    finally:
+        service.stop()
     assert path.stat().st_mode & 0o777 == 0o600
 
 
