@@ -15,7 +15,7 @@ from misocoin.http.client import HttpClient
 from misocoin.pow.engines import select_engine
 from tests.fakes.gates import OriginalServer, original_client
 from tests.functional.framework.daemon import ROOT, clean_environment, free_port, wait_until
-from tests.functional.framework.hashcash import GateProcess, Line, PacketRelay, Upstream
+from tests.functional.framework.hashcash import GateProcess, Line, PacketRelay, Upstream, echo
 
 CHEAP = ("-bits=4", "-service=my.server")
 
@@ -296,6 +296,34 @@ def has_ended(near):
         return False
     except OSError:
         return True
+
+
+def test_who_does_not_read_is_not_read_for(upstream, gate, line):
+    """The answer waits where it comes from, and comes whole in the end."""
+    size = 40_000_000
+    upstream.handle = lambda _: b"x" * size + b"\n"
+    server = gate("server", upstream.port, *CHEAP)
+    client = gate("client", server.port)
+    near = line(client.port)
+    before = server.memory() + client.memory()
+    near.send(b'{"id":1,"method":"a"}\n')
+    assert near.socket.recv(1) == b"x"
+    with line(client.port) as other:
+        upstream.handle = echo
+        assert other.ask("a", id=2)["id"] == 2
+    assert server.memory() + client.memory() - before < 15_000_000
+    assert len(near.read()) == size
+
+
+@pytest.mark.long
+def test_who_never_pays_is_closed_and_so_is_who_is_idle(upstream, gate, line):
+    server = gate("server", upstream.port, *CHEAP, "-unpaidtimeout=3", "-idletimeout=12")
+    client = gate("client", server.port)
+    paying, idle = line(client.port), line(server.port)
+    assert paying.ask("a")["id"] == 1
+    assert idle.read() == b""
+    assert paying.ask("a", id=2)["id"] == 2
+    assert paying.read() == b""
 
 
 def test_metrics(upstream, gate, line):

@@ -47,7 +47,7 @@ def test_nodes_pay_each_other(make_daemon: Callable[..., Daemon]) -> None:
     wait_until(lambda: other.rpc.get_peers(), "they are connected")
     http = HttpClient()
     press(http, f"http://127.0.0.1:{public.port}/")
-    for number in range(1, 31):
+    for number in range(1, 11):
         other.rpc.generate(1)
         wait_until(lambda n=number: public.rpc.getblockcount() == n, "the block has come")
         press(http, f"http://127.0.0.1:{public.port}/")

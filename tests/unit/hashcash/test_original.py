@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import re
+import shutil
+import subprocess
 
 import pytest
 from hypothesis import given
@@ -219,3 +222,43 @@ def test_seeing_a_stamp():
     assert not is_stamped(KNOWN_TEXT)
     assert not is_stamped(b"garbage")
     assert not is_stamped(b'["pow"]')
+
+
+# -- with the library that the original uses ---------------------------------------------------
+
+PERL = """
+use JSON::XS; my $json = JSON::XS->new->canonical->allow_nonref;
+while (<STDIN>) { chomp; print unpack("H*", $json->encode($json->decode(pack("H*", $_)))), "\\n"; }
+"""
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(1 << 70), 1 << 70)
+    | st.floats(1e-9, 1e18).map(lambda number: float(f"{number:.12g}"))
+    | st.text(st.characters(max_codepoint=0xFF)),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=12,
+)
+
+
+@pytest.mark.tools
+def test_perls_library_writes_the_same():
+    """JSON::XS, which the original's canonical form is (Debian: libjson-xs-perl)."""
+    perl = shutil.which("perl")
+    if perl is None or subprocess.run([perl, "-MJSON::XS", "-e1"], check=False).returncode:
+        pytest.skip("Perl with JSON::XS is not installed")
+    texts = []
+
+    @given(PLAIN, st.booleans())
+    def gather(value, is_escaped):
+        text = json.dumps(value, ensure_ascii=is_escaped, indent=1 if is_escaped else None)
+        if re.search(r"\\u(?!00)", text) is None:  # of these it dies
+            texts.append(text.encode())
+
+    gather()
+    assert len(texts) > 50
+    lines = b"\n".join(text.hex().encode() for text in texts) + b"\n"
+    ended = subprocess.run([perl, "-e", PERL], input=lines, capture_output=True, check=True)
+    for text, written in zip(texts, ended.stdout.split(), strict=True):
+        assert canonical(text) == bytes.fromhex(written.decode())
