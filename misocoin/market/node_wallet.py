@@ -1,4 +1,4 @@
-"""The node behind a market, and its wallet, by JSON-RPC."""
+"""The node behind a market, and its wallet, by JSON-RPC: ours, or a bitcoind."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,13 +46,14 @@ class NodeWallet:
     def params(self) -> Params:
         """The rules of the node's chain."""
         if self._params is None:
-            self._params = params_by_name(str(self._client.call("get_info")["chain"]))
+            name = str(self._client.call("getblockchaininfo")["chain"])
+            self._params = params_by_name({"main": "bitcoin"}.get(name, name))
         return self._params
 
     def tip(self) -> Tip:
         """The last block."""
-        info = self._client.call("get_info")
-        return Tip(int(info["height"]), str(info["best_block"]))
+        info = self._client.call("getblockchaininfo")
+        return Tip(int(info["blocks"]), str(info["bestblockhash"]))
 
     def block_hash(self, height: int) -> str:
         """The hash of the active chain's block at a height."""
@@ -60,11 +61,11 @@ class NodeWallet:
 
     def block(self, hash_hex: str) -> Block:
         """A block."""
-        return _parsed(block_from_bytes, self._client.call("get_block", hash_hex, 0))
+        return _parsed(block_from_bytes, self._client.call("getblock", hash_hex, 0))
 
     def new_address(self) -> str:
         """A new address of the wallet, P2WPKH."""
-        address = str(self._client.call("get_new_address"))
+        address = str(self._client.call("getnewaddress", "market", "bech32"))
         if template_from_script(self.script_of(address)).kind is not ScriptKind.P2WPKH:
             raise ConfigError("the node's wallet must give P2WPKH addresses")
         return address
@@ -75,13 +76,15 @@ class NodeWallet:
 
     def sign(self, tx: Transaction) -> Transaction:
         """The transaction, signed by the wallet."""
-        signed = self._client.call("sign_raw_tx_with_wallet", tx.serialize().hex())
-        return _parsed(transaction_from_bytes, signed)
+        signed = self._client.call("signrawtransactionwithwallet", tx.serialize().hex())
+        if not signed["complete"]:
+            raise HttpError("the node's wallet cannot sign for the market's coins")
+        return _parsed(transaction_from_bytes, signed["hex"])
 
     def send(self, raw_hex: str) -> None:
         """Hand in a payment; one that the node has already is fine. Raises PaymentRefused."""
         try:
-            self._client.call("send_raw_tx", raw_hex, 0)
+            self._client.call("sendrawtransaction", raw_hex, 0)
         except RpcError as error:
             if error.code == _ALREADY_IN_CHAIN or "already" in error.message:
                 return
@@ -97,7 +100,7 @@ class NodeWallet:
 
     def fee_rate(self) -> int:
         """Base units per 1,000 virtual bytes that the node asks for at least."""
-        return max(RELAY_RATE, _sats(self._client.call("get_info")["min_fee_rate"]))
+        return max(RELAY_RATE, _sats(self._client.call("getmempoolinfo")["mempoolminfee"]))
 
     def close(self) -> None:
         """Close the connections."""

@@ -104,7 +104,7 @@ def kill_while_paying(market: MarketProcess, node: Daemon, kills: int, seed: int
     asked = []
     for _ in range(kills):
         for _ in range(chance.randrange(1, 4)):
-            asked.append((withdraw(who, home := other_address(), "MISO 0.1"), home))
+            asked.append((withdraw(who, home := other_address(), "MISO 0.03"), home))
         # Up to two passes of the payer, which come twice a second.
         time.sleep(chance.random())
         market.kill()
@@ -117,8 +117,8 @@ def kill_while_paying(market: MarketProcess, node: Daemon, kills: int, seed: int
     node.rpc.generate(3)
     wait_until(lambda: all(who.get(p)["State"] == "CONFIRMED" for p, _ in asked), "all confirm")
     for _, home in asked:
-        assert Decimal("0.0999") < received(node, home) < Decimal("0.1")
-    assert Decimal(available(who).removeprefix("MISO ")) == 10 - Decimal("0.1") * len(asked)
+        assert Decimal("0.0299") < received(node, home) < Decimal("0.03")
+    assert Decimal(available(who).removeprefix("MISO ")) == 10 - Decimal("0.03") * len(asked)
     report = audit(market, node)
     assert report.returncode == 0, report.stderr
 

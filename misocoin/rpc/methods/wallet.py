@@ -5,15 +5,14 @@ from typing import Annotated
 
 from misocoin.chain.pool import TransactionPool
 from misocoin.chain.state import ChainState
-from misocoin.errors import NotFoundError
 from misocoin.http.errors import RpcError
 from misocoin.policy.feerate import FeeRate
-from misocoin.primitives.transaction import TxOut, outpoint_index, transaction_from_bytes
+from misocoin.primitives.transaction import TxOut
 from misocoin.rpc.declare import Access, Category, method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json, amount
-from misocoin.rpc.params import AMOUNT, HASH, HEX, INTEGER, OBJECT, STRING
+from misocoin.rpc.params import AMOUNT, HASH, INTEGER, OBJECT, STRING
 from misocoin.rpc.schema import (
     array,
     boolean,
@@ -28,7 +27,6 @@ from misocoin.rpc.schema import (
     timestamp,
 )
 from misocoin.script.address import address_from_script, script_from_address
-from misocoin.script.signing import sign_transaction
 from misocoin.units import Sats, sats_from_json
 from misocoin.wallet.addresses import AddressType, address_type_from_text
 from misocoin.wallet.wallet import HistoryEntry, Wallet
@@ -153,29 +151,6 @@ class WalletMethods:
         rate = self._fee_rate() if fee_rate is None else FeeRate(fee_rate)
         payment = self._wallet.pay(outputs, rate, self._pool.submit, sink=sink, note=note)
         return hash_hex(payment.tx.txid)
-
-    @method(
-        Category.WALLET,
-        access=Access.AUTH,
-        result=hexadecimal("the transaction, all its inputs signed"),
-    )
-    def sign_raw_tx_with_wallet(self, tx: Annotated[bytes, HEX, "the transaction's bytes"]) -> Json:
-        """Sign every input of a transaction with the wallet's keys.
-
-        What it spends is looked up among the unspent coins and in the mempool. An error tells of
-        an input that is unknown, spent, or not the wallet's.
-        """
-        parsed = transaction_from_bytes(tx)
-        points = [txin.prevout for txin in parsed.vin]
-        with self._chain.lock:
-            found = self._pool.mempool.get_coins(points)
-            missing = [point for point in points if point not in found]
-            if missing:
-                place = f"{hash_hex(missing[0][:32])}:{outpoint_index(missing[0])}"
-                raise NotFoundError(f"input not found or already spent: {place}")
-            spent = [found[point] for point in points]
-            keys = self._wallet.keychain.ring_for([coin.script_pubkey for coin in spent])
-            return sign_transaction(parsed, spent, keys).serialize().hex()
 
     def _fee_rate(self) -> FeeRate:
         with self._chain.lock:
