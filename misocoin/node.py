@@ -64,6 +64,7 @@ from misocoin.rpc.core.templates import CoreTemplates
 from misocoin.rpc.core.util import CoreUtil
 from misocoin.rpc.core.wallet import CoreWallet
 from misocoin.rpc.core.wallet_history import CoreWalletHistory
+from misocoin.rpc.core.wallet_keys import CoreWalletKeys
 from misocoin.rpc.core.wallet_paying import CoreWalletPaying
 from misocoin.rpc.core.wallets import CoreWallets, WalletNames
 from misocoin.rpc.declare import Method, methods_of
@@ -359,6 +360,7 @@ class Node:
             CoreDescriptors(chain.params),
             CoreWallet(chain, wallet, self.wallet_names),
             CoreWallets(wallet, self.wallet_names),
+            CoreWalletKeys(chain, wallet),
             CoreWalletHistory(chain, wallet),
             CoreWalletPaying(chain, pool, wallet),
             CoreNetwork(self.peers, pool.mempool, chain.now, self.server.traffic, DEFAULT_PORT),

@@ -66,6 +66,16 @@ def address_json(script: bytes) -> dict[str, Json]:
     return form
 
 
+def script_of(address: str, params: Params, message: str = "") -> bytes:
+    """The output script of an address; raises Core's error, with `message` in its stead."""
+    try:
+        return script_from_address(address, params)
+    except AddressError as error:
+        raise RpcError(
+            RpcCode.INVALID_ADDRESS_OR_KEY, message or f"Invalid Bitcoin address: {error}"
+        ) from None
+
+
 class CoreUtil:
     """Addresses and messages of one network."""
 

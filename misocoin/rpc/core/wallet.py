@@ -1,16 +1,13 @@
 """Core's methods on the wallet's addresses, keys and coins."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from misocoin.chain.state import ChainState
 from misocoin.consensus.tree import HeaderNode
 from misocoin.crypto.bip32 import text_from_path
-from misocoin.crypto.wif import key_from_wif, wif_from_key
-from misocoin.errors import AddressError, KeyFormatError, WalletError, WalletLocked
 from misocoin.http.errors import RpcError
 from misocoin.primitives.transaction import outpoint_index
-from misocoin.rpc.core.util import ADDRESS_FIELDS, address_json
+from misocoin.rpc.core.util import ADDRESS_FIELDS, address_json, script_of
 from misocoin.rpc.core.wallets import WalletNames
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
@@ -31,7 +28,7 @@ from misocoin.rpc.schema import (
     text,
     timestamp,
 )
-from misocoin.script.address import address_from_script, script_from_address
+from misocoin.script.address import address_from_script
 from misocoin.script.descriptor import with_checksum
 from misocoin.script.templates import ScriptKind, template_from_script
 from misocoin.units import sats_from_json
@@ -44,6 +41,14 @@ MAX_DEPTH = 9_999_999
 BLOCK = obj(
     "the last block that is counted", hash=hexadecimal("its hash"), height=number("its height")
 )
+
+
+class _Held(NamedTuple):
+    """Base units."""
+
+    trusted: int
+    pending: int
+    immature: int
 
 
 def block_json(tip: HeaderNode) -> dict[str, Json]:
@@ -131,7 +136,7 @@ class CoreWallet:
     )
     def getaddressinfo(self, address: Annotated[str, STRING, "the address"]) -> Json:
         """Tell what the wallet knows of an address."""
-        script = self._script(address)
+        script = script_of(address, self._chain.params)
         with self._chain.lock:
             own = self._wallet.keychain.scripts.get(script)
         shown = address_from_script(script, self._chain.params) or address
@@ -164,7 +169,7 @@ class CoreWallet:
         label: Annotated[str, STRING, "what to call it"],
     ) -> None:
         """Call an address something."""
-        self._script(address)
+        script_of(address, self._chain.params)
         self._wallet.set_label(address, label)
 
     @core_method(Category.WALLET, access=Access.AUTH, result=array("in order", text("a label")))
@@ -197,82 +202,6 @@ class CoreWallet:
             raise RpcError(RpcCode.WALLET_INVALID_LABEL, f"No addresses with label {label[:60]}")
         return found
 
-    # -- keys ---------------------------------------------------------------------------------
-
-    @core_method(Category.WALLET, access=Access.AUTH, result=text("the key, in WIF"))
-    def dumpprivkey(self, address: Annotated[str, STRING, "an own address"]) -> Json:
-        """Tell the private key of an address: whoever has it can spend."""
-        self._script(address, "Invalid address")
-        try:
-            key = self._wallet.keeper.private_key(address)
-        except WalletLocked:
-            raise
-        except WalletError:
-            raise RpcError(
-                RpcCode.WALLET_ERROR, f"Private key for address {address[:100]} is not known"
-            ) from None
-        return wif_from_key(key, self._chain.params.address.wif)
-
-    @core_method(Category.WALLET, access=Access.AUTH, waits=True, result=nothing())
-    def importprivkey(
-        self,
-        privkey: Annotated[str, STRING, "the key, in WIF"],
-        label: Annotated[str, STRING, "what to call its address"] = "",
-        rescan: Annotated[bool, BOOLEAN, "search the chain for its past"] = True,
-    ) -> None:
-        """Add a private key to the wallet; one that is there already is no error."""
-        try:
-            key = key_from_wif(privkey, self._chain.params.address.wif)
-        except KeyFormatError:
-            raise RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, "Invalid private key encoding") from None
-        with self._chain.lock:
-            if key.public_key in self._wallet.keychain.file.public_keys:
-                return
-        self._wallet.keeper.import_key(key, label)
-        if rescan:
-            self._wallet.rescan()
-
-    @core_method(Category.WALLET, access=Access.AUTH, result=text("the signature, base64"))
-    def signmessage(
-        self,
-        address: Annotated[str, STRING, "an own address of one key"],
-        message: Annotated[str, STRING, "what to sign"],
-    ) -> Json:
-        """Sign a message as the owner of an address."""
-        script = self._script(address, "Invalid address")
-        kind = template_from_script(script).kind
-        if kind not in (ScriptKind.P2PKH, ScriptKind.P2WPKH, ScriptKind.P2SH):
-            raise RpcError(RpcCode.TYPE_ERROR, "Address does not refer to key")
-        try:
-            return self._wallet.keeper.sign_message(address, message)
-        except WalletLocked:
-            raise
-        except WalletError:
-            raise RpcError(RpcCode.WALLET_ERROR, "Private key not available") from None
-
-    @core_method(Category.WALLET, access=Access.AUTH, result=nothing())
-    def backupwallet(
-        self, destination: Annotated[str, STRING, "a file that is not there yet"]
-    ) -> None:
-        """Write the wallet's keys to a file, encrypted as they are here."""
-        self._wallet.keeper.backup(Path(destination))
-
-    @core_method(
-        Category.WALLET,
-        access=Access.AUTH,
-        waits=True,
-        result=obj("", start_height=number("the first block"), stop_height=number("the last")),
-    )
-    def rescanblockchain(
-        self,
-        start_height: Annotated[int, INTEGER, "the first block to read"] = 0,
-        stop_height: Annotated[int | None, INTEGER, "not looked at: the tip is the last"] = None,
-    ) -> Json:
-        """Read the chain again for what is the wallet's."""
-        if not 0 <= start_height <= self._chain.height:
-            raise invalid("Invalid start_height")
-        return {"start_height": start_height, "stop_height": self._wallet.rescan(start_height)}
-
     # -- coins --------------------------------------------------------------------------------
 
     @core_method(Category.WALLET, access=Access.AUTH, result=coins("what can be spent"))
@@ -288,12 +217,24 @@ class CoreWallet:
             raise RpcError(
                 RpcCode.METHOD_DEPRECATED, 'dummy first argument must be excluded or set to "*".'
             )
-        held = [
-            each.coin.value
-            for each in self._wallet.unspent()
-            if each.is_spendable and each.confirmations >= minconf
-        ]
-        return amount(sum(held))
+        return amount(self._held(minconf).trusted)
+
+    def _held(self, minconf: int = 0) -> _Held:
+        """What the wallet holds as Core counts it: a coinbase is young for one block longer.
+
+        It could be in the next block when it is 100 deep; Core waits until it is deeper.
+        """
+        maturity = self._chain.params.coinbase_maturity
+        trusted = pending = immature = 0
+        for each in self._wallet.unspent():
+            coin = each.coin
+            if coin.is_coinbase and each.confirmations <= maturity:
+                immature += coin.value
+            elif not coin.is_trusted:
+                pending += coin.value
+            elif each.confirmations >= minconf:
+                trusted += coin.value
+        return _Held(trusted, pending, immature)
 
     @core_method(
         Category.WALLET,
@@ -312,12 +253,12 @@ class CoreWallet:
     def getbalances(self) -> Json:
         """Tell what the wallet holds, by how soon it can be spent."""
         with self._chain.lock:
-            balance, tip = self._wallet.balance(), self._chain.tip
+            held, tip = self._held(), self._chain.tip
         return {
             "mine": {
-                "trusted": amount(balance.available),
-                "untrusted_pending": amount(balance.pending),
-                "immature": amount(balance.immature),
+                "trusted": amount(held.trusted),
+                "untrusted_pending": amount(held.pending),
+                "immature": amount(held.immature),
             },
             "lastprocessedblock": block_json(tip),
         }
@@ -418,7 +359,7 @@ class CoreWallet:
         ] = {},  # noqa: B006
     ) -> Json:
         """List the wallet's coins; coinbases that are too young are left out."""
-        scripts = {self._script(str(each)) for each in addresses}
+        scripts = {script_of(str(each), self._chain.params) for each in addresses}
         if len(scripts) != len(addresses):
             raise invalid("Invalid parameter, duplicated address")
         limits = _limits(query_options)
@@ -468,15 +409,7 @@ class CoreWallet:
         return form
 
     def _is_mine(self, address: str) -> bool:
-        return self._wallet.is_mine(self._script(address))
-
-    def _script(self, address: str, message: str = "") -> bytes:
-        try:
-            return script_from_address(address, self._chain.params)
-        except AddressError as error:
-            raise RpcError(
-                RpcCode.INVALID_ADDRESS_OR_KEY, message or f"Invalid Bitcoin address: {error}"
-            ) from None
+        return self._wallet.is_mine(script_of(address, self._chain.params))
 
 
 def _kind(name: str | None) -> AddressType | None:

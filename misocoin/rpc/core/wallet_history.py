@@ -4,8 +4,9 @@ from typing import Annotated
 
 from misocoin.chain.state import ChainState
 from misocoin.consensus.tree import HeaderNode, fork_point
-from misocoin.errors import AddressError, NotFoundError
+from misocoin.errors import NotFoundError
 from misocoin.http.errors import RpcError
+from misocoin.rpc.core.util import script_of
 from misocoin.rpc.core.wallet import BLOCK, block_json
 from misocoin.rpc.core.wallet_forms import DETAIL, LISTED, TX_STATE, WalletForms, fee_of
 from misocoin.rpc.declare import Access, Category, core_method
@@ -24,7 +25,7 @@ from misocoin.rpc.schema import (
     optional,
     text,
 )
-from misocoin.script.address import address_from_script, script_from_address
+from misocoin.script.address import address_from_script
 from misocoin.wallet.ledger import TxState
 from misocoin.wallet.wallet import HistoryEntry, Wallet
 
@@ -191,7 +192,7 @@ class CoreWalletHistory:
         include_immature_coinbase: Annotated[bool, BOOLEAN, "coinbases that are too young"] = False,
     ) -> Json:
         """Tell how much an own address has received, spent since or not."""
-        script = self._script(address)
+        script = script_of(address, self._chain.params)
         if not self._wallet.is_mine(script):
             raise RpcError(RpcCode.WALLET_ERROR, "Address not found in wallet")
         total = 0
@@ -226,7 +227,7 @@ class CoreWalletHistory:
         """Tell how much each own address has received, spent since or not."""
         params, labels = self._chain.params, self._wallet.labels
         if address_filter is not None:
-            self._script(address_filter)
+            script_of(address_filter, params)
         names = list(self._wallet.addresses()) if include_empty else []
         received: dict[str, int] = dict.fromkeys(names, 0)
         depth: dict[str, int] = {}
@@ -265,11 +266,3 @@ class CoreWalletHistory:
             and item.confirmations >= minconf
             and (with_immature or item.confirmations > maturity or not item.entry.tx.is_coinbase)
         ]
-
-    def _script(self, address: str) -> bytes:
-        try:
-            return script_from_address(address, self._chain.params)
-        except AddressError as error:
-            raise RpcError(
-                RpcCode.INVALID_ADDRESS_OR_KEY, f"Invalid Bitcoin address: {error}"
-            ) from None

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 from misocoin.chain.pool import TransactionPool
 from misocoin.chain.state import ChainState
-from misocoin.errors import AddressError, InsufficientFunds
+from misocoin.errors import InsufficientFunds
 from misocoin.http.errors import RpcError
 from misocoin.policy.dust import calculate_dust_threshold
 from misocoin.policy.feerate import FeeRate, calculate_fee
 from misocoin.primitives.transaction import Transaction, TxIn, TxOut
+from misocoin.rpc.core.util import script_of
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
@@ -27,13 +28,15 @@ from misocoin.rpc.params import (
     transaction_from_hex,
 )
 from misocoin.rpc.schema import coins, either, hexadecimal, number, obj, text
-from misocoin.script.address import script_from_address
 from misocoin.units import Sats, sats_from_json
-from misocoin.wallet.spending import DUST_RATE
+from misocoin.wallet.spending import DUST_RATE, SEQUENCE_REPLACEABLE
 from misocoin.wallet.wallet import Wallet
 
 ROUNDS = 8
 """How often the fee is worked out anew where it comes out of what is paid."""
+
+CHANGE_VSIZE = 34
+"""Virtual bytes of an output for change, of whatever type."""
 
 GUESSED_VSIZE = 200
 """Virtual bytes of a small payment: where those rounds begin."""
@@ -71,7 +74,7 @@ class CoreWalletPaying:
         verbose: Annotated[bool, BOOLEAN, "tell where the fee rate came from, too"] = False,
     ) -> Json:
         """Pay an address."""
-        outputs = [TxOut(amount, self._script(address))]
+        outputs = [TxOut(amount, script_of(address, self._chain.params))]
         reducible = {0} if subtractfeefromamount else set()
         note = " ".join(filter(None, (comment, comment_to)))
         return self._send(outputs, reducible, fee_rate, note, verbose)
@@ -99,7 +102,8 @@ class CoreWalletPaying:
             raise invalid("Transaction amounts must not be empty")
         names = list(amounts)
         outputs = [
-            TxOut(sats_from_json(value), self._script(name)) for name, value in amounts.items()
+            TxOut(sats_from_json(value), script_of(name, self._chain.params))
+            for name, value in amounts.items()
         ]
         reducible = set()
         for name in subtractfeefrom:
@@ -202,28 +206,51 @@ class CoreWalletPaying:
         self, tx: Transaction, outputs: list[TxOut], reducible: set[int], rate: FeeRate
     ) -> tuple[Transaction, int, TxOut | None]:
         """The transaction with inputs, its fee, and its change, which is not in it yet."""
-        preset, base_fee = self._preset(tx, rate)
+        if not tx.vin:
+            outputs = list(self._reduced(outputs, reducible, rate)) if reducible else outputs
+            plan = self._wallet.plan(outputs, rate)
+            vin = [TxIn(txin.prevout, sequence=SEQUENCE_REPLACEABLE) for txin in plan.tx.vin]
+            return self._finished(tx, vin, outputs, plan.fee + plan.change, plan.change)
         if reducible:
-            outputs = list(self._reduced(outputs, reducible, rate)) if not preset else outputs
-        short = sum([out.value for out in outputs]) - preset
-        if tx.vin:
-            short += base_fee
-            if short <= 0:
-                return _with(tx, tx.vin, outputs, base_fee, self._change_of(-short))
-        wanted = outputs if not tx.vin else [TxOut(short, outputs[0].script_pubkey)]
-        plan = self._wallet.plan(wanted, rate)
+            raise invalid("subtractFeeFromOutputs needs a transaction without inputs here")
+        preset, vsize = self._preset(tx)
+        spare = preset - sum([out.value for out in outputs])
+        whole_fee = calculate_fee(rate, vsize + CHANGE_VSIZE)
+        if spare >= calculate_fee(rate, vsize):
+            return self._finished(tx, tx.vin, outputs, spare, spare - whole_fee)
+        # What is missing is paid by more of the wallet's coins; more than that is change.
+        short = whole_fee - spare
+        script = outputs[0].script_pubkey
+        wanted = max(short, calculate_dust_threshold(TxOut(0, script), DUST_RATE))
+        plan = self._wallet.plan([TxOut(wanted, script)], rate)
         taken = {txin.prevout for txin in tx.vin}
         if any(txin.prevout in taken for txin in plan.tx.vin):
             raise InsufficientFunds("Insufficient funds: the inputs given are what there is")
-        change = self._change_of(plan.change)
-        vin = [*tx.vin, *[TxIn(txin.prevout, sequence=_sequence(tx)) for txin in plan.tx.vin]]
-        return _with(tx, vin, outputs, plan.fee + (base_fee if tx.vin else 0), change)
+        sequence = tx.vin[0].sequence
+        vin = [*tx.vin, *[TxIn(each.prevout, sequence=sequence) for each in plan.tx.vin]]
+        spare += sum([out.value for out in plan.spent])
+        return self._finished(tx, vin, outputs, spare, plan.change + wanted - short)
 
-    def _preset(self, tx: Transaction, rate: FeeRate) -> tuple[int, int]:
-        """What the inputs that are there already hold, and the fee that all there is owes."""
+    def _finished(
+        self,
+        tx: Transaction,
+        vin: Sequence[TxIn],
+        outputs: Sequence[TxOut],
+        spare: int,
+        change: int,
+    ) -> tuple[Transaction, int, TxOut | None]:
+        """As `_fund`: of what is `spare`, `change` comes back unless it would be dust."""
+        funded = Transaction.build(tx.version, vin, outputs, tx.locktime)
+        back = TxOut(max(0, change), self._wallet.keychain.change_script())
+        if change < calculate_dust_threshold(back, DUST_RATE):
+            return funded, spare, None
+        return funded, spare - change, back
+
+    def _preset(self, tx: Transaction) -> tuple[int, int]:
+        """What the inputs that are there already hold, and the virtual bytes of all there is."""
         own = {each.coin.point: each.coin for each in self._wallet.unspent()}
         scripts = self._wallet.keychain.scripts
-        value, weight = 0, tx.weight
+        value, weight = 0, Transaction.build(tx.version, (), tx.vout, tx.locktime).weight + 2
         for txin in tx.vin:
             coin = own.get(txin.prevout)
             if coin is None:
@@ -233,23 +260,14 @@ class CoreWalletPaying:
                 )
             value += coin.value
             weight += scripts[coin.script_pubkey].input_weight
-        return value, int(calculate_fee(rate, -(-weight // 4) + 34))
-
-    def _change_of(self, value: int) -> TxOut | None:
-        script = self._wallet.keychain.change_script()
-        change = TxOut(value, script)
-        return change if value >= calculate_dust_threshold(change, DUST_RATE) else None
+        return value, -(-weight // 4)
 
     def _change_script(self, given: Mapping[str, Any], usual: bytes) -> bytes:
         address = given.get("changeAddress")
         if address is None:
             return usual
-        try:
-            return script_from_address(str(address), self._chain.params)
-        except AddressError:
-            raise RpcError(
-                RpcCode.INVALID_ADDRESS_OR_KEY, "Change address must be a valid bitcoin address"
-            ) from None
+        message = "Change address must be a valid bitcoin address"
+        return script_of(address, self._chain.params, message)
 
     def _funding_rate(self, given: Mapping[str, Any]) -> FeeRate:
         if "feeRate" in given and "fee_rate" in given:
@@ -268,14 +286,6 @@ class CoreWalletPaying:
         if per_vbyte < 0 or per_vbyte > 1e9:
             raise RpcError(RpcCode.TYPE_ERROR, "Amount out of range")
         return FeeRate(round(per_vbyte * 1000))
-
-    def _script(self, address: str) -> bytes:
-        try:
-            return script_from_address(address, self._chain.params)
-        except AddressError as error:
-            raise RpcError(
-                RpcCode.INVALID_ADDRESS_OR_KEY, f"Invalid Bitcoin address: {error}"
-            ) from None
 
 
 def _unfunded(text: str, is_witness: bool | None) -> Transaction:
@@ -302,16 +312,6 @@ def less_by(outputs: Sequence[TxOut], reducible: set[int], fee: int) -> list[TxO
             )
         reduced[place] = TxOut(value, script)
     return reduced
-
-
-def _with(
-    tx: Transaction, vin: Sequence[TxIn], vout: Sequence[TxOut], fee: int, change: TxOut | None
-) -> tuple[Transaction, int, TxOut | None]:
-    return Transaction.build(tx.version, vin, vout, tx.locktime), fee, change
-
-
-def _sequence(tx: Transaction) -> int:
-    return tx.vin[0].sequence if tx.vin else 0xFFFFFFFD
 
 
 _OPTIONS: Mapping[str, Callable[[Any], bool]] = {

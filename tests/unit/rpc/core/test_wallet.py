@@ -14,7 +14,12 @@ COIN = 100_000_000
 def wallet(core: CoreNode) -> CoreNode:
     """The node with three mature rewards in its wallet."""
     core.generatetoaddress(3, core.getnewaddress("mined"))
-    core.generatetoaddress(100, STRANGER)
+    core.generatetoaddress(98, STRANGER)
+    # As everybody's first test of a wallet on regtest has it: 101 blocks, 50 coins.
+    assert core.getbalance() == core.getbalances()["mine"]["trusted"] == 50
+    assert core.getbalances()["mine"]["immature"] == 100
+    assert len(core.listunspent()) == 1
+    core.generatetoaddress(2, STRANGER)
     return core
 
 
@@ -196,6 +201,24 @@ def test_raw_transactions_are_funded(wallet: CoreNode) -> None:
     signed = wallet.signrawtransactionwithwallet(funded["hex"])
     (trial,) = wallet.testmempoolaccept([signed["hex"]])
     assert sats(trial["fees"]["base"]) == sats(funded["fee"])
+
+
+def test_what_is_funded_is_not_funded_again(wallet: CoreNode) -> None:
+    raw = wallet.createrawtransaction([], [{STRANGER: 0.5}])
+    funded = wallet.fundrawtransaction(raw)
+    again = wallet.fundrawtransaction(funded["hex"], True)
+    signed = wallet.signrawtransactionwithwallet(again["hex"])
+    (trial,) = wallet.testmempoolaccept([signed["hex"]])
+    assert trial["allowed"] is True
+    assert sats(trial["fees"]["base"]) == sats(again["fee"])
+    # Enough is there for the fee, and the rest comes back.
+    coin = max(wallet.listunspent(), key=lambda each: each["amount"])
+    paid = wallet.createrawtransaction([coin], [{STRANGER: 0.1}])
+    funded = wallet.fundrawtransaction(paid)
+    tx = wallet.decoderawtransaction(funded["hex"])
+    assert len(tx["vin"]) == 1
+    change = tx["vout"][funded["changepos"]]["value"]
+    assert sats(change) == sats(coin["amount"]) - 10_000_000 - sats(funded["fee"])
 
 
 def test_what_cannot_be_paid(wallet: CoreNode) -> None:
