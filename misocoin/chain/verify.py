@@ -96,6 +96,7 @@ def verify_recent(chain: ChainState, scripts: ScriptChecks, level: int, count: i
                     result = connect_block(block, node, view.get, sink, chain.params)
             except ValidationError as error:
                 raise StoreError(f"{block_name(node)}: {error}") from error
+            _check_undo(node, result.spent, chain.get_undo(node))
             view.change(result.consumed, result.created)
 
 
@@ -109,6 +110,13 @@ def _check_block(node: HeaderNode, block: Block, chain: ChainState) -> None:
     check_header_context(node.header, header_context(parent, chain.params), now, chain.params)
     check_block(block, chain.params)
     check_block_context(block, node.height, parent.median_time_past, chain.params)
+
+
+def _check_undo(
+    node: HeaderNode, spent: tuple[tuple[Coin, ...], ...], undo: tuple[tuple[Coin, ...], ...]
+) -> None:
+    if serialize_undo(spent) != serialize_undo(undo):
+        raise StoreError(f"{block_name(node)}: the undo data is not what the block spends")
 
 
 class _View:
@@ -170,8 +178,7 @@ class _Replay:
                 result = connect_block(block, node, self.coins.get, sink, chain.params)
         except (NotFoundError, ValidationError) as error:
             raise StoreError(f"{where}: {error}") from error
-        if serialize_undo(result.spent) != serialize_undo(undo):
-            raise StoreError(f"{where}: the undo data is not what the block spends")
+        _check_undo(node, result.spent, undo)
         self._compare_filter(node, block, result.spent, where)
         for point in result.consumed:
             del self.coins[point]

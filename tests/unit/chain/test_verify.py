@@ -3,7 +3,7 @@ from contextlib import contextmanager
 import pytest
 
 from misocoin.chain.script_checks import ScriptChecks
-from misocoin.chain.verify import verify_chain
+from misocoin.chain.verify import verify_chain, verify_recent
 from misocoin.consensus.connect import serialize_undo
 from misocoin.errors import StoreError
 from misocoin.primitives.block import Block
@@ -193,3 +193,56 @@ def test_a_false_filter_is_found(chain, store):
     assert _difference(chain).endswith("the filter is not what the block makes")
     _sql(store, "DELETE FROM filters WHERE hash = ?", node.hash)
     assert _verify(chain).height == 6  # one that is yet to be made is no difference
+
+
+# -- the last blocks --------------------------------------------------------------------------
+
+
+def _recent(chain, level, count=0):
+    verify_recent(chain, ScriptChecks(1), level, count)
+
+
+@pytest.mark.parametrize("level", range(5))
+@pytest.mark.parametrize("count", [0, 1, 3, 100])
+def test_the_last_blocks_of_a_right_chain_are_well(chain, level, count):
+    before = dict(chain.iterate_coins())
+    _recent(chain, level, count)
+    assert dict(chain.iterate_coins()) == before
+    assert chain.height == 6
+
+
+def test_a_block_that_cannot_be_read_is_found_if_it_is_looked_at(store, chain):
+    _, node = _paying(chain)
+    _sql(store, "UPDATE blocks SET data = ? WHERE hash = ?", b"x", node.hash)
+    _recent(chain, 4, 2)
+    with pytest.raises(StoreError, match="block 4"):
+        _recent(chain, 0, 3)
+
+
+def test_undo_data_is_looked_at_from_level_two_on(store, chain):
+    _, node = _paying(chain)
+    _sql(store, "DELETE FROM undo WHERE hash = ?", node.hash)
+    _recent(chain, 1)
+    with pytest.raises(StoreError, match="block 4"):
+        _recent(chain, 2)
+
+
+def test_coins_that_are_not_the_blocks_are_found_from_level_three_on(store, chain):
+    block, _ = _paying(chain)
+    point = block.transactions[1].outpoint(0)
+    _sql(store, "DELETE FROM coins WHERE outpoint = ?", point)
+    again = open_chain(PARAMS, store)
+    _recent(again, 2)
+    with pytest.raises(StoreError, match="is not as the block made it"):
+        _recent(again, 3)
+
+
+def test_scripts_are_looked_at_on_level_four(store, chain):
+    block, node = _paying(chain)
+    undo = ((chain.get_undo(node)[0][0]._replace(script_pubkey=b"\x51"),),)
+    _sql(store, "UPDATE undo SET data = ? WHERE hash = ?", serialize_undo(undo), node.hash)
+    _recent(chain, 3)
+    with pytest.raises(StoreError, match="script-verify-flag-failed"):
+        _recent(chain, 4, 3)
+    with pytest.raises(StoreError, match="the undo data is not what the block spends"):
+        _recent(chain, 4)
