@@ -2,18 +2,21 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from misocoin.cli.command import Command
-from misocoin.cli.wallet_common import PLACE
-from misocoin.cli.wallet_light import OpenWallet, open_wallet
+from misocoin.cli.wallet_common import NETWORK, PLACE
+from misocoin.cli.wallet_light import Nodes, OpenWallet, open_wallet
 from misocoin.cli.wallet_sync import time_text
 from misocoin.errors import WalletError
-from misocoin.options import Option, integer_between
+from misocoin.options import Kind, Option, flag_from_text, integer_between
 from misocoin.script.address import address_from_script
 from misocoin.units import text_from_sats
 from misocoin.wallet.ledger import TxState
-from misocoin.wallet.light.wallet import HistoryItem
+from misocoin.wallet.light.pool import NodePool
+from misocoin.wallet.light.unproven import unproven_by_script
+from misocoin.wallet.light.wallet import HistoryItem, ScriptBalance
 
 Values = Mapping[str, Any]
 Words = tuple[str, ...]
@@ -24,6 +27,16 @@ COUNT = Option(
 )  # fmt: skip
 
 
+MEMPOOL = Option(
+    "mempool",
+    "Balances",
+    "Ask nodes also for what waits in their mempools, which nothing proves.",
+    flag_from_text,
+    False,
+    Kind.FLAG,
+)
+
+
 # -- balances ---------------------------------------------------------------------------------
 
 
@@ -31,32 +44,54 @@ class _Row(NamedTuple):
     name: str
     confirmed: int
     pending: int
+    unproven: int
     address: str
 
 
 def _list_addresses(values: Values, _words: Words) -> int:
     with open_wallet(values) as wallet:
-        rows = _rows(wallet, int(time.time()))
+        unproven = _unproven(values, wallet) if values["mempool"] else {}
+        rows = _rows(wallet, unproven, int(time.time()))
         names = max([len("Key Name"), *[len(row.name) for row in rows]])
-        print(f"{'Key Name':{names}}  {'Balance':>18}  {'Pending':>18}  Address")
-        for name, confirmed, pending, address in rows:
-            held, due = text_from_sats(confirmed), text_from_sats(pending) if pending else "-"
-            print(f"{name:{names}}  {held:>18}  {due:>18}  {address}")
+        claimed = f"  {'Unproven':>18}" if values["mempool"] else ""
+        print(f"{'Key Name':{names}}  {'Balance':>18}  {'Pending':>18}{claimed}  Address")
+        for row in rows:
+            amounts = [f"{text_from_sats(row.confirmed):>18}", _amount_or_dash(row.pending)]
+            amounts += [_amount_or_dash(row.unproven)] if claimed else []
+            print(f"{row.name:{names}}  {'  '.join(amounts)}  {row.address}")
         print(f"\n{_as_of(wallet)}")
+        if claimed:
+            print("Unproven is what nodes say to have in their mempools: count on none of it")
     return 0
 
 
-def _rows(wallet: OpenWallet, now: int) -> list[_Row]:
+def _amount_or_dash(sats: int) -> str:
+    return f"{text_from_sats(sats) if sats else '-':>18}"
+
+
+def _unproven(values: Values, wallet: OpenWallet) -> dict[bytes, int]:
+    store = wallet.store
+    known = {tx.txid for tx in store.transactions()} | {own.txid for own in store.payments()}
+    with closing(Nodes(values, store, wallet.params)) as nodes:
+        pool = NodePool(nodes.current(), lambda _name, _why: None)
+        return unproven_by_script(pool, wallet.folder.watched, known)
+
+
+def _rows(wallet: OpenWallet, unproven: Mapping[bytes, int], now: int) -> list[_Row]:
     balances = wallet.light.balances(now)
     rows = []
     for keys in wallet.folder.all:
-        scripts = keys.keychain.scripts
-        shown = {script: (0, 0) for script in keys.keychain.addresses()}
-        for script, balance in balances.items():
-            if script in scripts:
-                main = scripts[script].counts_for
-                confirmed, pending = shown.get(main, (0, 0))
-                shown[main] = (confirmed + balance.confirmed, pending + balance.pending)
+        own = keys.keychain.scripts
+        shown = {script: (0, 0, 0) for script in keys.keychain.addresses()}
+        for script in [each for each in balances.keys() | unproven.keys() if each in own]:
+            held = balances.get(script, ScriptBalance(0, 0))
+            main = own[script].counts_for
+            confirmed, pending, claimed = shown.get(main, (0, 0, 0))
+            shown[main] = (
+                confirmed + held.confirmed,
+                pending + held.pending,
+                claimed + unproven.get(script, 0),
+            )
         rows += [
             _Row(keys.name, *amounts, wallet.folder.address(script))
             for script, amounts in shown.items()
@@ -134,7 +169,7 @@ COMMANDS = (
         "list-addresses",
         "List keys and addresses with what they hold, and what is on its way.",
         _list_addresses,
-        PLACE,
+        (*PLACE, *NETWORK, MEMPOOL),
     ),
     Command("history", "List payments, with their confirmations.", _history, (*PLACE, COUNT)),
 )

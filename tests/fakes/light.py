@@ -91,6 +91,10 @@ class FakeNode:
         undo = self.chain.get_undo(self.chain.find(block_hash))
         return [(), *[[TxOut(c.value, c.script_pubkey) for c in coins] for coins in undo]]
 
+    def mempool(self, count: int) -> Sequence[Transaction]:
+        self.questions.append(("mempool", count))
+        return self.pool[:count]
+
     def fee_rate(self, target: int) -> int | None:
         return None
 

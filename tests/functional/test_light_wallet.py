@@ -97,6 +97,10 @@ def test_two_nodes_and_two_wallets(nodes: tuple[Daemon, Daemon], make_wallet) ->
     balance, pending = rob.balances()["robs-address"]
     assert balance == miso(50)
     assert -10.001 < float(pending) < -10
+    assert ann.balances() == {"anns": (miso(0), "-")}
+    claimed = ann.run("list-addresses", "-mempool", both).splitlines()
+    assert claimed[1].split()[1:4] == [miso(0), "-", miso(10)]
+    assert "count on none of it" in claimed[-1]
     mine((two, one), 1)
 
     assert "Payment" in rob.run("sync", "-once", both)

@@ -66,6 +66,9 @@ class NodePort(Protocol):
     def spent_outputs(self, block_hash: bytes) -> Sequence[Sequence[TxOut]]:
         """What each transaction of a block spends, by its inputs; nothing for the first."""
 
+    def mempool(self, count: int) -> Sequence[Transaction]:
+        """At most `count` transactions that wait for a block."""
+
     def fee_rate(self, target: int) -> FeeRate | None:
         """What it estimates for being mined within `target` blocks; None where it cannot."""
 

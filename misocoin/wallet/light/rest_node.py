@@ -3,7 +3,10 @@
 Every answer is bounded in time and size, and parsed before anybody sees it.
 """
 
+import json
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from typing import TypeVar
 
@@ -21,7 +24,7 @@ from misocoin.primitives.block import (
     block_from_bytes,
     headers_from_bytes,
 )
-from misocoin.primitives.transaction import Transaction, TxOut
+from misocoin.primitives.transaction import Transaction, TxOut, transaction_from_bytes
 from misocoin.units import sats_from_text
 from misocoin.wallet.light.errors import NodeFailed, NotServed, Refused
 from misocoin.wallet.light.ports import BlockFilter
@@ -33,6 +36,8 @@ LONG = Bounds(connect_seconds=3, read_seconds=20, total_seconds=60, body=16_000_
 """For blocks, many filters, and what a block spends."""
 
 _KNOWN_ALREADY = ("txn-already-in-mempool", "txn-already-known", "txn-same-nonwitness")
+
+_TXID = re.compile("[0-9a-f]{64}")
 
 T = TypeVar("T")
 
@@ -88,6 +93,18 @@ class RestNode:
         """See NodePort."""
         return self._get(f"spenttxouts/{_hex(block_hash)}.bin", LONG, spent_outputs_from_bytes)
 
+    def mempool(self, count: int) -> tuple[Transaction, ...]:
+        """See NodePort. One that was mined or dropped meanwhile is left out."""
+        found = []
+        for txid_hex in self._get("mempool/contents.json?verbose=false", LONG, txids_hex_from_json)[
+            :count
+        ]:
+            with suppress(NotServed):
+                tx = self._get(f"tx/{txid_hex}.bin", LONG, transaction_from_bytes)
+                if tx.txid_hex == txid_hex:
+                    found.append(tx)
+        return tuple(found)
+
     def _call(self, method: str, *given: object) -> object:
         try:
             return JsonRpcClient(self._url, http=self._http, bounds=SHORT).call(method, *given)
@@ -121,6 +138,19 @@ def _hashes_from_bytes(data: bytes) -> tuple[bytes, ...]:
     if len(data) % 32:
         raise ParseError(f"{len(data)} bytes are no list of hashes")
     return tuple(data[at : at + 32] for at in range(0, len(data), 32))
+
+
+def txids_hex_from_json(data: bytes) -> list[str]:
+    """Parse REST's list of the mempool; raises ParseError."""
+    try:
+        ids = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ParseError("not JSON") from error
+    if not isinstance(ids, list) or not all(
+        isinstance(each, str) and _TXID.fullmatch(each) for each in ids
+    ):
+        raise ParseError("not a list of transaction ids")
+    return ids
 
 
 def filters_from_bytes(data: bytes) -> tuple[BlockFilter, ...]:

@@ -1,5 +1,6 @@
 """A node by its REST paths: what is asked, what is read, and what is not put up with."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -18,10 +19,15 @@ from misocoin.wallet.light.rest_node import (
     RestNode,
     filters_from_bytes,
     spent_outputs_from_bytes,
+    txids_hex_from_json,
 )
 from tests.builders import KEY_SCRIPT, make_block, spend
 from tests.fakes.light import FakeNode
 from tests.unit.peers.rig import Rig, answer, bad_server
+
+
+def json_bytes(value: object) -> bytes:
+    return json.dumps(value).encode()
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +167,21 @@ def test_any_bytes_are_spent_outputs_or_refused(data: bytes):
     except ParseError:
         return
     assert len(spent) < 300
+
+
+@given(st.one_of(st.binary(max_size=100), st.lists(st.text(max_size=70)).map(json_bytes)))
+def test_any_bytes_are_transaction_ids_or_refused(data: bytes):
+    try:
+        ids = txids_hex_from_json(data)
+    except ParseError:
+        return
+    assert all(len(bytes.fromhex(each)) == 32 for each in ids)
+
+
+def test_transaction_ids():
+    assert txids_hex_from_json(json_bytes(["ab" * 32])) == ["ab" * 32]
+    for bad in ([["ab" * 32]], ["AB" * 32], [5], {"ab" * 32: 1}, ["ab" * 32 + "/.."]):
+        with pytest.raises(ParseError):
+            txids_hex_from_json(json_bytes(bad))
+    with pytest.raises(ParseError):
+        txids_hex_from_json(b"[" * 100_000)

@@ -8,13 +8,15 @@ from misocoin.consensus.coins import Coin
 from misocoin.consensus.merkle import merkle_root_from_branch
 from misocoin.primitives.transaction import TxOut
 from misocoin.wallet.light.payments import EXPIRY_SECONDS, PaymentState
+from misocoin.wallet.light.pool import NodePool
 from misocoin.wallet.light.ports import Watched
 from misocoin.wallet.light.search import is_proven
 from misocoin.wallet.light.store import LightStore
 from misocoin.wallet.light.sync import SyncReport, sync
+from misocoin.wallet.light.unproven import unproven_by_script
 from misocoin.wallet.light.wallet import LightWallet, ScriptBalance
 from tests.builders import KEY_SCRIPT, LATE, grow, signed_spend, small_params, spend
-from tests.fakes.light import FakeKeys, FakeNode, chains, copy, refuses, rejects
+from tests.fakes.light import FakeKeys, FakeNode, chains, copy, fails, refuses, rejects
 
 PARAMS = small_params()
 NOW = LATE
@@ -296,3 +298,17 @@ def test_a_store_is_of_one_chain(tmp_path, bench: Bench):
     path.write_bytes(b"nothing of the kind" * 100)
     with pytest.raises(StoreError):
         LightStore(path, PARAMS)
+
+
+def test_mempools_are_read_whole_and_believed_in_nothing(bench: Bench):
+    bench.pay_wallet()
+    bench.sync()
+    own = bench.payment()
+    gift = spend([own.outpoint(1)], [TxOut(700, KEY_SCRIPT), 5])
+    other = spend([own.outpoint(1)], [TxOut(30, KEY_SCRIPT)])
+    bench.node.pool, bench.other.pool = [own, gift], [gift, other]
+    silent = FakeNode(bench.node.chain, "silent:1", mempool=fails)
+    pool = NodePool([bench.node, bench.other, silent], lambda *_: None)
+    known = {own.txid}
+    assert unproven_by_script(pool, bench.keys.watched, known) == {KEY_SCRIPT: 730}
+    assert bench.wallet.balances(NOW)[KEY_SCRIPT] == ScriptBalance(5_000_000, -1_001_000)
