@@ -130,6 +130,14 @@ class Config:
     """Base units per 1,000 virtual bytes."""
     require_standard: bool = True
     """Whether unusual transactions are refused."""
+    ancestor_limits: tuple[int, int] = (25, 101_000)
+    """Transactions, and their virtual bytes, that a waiting one may build on."""
+    descendant_limits: tuple[int, int] = (25, 101_000)
+    """The same for those that build on it."""
+    mocktime: int = 0
+    """Unix time that the clock stands at, on regtest; 0 for the real one."""
+    wallet_name: str = ""
+    """What the wallet is called in calls of Core's."""
     block_max_weight: int = 4_000_000
     """Weight units a mined block may fill."""
     coin_cache_bytes: int = 256 * _MEGABYTE
@@ -221,6 +229,8 @@ def daemon_config(
         raise ConfigError("-rpcuser and -rpcpassword go together")
     if ":" in (values["rpcuser"] or ""):
         raise ConfigError("-rpcuser cannot have a colon in it")
+    if values["mocktime"] and _chain(values) != "regtest":
+        raise ConfigError("-mocktime is for chain regtest")
     if values["rpcbind"] and not values["rpcallowip"]:
         notes += ("-rpcbind counts only with -rpcallowip, and is passed over",)
     chain = _chain(values)
@@ -265,6 +275,10 @@ def daemon_config(
         mempool_expiry_seconds=values["mempoolexpiry"] * 3600,
         min_relay_fee=values["minrelaytxfee"],
         require_standard=not values["acceptnonstdtxn"],
+        ancestor_limits=(values["limitancestorcount"], values["limitancestorsize"] * 1000),
+        descendant_limits=(values["limitdescendantcount"], values["limitdescendantsize"] * 1000),
+        mocktime=values["mocktime"],
+        wallet_name=values["wallet"] or "",
         block_max_weight=values["blockmaxweight"],
         coin_cache_bytes=values["dbcache"] * _MEGABYTE,
         signature_threads=values["par"],

@@ -8,7 +8,6 @@ taken too, and the daemon says that they do nothing: a script goes on, and nobod
 
 import re
 from collections.abc import Callable, Iterator
-from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -39,6 +38,10 @@ MISSING_CHAINS = ("test", "testnet", "testnet3", "testnet4", "signet")
 """Core's words for networks that are not here."""
 
 
+MAX_MOCK_TIME = 9_223_372_036
+"""Unix time that a clock can be stopped at (Core's bound)."""
+
+
 class Place(NamedTuple):
     """Where to listen."""
 
@@ -64,6 +67,9 @@ def place_from_text(text: str) -> Place:
 
 def network_from_text(text: str) -> str:
     """Check an address or a network (`10.0.0.0/8`, `10.0.0.0/255.0.0.0`); raises ValueError."""
+    # The tool reads the same table, and each of its starts would pay for the import.
+    from ipaddress import ip_network
+
     try:
         return str(ip_network(text.strip(), strict=False))
     except ValueError:
@@ -154,6 +160,30 @@ def daemon_options() -> tuple[Option, ...]:
             "file",
             "Leave the process's number in a file, by its path in the data folder.",
             _path,
+        ),
+        *(
+            Option(
+                f"limit{family}{what}",
+                GROUP,
+                f"{unit} that a waiting transaction may have as {family}s, itself included.",
+                integer_between(1, 1_000_000),
+                default,
+                placeholder="n",
+            )
+            for family in ("ancestor", "descendant")
+            for what, unit, default in (
+                ("count", "Transactions", 25),
+                ("size", "Thousands of virtual bytes", 101),
+            )
+        ),
+        _value("wallet", "name", "What the node's one wallet is called in calls of Core's."),
+        Option(
+            "mocktime",
+            GROUP,
+            "Stop the node's clock at a unix time; on regtest.",
+            integer_between(0, MAX_MOCK_TIME),
+            0,
+            placeholder="seconds",
         ),
         _flag("acceptnonstdtxn", "Take unusual transactions into the mempool."),
         _flag("rpcdoccheck", "Hold every result of a call against its documented form."),
@@ -251,6 +281,14 @@ _IDLE = (
     ("deprecatedrpc", "No method is deprecated."),
     ("keypool", "Keys are made when they are needed."),
     ("disablewallet", "The wallet is always there."),
+    ("coinstatsindex", "gettxoutsetinfo reads all coins."),
+    ("uacomment", "Nothing is added to this program's name."),
+    ("v2transport", "Links are HTTP."),
+    ("timeout", "Links have time limits of their own."),
+    ("peertimeout", "Links have time limits of their own."),
+    ("checkblocks", "What is on disk is checked as it is read."),
+    ("checklevel", "What is on disk is checked as it is read."),
+    ("logsourcelocations", "Places in the source are not shown."),
     ("walletrbf", "Every transaction can be replaced."),
     ("rpcthreads", "Threads come as they are needed."),
     ("rpcworkqueue", "The queue has a size of its own."),

@@ -119,8 +119,9 @@ class Node:
         self.config = config
         self.params = _params(config)
         self.started_at = time.monotonic()
-        self.wallet_names = WalletNames()
+        self.wallet_names = WalletNames(config.wallet_name)
         self.clock = NetworkClock()
+        self.clock.set_mock(config.mocktime or None)
         self._progress = progress
         self._stopping = threading.Event()
         self._stop_search = StopFlag()
@@ -229,7 +230,12 @@ class Node:
             require_standard=config.require_standard,
             min_relay_feerate=FeeRate(config.min_relay_fee),
         )
-        limits = MempoolLimits(config.max_mempool_bytes, config.mempool_expiry_seconds)
+        limits = MempoolLimits(
+            config.max_mempool_bytes,
+            config.mempool_expiry_seconds,
+            *config.ancestor_limits,
+            *config.descendant_limits,
+        )
         rules = MempoolRules(params, policy, limits, signatures, passed)
         self.pool = TransactionPool(self.chain, Mempool(self.chain, rules, store))
         self.block_forms = BlockForms(self.chain)

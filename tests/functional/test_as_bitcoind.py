@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import os
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def test_a_daemon_in_the_background(script: Script) -> None:
     digest = hmac.new(salt.encode(), secret.encode(), hashlib.sha256).hexdigest()
     done = script.daemon(
         "-daemonwait", "-server", "-txindex=1", "-fallbackfee=0.0002", "-pid=node.pid",
-        f"-port={other}", f"-rpcauth=me:{salt}${digest}",
+        "-wallet=main", "-mocktime=1700000000", f"-port={other}", f"-rpcauth=me:{salt}${digest}",
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "Misocoin daemon starting\n", "")
     pid = int((script.folder / "node.pid").read_text())
@@ -79,6 +80,9 @@ def test_a_daemon_in_the_background(script: Script) -> None:
             stranger.call("get_balance")
         stranger.close()
         assert script.cli("-rpcwait", "get_info").startswith("{")
+        assert script.cli("-rpcwallet=main", "getbalance") == "0.00000000"
+        (block,) = json.loads(script.cli("-generate", "1"))["blocks"]
+        assert json.loads(script.cli("getblockheader", block))["time"] == 1_700_000_000
         # A second one must not get anywhere, and say so on the terminal.
         again = script.daemon("-daemonwait")
         assert again.returncode == 1

@@ -10,6 +10,7 @@ from misocoin.config import Config, client_config, daemon_config
 from misocoin.core_options import Place, idle_names, place_from_text
 from misocoin.errors import ConfigError
 from misocoin.option_table import Program, options_of
+from misocoin.policy.settings import MempoolLimits
 
 HASHED = "me:5a17$" + "ab" * 32
 
@@ -105,6 +106,21 @@ def test_peers_by_core_s_words() -> None:
     assert config("-listen=0").maxpeers == config("-nolisten").maxpeers == 0
     assert config("-maxconnections=5").maxpeers == 5
     assert config("-maxconnections=5000").maxpeers == 200
+
+
+def test_mempool_wallet_and_clock() -> None:
+    made = config("-limitancestorcount=3", "-limitdescendantsize=50", "-wallet=w", "-wallet=w2")
+    assert (made.ancestor_limits, made.descendant_limits) == ((3, 101_000), (25, 50_000))
+    assert made.wallet_name == "w2"
+    assert config("-regtest", "-mocktime=1700000000").mocktime == 1_700_000_000
+    with pytest.raises(ConfigError, match="for chain regtest"):
+        config("-mocktime=1700000000")
+
+
+def test_the_defaults_are_the_mempool_s_own() -> None:
+    limits = MempoolLimits()
+    assert config().ancestor_limits == (limits.ancestor_count, limits.ancestor_vsize)
+    assert config().descendant_limits == (limits.descendant_count, limits.descendant_vsize)
 
 
 def test_where_the_cookie_is_left(tmp_path: Path) -> None:

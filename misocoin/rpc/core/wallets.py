@@ -26,8 +26,8 @@ _NAMED = obj(
 class WalletNames:
     """What the node's wallet is called in this run."""
 
-    def __init__(self) -> None:
-        self.name = ""
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         """Empty until somebody names it."""
 
     def is_loaded(self, name: str) -> bool:
