@@ -313,7 +313,8 @@ class ClientGate(Gate):
     def silence(self, now: float) -> list[Action]:
         """See `Gate`."""
         if self._state is State.GREETING:
-            return merged(self._happen(self._greeting_failed(now), now))
+            kept, self._greeting = self._greeting, b""
+            return merged([*self._pass_back(kept), *self._happen(self._greeting_failed(now), now)])
         return merged(self._happen(Event.SILENCE, now))
 
     def minted(self, line: bytes, now: float) -> list[Action]:

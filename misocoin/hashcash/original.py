@@ -102,14 +102,6 @@ def check(line: bytes, bits: int = DEFAULT_BITS) -> Stamped:
     return Stamped(_without(line, _NONCE, _POW), digest, found)
 
 
-def is_stamped(line: bytes) -> bool:
-    """Whether a line of JSON carries a stamp, good or bad."""
-    try:
-        return _POW in _object(line)
-    except ParseError:
-        return False
-
-
 def _object(line: bytes) -> dict[str, Any]:
     value = value_from_json(line)
     if not isinstance(value, dict):

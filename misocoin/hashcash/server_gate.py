@@ -253,11 +253,12 @@ class ServerGate(Gate):
 
     def _admit_original(self, line: bytes, now: float) -> bytes:
         """Check a stamp of the original; returns the request. Raises StampError or BadRequest."""
-        if len(line) > self._bounds.original_line:
+        is_long = len(line) > self._bounds.original_line
+        if is_long and not self._toll.is_free(self._account, now):
             raise StampError(StampFault.MISSING, "a request of this length needs one of version 2")
         request = request_from_line(line)
         cost = cost_of(request.methods, self._toll.costs)
-        if self._version is not Version.INSIST and not request.is_batch:
+        if self._version is not Version.INSIST and not request.is_batch and not is_long:
             try:
                 stamped = check(line, self._original_bits)
             except ParseError:

@@ -52,8 +52,6 @@ class Address:
     tls: ssl.SSLContext | None = None
     family: int = 0
     """`socket.AF_INET6` where only that will do; 0 is any."""
-    server_name: str | None = None
-    """The name in the other side's certificate, where it is not `host`."""
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -279,7 +277,6 @@ class Session:
                     target.port,
                     family=target.family,
                     ssl=target.tls,
-                    server_hostname=target.server_name if target.tls else None,
                 )
         except (OSError, TimeoutError, ssl.SSLError) as error:
             reason = f"{target} cannot be reached: {_reason(error)}"

@@ -75,9 +75,9 @@ class Toll:
         bits = self._prices.bits(account, now)
         return challenge.bits != bits or challenge.salt != self._salts_at(now)[0]
 
-    def price(self, account: str, cost: int, now: float) -> int:
-        """The bits that a request of this cost needs."""
-        return bits_for_cost(self._prices.bits(account, now), cost)
+    def is_free(self, account: str, now: float) -> bool:
+        """Whether requests need no stamp now."""
+        return not self._prices.accepted_bits(account, now)
 
     def admit(
         self,
@@ -120,7 +120,7 @@ class Toll:
 
     def admit_free(self, cost: int, account: str, now: float) -> None:
         """Let a request without stamp through if that is free now; raises StampError if not."""
-        if self._prices.accepted_bits(account, now):
+        if not self.is_free(account, now):
             raise StampError(StampFault.MISSING)
         self._prices.count(account, cost, now)
 

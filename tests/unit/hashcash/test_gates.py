@@ -501,6 +501,15 @@ def test_a_server_without_any_gate_gets_the_requests(cuts):
     assert json.loads(client.take_far())["method"] == "server.version"
 
 
+def test_half_a_line_before_silence_is_not_lost():
+    client = Stand(ClientGate(Tally(), Terms(original_bits=4)))
+    client.far(b'{"method":')
+    assert client.take_near() == b""
+    client.silence()
+    client.far(b'"x"}\n')
+    assert client.take_near() == b'{"method":"x"}\n'
+
+
 def test_a_late_challenge_is_taken():
     server = Stand(make_server_gate())
     client = Stand(ClientGate(Tally(), Terms(original_bits=4)))
@@ -561,3 +570,6 @@ def test_long_requests_of_the_original_are_refused_unread():
     server = Stand(make_server_gate())
     server.near(original_client(b'{"id":1,"method":"%s"}' % (b"x" * 70_000), "0"))
     assert "needs one of version 2" in json.loads(server.take_near())["error"]["message"]
+    free = Stand(make_server_gate(make_toll(Tariff(quiet_bits=0))))
+    free.near(b'{"id":1,"method":"%s"}\n' % (b"x" * 70_000))
+    assert len(free.take_far()) > 70_000

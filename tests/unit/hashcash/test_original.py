@@ -18,7 +18,7 @@ from misocoin.hashcash.canonical import (
     without_wide_escapes,
 )
 from misocoin.hashcash.errors import StampError, StampFault
-from misocoin.hashcash.original import check, is_stamped, mint, stamp_puzzle, with_stamp
+from misocoin.hashcash.original import check, mint, stamp_puzzle, with_stamp
 from misocoin.pow.engine import StopFlag
 from misocoin.pow.engines import select_engine
 
@@ -215,13 +215,6 @@ def test_the_form_of_a_nonce_does_not_matter_and_order_neither():
     claimed = hashlib.sha256(ground).hexdigest().encode()
     stamped = check(ground[:-1] + b',"pow":"' + claimed + b'"}', 8)
     assert stamped.request == ground
-
-
-def test_seeing_a_stamp():
-    assert is_stamped(KNOWN_LINE)
-    assert not is_stamped(KNOWN_TEXT)
-    assert not is_stamped(b"garbage")
-    assert not is_stamped(b'["pow"]')
 
 
 # -- with the library that the original uses ---------------------------------------------------
