@@ -10,9 +10,7 @@ from misocoin.hashcash import gate
 SHELL = {"__init__", "clock", "http", "proxy", "session", "spent_file"}
 """What moves bytes, tells the time or keeps files."""
 
-FORBIDDEN = {
-    "asyncio", "logging", "os", "random", "secrets", "socket", "sqlite3", "ssl", "threading", "time",
-}  # fmt: skip
+FORBIDDEN = set("asyncio logging os random secrets socket sqlite3 ssl threading time".split())
 
 PURE = sorted(path for path in Path(gate.__file__).parent.glob("*.py") if path.stem not in SHELL)
 
