@@ -8,9 +8,10 @@ A stream begins with an event `start` that tells the tip. Whoever comes back wit
 tells how much is missing.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from threading import BoundedSemaphore
+from threading import Lock
 from typing import Any
 
 import orjson
@@ -18,11 +19,14 @@ from flask import Flask, Response, request
 
 from misocoin.consensus.tree import HeaderNode
 from misocoin.http.errors import Overloaded
-from misocoin.http.server import PERMIT
+from misocoin.http.server import PERMIT, is_loopback
 from misocoin.notify.feed import KINDS, EventFeed, Notice
 
 MAX_STREAMS = 64
 """Streams at once."""
+
+MAX_STREAMS_PER_ADDRESS = 8
+"""Streams at once from one address that is not this machine."""
 
 HEARTBEAT_SECONDS = 15.0
 """After so long without an event a comment is sent, so that a client that is gone is noticed."""
@@ -40,7 +44,9 @@ class EventRoutes:
     ) -> None:
         self._feed = feed
         self._tip = tip
-        self._free = BoundedSemaphore(max_streams)
+        self._max_streams = max_streams
+        self._lock = Lock()
+        self._streams: Counter[str] = Counter()  # by address
         self._heartbeat_seconds = heartbeat_seconds
 
     def add_to(self, app: Flask) -> None:
@@ -55,9 +61,10 @@ class EventRoutes:
             text = f"no events of the kind {min(unknown)[:40]!r}; there are {known}\n"
             return Response(text, 400, mimetype="text/plain")
         held = ExitStack()
-        if not self._free.acquire(blocking=False):
+        caller = request.remote_addr or ""
+        if not self._admit(caller):
             return _busy()
-        held.callback(self._free.release)
+        held.callback(self._dismiss, caller)
         try:
             held.enter_context(request.environ[PERMIT]())
         except Overloaded:
@@ -68,6 +75,19 @@ class EventRoutes:
         response.headers["Cache-Control"] = "no-store"
         response.call_on_close(held.close)
         return response
+
+    def _admit(self, caller: str) -> bool:
+        most = self._max_streams if is_loopback(caller) else MAX_STREAMS_PER_ADDRESS
+        with self._lock:
+            if self._streams.total() >= self._max_streams or self._streams[caller] >= most:
+                return False
+            self._streams[caller] += 1
+            return True
+
+    def _dismiss(self, caller: str) -> None:
+        with self._lock:
+            self._streams[caller] -= 1
+            self._streams += Counter()  # forgets who has none
 
     def _place(self, last_id: str) -> int:
         """Behind which notice to go on, by the id of the last one that was seen."""

@@ -12,7 +12,7 @@ from misocoin.chain.events import TransactionAdded, TransactionRemoved
 from misocoin.chain.state import ChainState
 from misocoin.http.server import PERMIT
 from misocoin.notify.feed import KINDS, EventFeed
-from misocoin.rpc.event_routes import EventRoutes
+from misocoin.rpc.event_routes import MAX_STREAMS_PER_ADDRESS, EventRoutes
 from tests.builders import grow, make_block, make_outpoint, memory_chain, small_params, spend
 
 PARAMS = small_params()
@@ -104,19 +104,22 @@ class Streams:
         routes.add_to(app)
         self._client = app.test_client()
 
-    def open(self, path: str = "/events", last_id: str = "") -> Iterator[str]:
+    def open(
+        self, path: str = "/events", last_id: str = "", caller: str = "127.0.0.1"
+    ) -> Iterator[str]:
         response = self._client.get(
             path,
             headers={"Last-Event-ID": last_id} if last_id else {},
-            environ_overrides={PERMIT: nullcontext},
+            environ_overrides={PERMIT: nullcontext, "REMOTE_ADDR": caller},
             buffered=False,
         )
         assert response.status_code == 200, response.text
         assert response.mimetype == "text/event-stream"
         return map(bytes.decode, response.iter_encoded())
 
-    def status(self, path: str) -> int:
-        response = self._client.get(path, environ_overrides={PERMIT: nullcontext})
+    def status(self, path: str, caller: str = "127.0.0.1") -> int:
+        overrides = {PERMIT: nullcontext, "REMOTE_ADDR": caller}
+        response = self._client.get(path, environ_overrides=overrides)
         response.close()
         return response.status_code
 
@@ -173,3 +176,12 @@ def test_there_are_only_so_many_streams(chain: ChainState) -> None:
     stream = streams.open()
     next(stream)
     assert streams.status("/events") == 503
+
+
+def test_one_stranger_cannot_have_them_all(chain: ChainState) -> None:
+    streams = Streams(chain, max_streams=64)
+    held = [streams.open(caller="192.0.2.1") for _ in range(MAX_STREAMS_PER_ADDRESS)]
+    assert streams.status("/events", "192.0.2.1") == 503
+    other = streams.open(caller="192.0.2.2")
+    next(other)
+    assert len(held) == MAX_STREAMS_PER_ADDRESS
