@@ -35,6 +35,9 @@ SHORT = Bounds(connect_seconds=3, read_seconds=10, total_seconds=15, body=2000 *
 LONG = Bounds(connect_seconds=3, read_seconds=20, total_seconds=60, body=16_000_000)
 """For blocks, many filters, and what a block spends."""
 
+MAX_REMARK = 200
+"""Characters of what a node says that are shown."""
+
 _KNOWN_ALREADY = ("txn-already-in-mempool", "txn-already-known", "txn-same-nonwitness")
 
 _TXID = re.compile("[0-9a-f]{64}")
@@ -57,7 +60,7 @@ class RestNode:
         except HttpError as error:
             raise NodeFailed(str(error)) from error
         if answer.status != 200:
-            text = answer.body[:200].decode("utf-8", "replace").strip()
+            text = _printable(answer.body[:MAX_REMARK].decode("utf-8", "replace"))
             kind = NotServed if answer.status in (400, 404) else NodeFailed
             raise kind(f"{self.name} answered {answer.status}: {text}")
         try:
@@ -127,7 +130,13 @@ class RestNode:
         except RpcError as error:
             if any(known in error.message for known in _KNOWN_ALREADY):
                 return
-            raise Refused(error.message) from error
+            raise Refused(_printable(error.message)) from error
+
+
+def _printable(text: str) -> str:
+    """What a node says, as it may be shown on a terminal: one short line without control codes."""
+    shown = "".join(each if each.isprintable() else " " for each in text[:MAX_REMARK])
+    return " ".join(shown.split())
 
 
 def _hex(block_hash: bytes) -> str:

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from misocoin.errors import ParseError
 from misocoin.http.client import Bounds, HttpClient
 from misocoin.primitives.transaction import TxOut
 from misocoin.wallet.light import rest_node
-from misocoin.wallet.light.errors import NodeFailed, NotServed
+from misocoin.wallet.light.errors import NodeFailed, NotServed, Refused
 from misocoin.wallet.light.ports import NodePort
 from misocoin.wallet.light.rest_node import (
     RestNode,
@@ -185,3 +186,27 @@ def test_transaction_ids():
             txids_hex_from_json(json_bytes(bad))
     with pytest.raises(ParseError):
         txids_hex_from_json(b"[" * 100_000)
+
+
+def test_what_a_node_says_cannot_drive_a_terminal(http: HttpClient):
+    rude = "\x1b[2Jgone\r\n" + "x" * 1000
+    reply = {"id": 1, "result": None, "error": {"code": -26, "message": rude}}
+
+    def serve(head: bytes, sock: socket.socket) -> None:
+        if head.startswith(b"POST"):
+            sock.settimeout(0.2)
+            with suppress(OSError):
+                sock.recv(65536)
+            answer(sock, json_bytes(reply))
+        else:
+            answer(sock, rude.encode(), "404 Not Found")
+
+    tx = spend([bytes(36)], [1])
+    with bad_server(serve) as address:
+        node = RestNode(address.text, http)
+        for act in (lambda: node.submit(tx), lambda: node.block(bytes(32))):
+            with pytest.raises((Refused, NotServed)) as caught:
+                act()
+            assert str(caught.value).isprintable()
+            assert "[2Jgone x" in str(caught.value)
+            assert len(str(caught.value)) < 300
