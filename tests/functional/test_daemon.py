@@ -175,7 +175,7 @@ def test_the_cookie_is_its_owner_s_alone(daemon: Daemon) -> None:
         ("send_misocoin", ["00" * 20, "-1"], -3),
         ("send_misocoin", ["00" * 20, "0.000000001"], -3),
         ("send_misocoin", ["00" * 20, "5000"], -6),
-        ("send_raw_tx", ["zz"], -8),
+        ("send_raw_tx", ["zz"], -22),
         ("send_raw_tx", ["00"], -22),
         ("submit_block", ["00"], -22),
         ("get_blok", [], -32601),
