@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from misocoin.cli.command import run_group
 from misocoin.cli.wallet_keys import COMMANDS as KEY_COMMANDS
 from misocoin.cli.wallet_money import COMMANDS as MONEY_COMMANDS
+from misocoin.cli.wallet_psbt import COMMANDS as PSBT_COMMANDS
 from misocoin.cli.wallet_send import COMMANDS as SEND_COMMANDS
 from misocoin.cli.wallet_sync import COMMANDS as SYNC_COMMANDS
 
 PROGRAM = "misocoin wallet"
 
-COMMANDS = (*KEY_COMMANDS, *MONEY_COMMANDS, *SEND_COMMANDS, *SYNC_COMMANDS)
+COMMANDS = (*KEY_COMMANDS, *MONEY_COMMANDS, *SEND_COMMANDS, *PSBT_COMMANDS, *SYNC_COMMANDS)
 """In the order of the overview."""
 
 

@@ -30,7 +30,6 @@ from misocoin.wallet.light.store import LightStore
 from misocoin.wallet.light.sync import send_to_all
 from misocoin.wallet.light.wallet import LightWallet
 from misocoin.wallet.spending import (
-    Payment,
     Plan,
     check_payable,
     explain_shortage,
@@ -156,7 +155,7 @@ def _send(values: Values, words: tuple[str, ...]) -> int:
         folder.note_used([output.script_pubkey for output in payment.tx.vout])
         _show(folder, plan, keys)
         print(f"Payment {payment.tx.txid_hex} is signed and written down.")
-        _hand_out(payment, wallet, pool, now)
+        hand_out(payment.tx.txid, wallet, pool, now)
     return 0
 
 
@@ -168,9 +167,9 @@ def _show(folder: KeyFolder, plan: Plan, keys: NamedKeys) -> None:
     print(f"{'fee':8}{text_from_sats(plan.fee):>20}")
 
 
-def _hand_out(payment: Payment, wallet: LightWallet, pool: NodePool, now: int) -> None:
+def hand_out(txid: bytes, wallet: LightWallet, pool: NodePool, now: int) -> None:
     """Give a written payment to every node; what does not work now, sync does."""
-    judged = next(each for each in wallet.payments(now) if each.tx.txid == payment.tx.txid)
+    judged = next(each for each in wallet.payments(now) if each.tx.txid == txid)
     sent = send_to_all(pool, judged)
     for name in sent.taken:
         print(f"{name} has it.")

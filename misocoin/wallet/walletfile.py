@@ -74,7 +74,7 @@ class Secrets:
 
     def private_key(self, public_key: bytes, origin: KeyOrigin | None) -> PrivateKey | None:
         """The private key of an own address's public key; None for a cosigner's."""
-        if origin is None:
+        if origin is None or not origin.path:
             short = public_key_in_form(public_key, compressed=True)
             found = next((key for key in self.keys if key.public_key == short), None)
             return found and PrivateKey(found.secret, compressed=len(public_key) == 33)

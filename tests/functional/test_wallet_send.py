@@ -191,3 +191,43 @@ def test_a_kill_loses_no_payment(daemon: Daemon, purse: Purse, run: Run) -> None
     daemon.rpc.generatetoaddress(1, theirs)
     purse.sync()
     assert purse.states() == [PaymentState.MINED] * written
+
+
+def test_a_multisig_pays_by_files(daemon: Daemon, purse: Purse, run: Run, tmp_path: Path) -> None:
+    """Two of three sign copies of a PSBT; who keeps the watching wallet sends it."""
+    for name in ("ann", "bob", "cyd"):
+        new(run, name, "new-wallet")
+    code, out, _ = run("new-multisig", "ours", "2", "ann", "bob", "cyd")
+    assert code == 0
+    fund(daemon, purse, re.search(r"address (bcrt1\w+)", out)[1])
+    theirs = daemon.rpc.get_new_address()
+    code, _, err = run("send", "ours", "1", theirs)
+    assert (code, "watches only" in err) == (1, True)
+    draft, one, two = (str(tmp_path / name) for name in ("draft.psbt", "one.psbt", "two.psbt"))
+    assert run("psbt-create", "ours", "10", theirs, f"-out={draft}")[0] == 0
+    code, out, _ = run("psbt-show", draft)
+    assert f"10.00000000  {theirs}" in out
+    assert "not complete: input 0 has 0 of the 2 signatures it needs" in out
+    assert run("psbt-sign", draft, "ann", f"-out={one}")[0] == 0
+    assert run("psbt-sign", draft, "cyd", f"-out={two}")[0] == 0
+    for words, reason in (
+        (("psbt-sign", draft, "ours"), "watches only"),
+        (("psbt-sign", one, "ann"), "no signature to add"),
+        (("psbt-send", one), "has 1 of the 2 signatures"),
+        (("psbt-sign", draft, "bob", f"-out={one}"), "nothing is overwritten"),
+        (("psbt-show", str(tmp_path / "nothing")), "No such file"),
+        (("psbt-show", str(purse.path / "ann.json")), "not a partially signed transaction"),
+    ):
+        code, _, err = run(*words)
+        assert (code, err.count("\n")) == (1, 1)
+        assert reason in err
+    both = str(tmp_path / "both.psbt")
+    assert run("psbt-combine", one, two, f"-out={both}")[0] == 0
+    assert "complete: psbt-send sends it" in run("psbt-show", both)[1]
+    code, out, _ = run("psbt-send", one, two, "-note=together")
+    assert code == 0
+    assert f"{purse.node} has it." in out
+    daemon.rpc.generatetoaddress(1, theirs)
+    purse.sync()
+    assert purse.states() == [PaymentState.MINED]
+    assert 39 * COIN < purse.available() < 40 * COIN
