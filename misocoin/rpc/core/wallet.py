@@ -1,5 +1,6 @@
 """Core's methods on the wallet's addresses, keys and coins."""
 
+import time
 from typing import Annotated, Any, NamedTuple
 
 from misocoin.chain.state import ChainState
@@ -275,7 +276,7 @@ class CoreWallet:
             keypoolsize=number("addresses known ahead"),
             keypoolsize_hd_internal=number("the same for change"),
             unlocked_until=optional(
-                timestamp("0 where the passphrase is needed now; missing without a passphrase")
+                timestamp("when it locks; 0 if it is locked; missing without a passphrase")
             ),
             paytxfee=coins("always 0: fee rates come from the mempool"),
             private_keys_enabled=boolean("always true"),
@@ -298,7 +299,9 @@ class CoreWallet:
             keychain, tip = wallet.keychain, self._chain.tip
             ahead = max((account.gap for account in keychain.file.accounts), default=0)
             count = len(wallet.history())
-            is_encrypted, is_locked = keychain.is_encrypted, keychain.is_locked
+            keeper = wallet.keeper
+            is_encrypted, is_locked = keeper.is_encrypted, keeper.is_locked
+            left = keeper.seconds_left
         form: dict[str, Json] = {
             "walletname": self._names.name,
             "walletversion": 169_900,
@@ -308,7 +311,7 @@ class CoreWallet:
             "keypoolsize_hd_internal": ahead,
         }
         if is_encrypted:
-            form["unlocked_until"] = 0 if is_locked else MAX_DEPTH
+            form["unlocked_until"] = 0 if is_locked else int(time.time() + left)
         progress = wallet.rescan_progress
         form |= {
             "paytxfee": amount(0),

@@ -1,5 +1,6 @@
 """Core's wallet methods over the node's one wallet."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -324,7 +325,7 @@ def test_a_passphrase_last_of_all(wallet: CoreNode) -> None:
     assert wallet.error("walletpassphrase", "one", -1)[0] == -8
     assert wallet.error("encryptwallet", "x")[0] == -15
     wallet.walletpassphrase("one", 60)
-    assert wallet.getwalletinfo()["unlocked_until"] > 0
+    assert 0 < wallet.getwalletinfo()["unlocked_until"] - time.time() <= 60
     wallet.sendtoaddress(STRANGER, 1)
     wallet.walletlock()
     wallet.walletpassphrasechange("one", "two")
