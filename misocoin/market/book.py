@@ -69,7 +69,7 @@ PROOF_SLOT = "proof"
 KEEP_UNMET = 24 * 60 * MINUTE
 """Microseconds that a bid is shown which expired without a trade."""
 
-_PAGE = 50
+_PAGE = 16
 _DUE = 200
 
 _GET_BID = select(bids).where(bids.c.id == bindparam("number"))
@@ -220,23 +220,17 @@ class Book:
             connection.execute(_LOCK_POOL, {"pool": key}).first()
 
     def _find_counterpart(self, connection: Connection, bid: Bid, now: Moment) -> Bid | None:
-        if bid.terms is None or not (bid.terms.group or bid.terms.agree):
-            page = self._opposite(connection, bid, now, 0)
-            found = find_counterpart(bid, page, now)
-            if found is not None or not page or bid.terms is None:
-                return found
-        for other in self._all_opposite(connection, bid, now):
-            buy = bid if bid.type is BidType.BUY else other
-            if find_counterpart(bid, [other], now, self._sellers_of(connection, buy)):
-                return other
-        return None
+        def taken(buy: Bid) -> set[str]:
+            return self._sellers_of(connection, buy)
 
-    def _all_opposite(self, connection: Connection, bid: Bid, now: Moment) -> Iterator[Bid]:
-        """The live bids on the other side that the price allows, those first that are preferred."""
         start = 0
+        # Those that are preferred come first, so the first page that has one has the best.
         while page := self._opposite(connection, bid, now, start):
-            yield from page
+            found = find_counterpart(bid, page, now, taken)
+            if found is not None:
+                return found
             start += _PAGE
+        return None
 
     def _opposite(self, connection: Connection, bid: Bid, now: Moment, start: int) -> list[Bid]:
         query = _OPPOSITE[bid.type]

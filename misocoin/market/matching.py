@@ -5,7 +5,7 @@ other side the cheapest sell (or the highest buy) is taken, of equal ones that w
 It must be the better price, or the same and older. Price and fee of the trade are the older bid's.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from misocoin.market.bids import MAX_GROUP, Bid, BidState, BidType
@@ -41,13 +41,19 @@ class Deal(NamedTuple):
     """Base units that each side keeps put up; what the seller offered beyond is free again."""
 
 
-def find_counterpart(
-    bid: Bid, others: Iterable[Bid], now: Moment, taken: Collection[str] = ()
-) -> Bid | None:
-    """The bid among `others` that a new one meets; None if there is none.
+Taken = Callable[[Bid], Collection[str]]
+"""From a buying bid to the sellers that already work for its group."""
 
-    `taken` are the sellers that already work for the group the buying bid belongs to.
-    """
+
+def nobody(_buy: Bid) -> Collection[str]:
+    """Where no groups are, no seller is taken."""
+    return ()
+
+
+def find_counterpart(
+    bid: Bid, others: Iterable[Bid], now: Moment, taken: Taken = nobody
+) -> Bid | None:
+    """The bid among `others` that a new one meets; None if there is none."""
     fitting = [other for other in others if is_match(bid, other, now, taken)]
     return min(fitting, key=preference, default=None)
 
@@ -58,7 +64,7 @@ def preference(bid: Bid) -> tuple[int, int, int]:
     return (price if bid.type is BidType.SELL else -price, bid.expires, bid.order)
 
 
-def is_match(bid: Bid, other: Bid, now: Moment, taken: Collection[str] = ()) -> bool:
+def is_match(bid: Bid, other: Bid, now: Moment, taken: Taken = nobody) -> bool:
     """Whether a new bid and a resting one may become a trade."""
     if other.type is bid.type or pool_of(other) != pool_of(bid):
         return False
@@ -71,8 +77,11 @@ def is_match(bid: Bid, other: Bid, now: Moment, taken: Collection[str] = ()) -> 
         return True
     # Who compares the results of several sellers must not get two of one, nor his own; and a
     # seller need not let himself be outvoted by fewer than he said.
-    is_free = sell.participant not in taken and sell.participant != buy.participant
-    return is_free and 0 < sell.terms.agree <= buy.terms.agree and len(taken) < MAX_GROUP
+    if not 0 < sell.terms.agree <= buy.terms.agree:
+        return False
+    sellers = taken(buy)
+    is_free = sell.participant not in sellers and sell.participant != buy.participant
+    return is_free and len(sellers) < MAX_GROUP
 
 
 def deal_of(buy: Bid, sell: Bid) -> Deal:

@@ -107,14 +107,7 @@ def play(bids: list[Bid]) -> Played:
                 and other.participant == buy.participant
             }
 
-        fitting = [
-            other
-            for other in placed
-            if find_counterpart(
-                bid, [other], bid.created, sellers(bid if bid.type is BidType.BUY else other)
-            )
-        ]
-        other = find_counterpart(bid, fitting, bid.created)
+        other = find_counterpart(bid, placed, bid.created, sellers)
         if other is None:
             placed.append(bid)
             continue
