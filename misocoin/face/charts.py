@@ -70,7 +70,7 @@ class Chart:
 
 def nice_step(span: float, ticks: int = _TICKS) -> float:
     """The distance of about `ticks` ticks over a span: 1, 2 or 5 times a power of ten."""
-    if not (isfinite(span) and span > 0):
+    if not (isfinite(span) and span > 1e-300):
         return 1.0
     power = 10.0 ** floor(log10(span / ticks))
     steps = (power * factor for factor in (1, 2, 5))
@@ -114,8 +114,10 @@ class _Frame:
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
+    """The least and the greatest value, far enough apart that numbers in between can be told."""
     low, high = min(values, default=0.0), max(values, default=1.0)
-    return (low, high) if high > low else (low, low + (abs(low) or 1.0))
+    least = max(abs(low), abs(high)) * 1e-6 or 1.0
+    return (low, high) if high - low >= least else (low, low + least)
 
 
 def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from misocoin.face.charts import (
@@ -26,6 +26,8 @@ POINTS = st.lists(st.builds(Point, VALUES, VALUES), max_size=60).map(sorted).map
 
 
 @given(POINTS, st.lists(st.tuples(VALUES, VALUES, st.floats(0, 1e9)), max_size=10))
+@example((Point(5e-324, 0.0), Point(1e-323, 5e-324)), [])
+@example((Point(1e18, 1.0), Point(1e18 + 128, 1.0 + 1e-15)), [(1e18, 1e18, 1e-320)])
 def test_everything_drawn_lies_inside(
     points: tuple[Point, ...], bars: list[tuple[float, float, float]]
 ) -> None:
