@@ -29,7 +29,8 @@ def expiry_of(secret: bytes, nonce: str) -> Moment:
     except ValueError:
         return Moment(0)
     body, mac = data[:-_MAC_SIZE], data[-_MAC_SIZE:]
-    if len(data) != 16 or not compare_digest(mac, _mac(secret, body)):
+    # One form only: what is used up is kept as text.
+    if len(data) != 16 or data.hex() != nonce or not compare_digest(mac, _mac(secret, body)):
         return Moment(0)
     return Moment(int.from_bytes(body[:5], "big") * SECOND)
 

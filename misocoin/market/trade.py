@@ -16,6 +16,7 @@ rejected result leads to. All is pure: a trade and a message give a new trade, o
 """  # noqa: E501 - a table
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
@@ -280,26 +281,24 @@ def refute(trade: Trade, now: Moment) -> Trade:
 
 
 def outvoted(trades: Iterable[Trade]) -> list[Trade]:
-    """Those trades of one group whose result differs from the one that enough sellers agree on."""
-    known = [each for each in trades if each.terms is not None and each.terms.result_hash]
-    votes: dict[str | None, int] = {}
-    for trade in known:
-        if trade.terms is not None and trade.phase is not Phase.REFUTED:
-            votes[trade.terms.result_hash] = votes.get(trade.terms.result_hash, 0) + 1
-    winners = [
-        trade.terms.result_hash
-        for trade in known
-        if trade.terms is not None and votes.get(trade.terms.result_hash, 0) >= trade.terms.agree
-    ]
-    if len(set(winners)) != 1:
-        return []
+    """Those trades of one group whose result is another than enough sellers agree on.
+
+    How many are enough is each trade's own to say: its seller agreed to that and no less. Where
+    two results have enough, neither is outvoted.
+    """
+    votes: Counter[str] = Counter()
+    judged: list[tuple[Trade, str, int]] = []
+    for trade in trades:
+        if trade.terms is None or trade.terms.result_hash is None or trade.phase is Phase.REFUTED:
+            continue
+        votes[trade.terms.result_hash] += 1
+        is_open = trade.phase in (Phase.UNVERIFIED, Phase.RESULT_DISPUTED)
+        if is_open and trade.state is TradeState.ACTIVE:
+            judged.append((trade, trade.terms.result_hash, trade.terms.agree))
     return [
         trade
-        for trade in known
-        if trade.terms is not None
-        and trade.terms.result_hash != winners[0]
-        and trade.state is TradeState.ACTIVE
-        and trade.phase in (Phase.UNVERIFIED, Phase.RESULT_DISPUTED)
+        for trade, result, agree in judged
+        if votes[result] < agree <= max((n for r, n in votes.items() if r != result), default=0)
     ]
 
 

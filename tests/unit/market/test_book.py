@@ -8,6 +8,7 @@ from misocoin.errors import AmountError
 from misocoin.market.articles import articles_from_text
 from misocoin.market.bids import BidState
 from misocoin.market.errors import Malformed, MarketError, NotAllowed, NotPaidFor, TooLate, Unknown
+from misocoin.market.nonces import expiry_of
 from misocoin.market.trade import Phase
 from tests.unit.market.builders import BUYER, SELLER, STRANGER
 from tests.unit.market.rig import Rig
@@ -183,6 +184,13 @@ def test_a_nonce_serves_once(rig):
     rig.book.place_bid(form)
     with pytest.raises(TooLate, match="nonce"):
         rig.book.place_bid(form)
+
+
+def test_a_nonce_has_one_form(rig):
+    nonce = rig.book.new_nonce()
+    assert expiry_of(rig.database.secret, nonce) > rig.time
+    for other in (nonce.upper(), f"{nonce[:16]} {nonce[16:]}", nonce[:-1], nonce + "00", "é"):
+        assert expiry_of(rig.database.secret, other) == 0 or other == nonce
 
 
 def test_a_nonce_must_come_from_here_and_in_time(rig):

@@ -324,6 +324,10 @@ def test_who_differs_from_enough_others_is_outvoted():
     trades = [grouped(1, same), grouped(2, same), grouped(3, other), grouped(4, None)]
     assert outvoted(trades) == [trades[2]]
     assert outvoted(trades[1:]) == []
+    wary = replace(trades[2], terms=trades[2].terms._replace(agree=3))
+    assert outvoted([*trades[:2], wary]) == [], "its seller asked for three to outvote it"
+    bold = replace(trades[0], terms=trades[0].terms._replace(agree=1))
+    assert outvoted([bold, trades[2]]) == [], "one is enough for itself, not for the other"
     split = [*trades[:3], grouped(5, other)]
     assert outvoted(split) == [], "two and two"
     paid = replace(trades[2], state=TradeState.RETIRED, phase=Phase.FINISHED)
