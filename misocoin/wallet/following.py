@@ -217,9 +217,11 @@ class Follower:
         self._unsaved_blocks += 1
 
     def _read(self, block: Block, node: HeaderNode) -> None:
+        # A block's time may lie ahead, but nobody has seen it before now.
+        time = min(block.header.time, self._chain.now())
         for tx in block.transactions:
             if self.ledger.is_relevant(tx):
-                self._note(tx, TxState.CONFIRMED, block.header.time, node.height, node.hash)
+                self._note(tx, TxState.CONFIRMED, time, node.height, node.hash)
 
     def _disconnect(self, block: Block, node: HeaderNode) -> None:
         for tx in block.transactions:

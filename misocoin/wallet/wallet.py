@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from misocoin.chain.events import Event
 from misocoin.crypto.keys import PrivateKey
@@ -50,6 +50,7 @@ from misocoin.wallet.spending import (
     sign_plan,
 )
 from misocoin.wallet.store import WalletStore
+from misocoin.wallet.views import HistoryEntry, Unspent
 
 log = logging.getLogger(__name__)
 
@@ -60,28 +61,6 @@ _TOO_LONG_CHAIN = "too-long-mempool-chain"
 
 def _no_progress(_height: int, _of: int) -> None:
     """Tell nobody."""
-
-
-class HistoryEntry(NamedTuple):
-    """A transaction as the wallet's owner sees it."""
-
-    entry: WalletTx
-    received: int
-    """Base units paid to the wallet, change included."""
-    spent: int
-    """Base units of the wallet's coins spent."""
-    confirmations: int
-    """0 while in no block."""
-
-
-class Unspent(NamedTuple):
-    """A coin as the wallet's owner sees it."""
-
-    coin: OwnCoin
-    confirmations: int
-    """0 while in no block."""
-    is_spendable: bool
-    """Whether a payment of now may spend it: trusted and mature."""
 
 
 class Wallet:

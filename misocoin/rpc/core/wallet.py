@@ -34,7 +34,8 @@ from misocoin.script.descriptor import with_checksum
 from misocoin.script.templates import ScriptKind, template_from_script
 from misocoin.units import sats_from_json
 from misocoin.wallet.addresses import AddressType, OwnAddress, address_type_from_text
-from misocoin.wallet.wallet import Unspent, Wallet
+from misocoin.wallet.views import Unspent
+from misocoin.wallet.wallet import Wallet
 
 MAX_DEPTH = 9_999_999
 """Confirmations that nothing has, Core's default for a maximum."""

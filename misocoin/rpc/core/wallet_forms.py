@@ -25,7 +25,8 @@ from misocoin.rpc.schema import (
 )
 from misocoin.script.address import address_from_script
 from misocoin.wallet.ledger import ABANDONED, TxState
-from misocoin.wallet.wallet import HistoryEntry, Wallet
+from misocoin.wallet.views import HistoryEntry
+from misocoin.wallet.wallet import Wallet
 
 TX_STATE = {
     "confirmations": number("blocks from its own to the tip; -1 where it can not be mined"),

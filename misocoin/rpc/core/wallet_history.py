@@ -27,7 +27,8 @@ from misocoin.rpc.schema import (
 )
 from misocoin.script.address import address_from_script
 from misocoin.wallet.ledger import TxState
-from misocoin.wallet.wallet import HistoryEntry, Wallet
+from misocoin.wallet.views import HistoryEntry
+from misocoin.wallet.wallet import Wallet
 
 MAX_LISTED = 100_000
 """Effects in one answer."""

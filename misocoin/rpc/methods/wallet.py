@@ -29,7 +29,8 @@ from misocoin.rpc.schema import (
 from misocoin.script.address import address_from_script, script_from_address
 from misocoin.units import Sats, sats_from_json
 from misocoin.wallet.addresses import AddressType, address_type_from_text
-from misocoin.wallet.wallet import HistoryEntry, Wallet
+from misocoin.wallet.views import HistoryEntry
+from misocoin.wallet.wallet import Wallet
 
 MAX_LISTED = 10_000
 """Transactions in one answer."""
