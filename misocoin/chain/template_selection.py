@@ -5,7 +5,7 @@ by their fee rate, a transaction never before its ancestors. Source: Core's `Blo
 version 30.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, Protocol
 
@@ -165,22 +165,26 @@ class _Selection:
 
     def _members(self, entry: TemplateEntry) -> list[TemplateEntry]:
         """The entry and its ancestors that are not chosen yet, parents first."""
-        if not entry.parents:
-            return [entry]
-        found = self._walk([entry.tx.txid], up=True)
-        return [self._entries[txid] for txid in sorted(found, key=self._order.__getitem__)]
-
-    def _walk(self, start: Iterable[bytes], *, up: bool) -> set[bytes]:
-        """Ids from `start` on towards the ancestors or descendants, up to what is chosen."""
-        found = set(start)
-        todo = list(found)
+        found = {entry.tx.txid}
+        todo = [entry]
         while todo:
-            entry = self._entries[todo.pop()]
-            for txid in entry.parents if up else entry.children:
+            for txid in todo.pop().parents:
                 if txid not in found and txid not in self._chosen_ids:
                     found.add(txid)
-                    todo.append(txid)
-        return found
+                    todo.append(self._entries[txid])
+        return [self._entries[txid] for txid in sorted(found, key=self._order.__getitem__)]
+
+    def _descendants(self, entry: TemplateEntry) -> set[bytes]:
+        """Ids of the entries that build on this one and are not chosen."""
+        found: set[bytes] = set()
+        todo = [entry]
+        while todo:
+            # On through chosen ones: what builds on them builds on this one, too.
+            for txid in todo.pop().children:
+                if txid not in found:
+                    found.add(txid)
+                    todo.append(self._entries[txid])
+        return found - self._chosen_ids
 
     def _choose(self, members: list[TemplateEntry]) -> None:
         for entry in members:
@@ -194,8 +198,7 @@ class _Selection:
         for entry in members:
             if not entry.children:
                 continue
-            below = self._walk([entry.tx.txid], up=False)
-            below.discard(entry.tx.txid)
+            below = self._descendants(entry)
             for txid in below:
                 other = self._entries[txid]
                 package = self._changed.get(txid)

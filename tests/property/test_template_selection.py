@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from misocoin.chain.mempool_entry import MempoolEntry
@@ -107,6 +107,7 @@ def select_plainly(entries: Sequence[MempoolEntry], limits: SelectionLimits) -> 
     st.integers(20, 300),
     st.sampled_from([-(10**6), 0, 1_000, 4_000]),
 )
+@example([(0, 0, 80, 0, []), (0, 0, 80, 0, [0]), (0, 0, 80, 0, [1])], 961, 20, -(10**6))
 def test_the_same_choice(
     facts: list[Facts], weight: int, sigop_cost: int, min_feerate: int
 ) -> None:
