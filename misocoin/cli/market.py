@@ -21,6 +21,8 @@ from misocoin.market.audit import Audit, audit
 from misocoin.market.bank import Bank
 from misocoin.market.book import Book, Rules
 from misocoin.market.database import Database
+from misocoin.market.documents import check_participant
+from misocoin.market.errors import Malformed
 from misocoin.market.money import Currency, Money, money_from_text, text_from_money
 from misocoin.market.relay import RelayLimits
 from misocoin.market.server import DEFAULT_PORT, MarketServer, NodeSettings, Settings, now
@@ -58,9 +60,15 @@ def _serve(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
+    prefixes = frozenset({"miso", "bcrt"})
+    if values["trusted"]:
+        try:
+            check_participant(values["trusted"], prefixes)
+        except Malformed as error:
+            raise ConfigError(f"-trusted: {error}") from None
     rules = Rules(
         articles=articles_from_text(_articles_text(values["articles"])),
-        prefixes=frozenset({"miso", "bcrt"}),
+        prefixes=prefixes,
         trusted_account=values["trusted"],
         any_worker_host=values["anyworkerhost"],
     )

@@ -132,6 +132,46 @@ def test_many_kills_while_it_pays(market, node):
     kill_while_paying(market, node, 60, seed=random.SystemRandom().randrange(1 << 30))
 
 
+def test_from_deposit_to_withdrawal_with_a_seller_who_vanishes(tmp_path, node):
+    articles = tmp_path / "articles.toml"
+    articles.write_text("[[article]]\nname = 'foobar'\nestablish = 1\n")
+    options = (*node_options(node), "-confirmations=1", f"-articles={articles}")
+    market = MarketProcess(tmp_path / "market", *options).start()
+    try:
+        buyer, *sellers = (Stranger(market.url, agent="somebody") for _ in range(3))
+        node.rpc.send_misocoin(deposit_address(buyer), 2)
+        node.rpc.generate(1)
+        wait_until(lambda: available(buyer) == "MISO 2", "the deposit is credited")
+        for number in range(8):
+            seller = sellers[number % 2]
+            if number == 4:  # this one bids, and is never heard of again
+                seller.bid("SELL", "foobar", "mMISO 100")
+                gone = buyer.trade_of(buyer.bid("BUY", "foobar", "mMISO 100"))
+                buyer.poll(f"/tx/{gone}", lambda trade: trade["State"] == 1)
+                continue
+            sale = seller.sell("foobar", "mMISO 100", bytes.upper)
+            assert buyer.buy("foobar", "mMISO 110", b"work") == b"WORK"
+            sale.finish()
+        assert available(buyer) == "MISO 1.279", "seven pieces of work, and the fees"
+        homes = {}
+        for seller, earned in zip(sellers, ("MISO 0.3", "MISO 0.4"), strict=True):
+            home = other_address()
+            homes[withdraw(seller, home, earned)] = (seller, home, earned)
+        paid = ("PAID", "CONFIRMED")
+        for path, (seller, _, _) in homes.items():
+            wait_until(lambda s=seller, p=path: s.get(p)["State"] in paid, "it is paid")
+        node.rpc.generate(1)
+        for _, home, earned in homes.values():
+            amount = Decimal(earned.removeprefix("MISO "))
+            assert amount - Decimal("0.0001") < received(node, home) < amount
+        report = audit(market, node)
+        assert report.returncode == 0, report.stderr
+        assert "fee mMISO 21, world MISO -1.3" in report.stdout
+        market.stop()
+    finally:
+        market.close()
+
+
 def test_an_audit_tells_of_coins_that_somebody_took(market, node):
     who = Stranger(market.url, agent="somebody")
     node.rpc.send_misocoin(deposit_address(who), 1)
