@@ -101,12 +101,16 @@ class Upstream:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with suppress(ConnectionError, asyncio.CancelledError):
-            while line := await reader.readline():
-                self.received.append(line)
-                writer.write(self.handle(line))
-                await writer.drain()
-            writer.close()
+        try:
+            with suppress(ConnectionError, asyncio.CancelledError):
+                while line := await reader.readline():
+                    self.received.append(line)
+                    writer.write(self.handle(line))
+                    await writer.drain()
+                writer.close()
+        finally:
+            if not writer.is_closing():
+                writer.transport.abort()
 
     def close(self) -> None:
         async def stop() -> None:
