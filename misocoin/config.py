@@ -118,6 +118,8 @@ class Config:
     """Whether any transaction of the chain can be found by its id."""
     txospenderindex: bool = False
     """Whether it can be told what spends any output of the chain."""
+    addressindex: bool = False
+    """Whether the history of any address is known."""
     web: bool = True
     """Whether there are pages for a browser."""
     blockfilterindex: bool = True
@@ -268,6 +270,7 @@ def daemon_config(
         check_results=bool(values["rpcdoccheck"]),
         txindex=values["txindex"],
         txospenderindex=values["txospenderindex"],
+        addressindex=values["addressindex"],
         blockfilterindex=values["blockfilterindex"],
         web=values["web"],
         loadblock=values["loadblock"],

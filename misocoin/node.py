@@ -224,6 +224,7 @@ class Node:
                 txindex=config.txindex,
                 txospenderindex=config.txospenderindex,
                 blockfilterindex=config.blockfilterindex,
+                addressindex=config.addressindex,
             ),
         )
         policy = RelayPolicy(

@@ -188,6 +188,11 @@ def _chain_options() -> tuple[Option, ...]:
         _flag(
             "txospenderindex", chain, "Index all spends, so that what spends an output is found."
         ),
+        _flag(
+            "addressindex",
+            chain,
+            "Index what happens to each address, so that its page shows its history.",
+        ),
         Option(
             "blockfilterindex",
             chain,

@@ -11,6 +11,7 @@ from itertools import chain as chained
 from itertools import islice
 from typing import NamedTuple
 
+from misocoin.chain.address_index import ADDRESSINDEX, AddressIndex
 from misocoin.chain.candidates import Candidates
 from misocoin.chain.events import BlockConnected, BlockDisconnected, EventBus, TipChanged
 from misocoin.chain.filter_index import FilterIndex
@@ -62,6 +63,8 @@ class ChainOptions(NamedTuple):
     """Whether to note what spends each output."""
     blockfilterindex: bool = True
     """Whether to make a filter of each block (BIP158)."""
+    addressindex: bool = False
+    """Whether to note what happens to each output script."""
 
 
 class BlockResult(NamedTuple):
@@ -99,6 +102,9 @@ class ChainState(ChainReader):
         self.filters: FilterIndex | None = None
         if options.blockfilterindex:
             self.filters = FilterIndex(store, params.genesis)
+        self.addresses: AddressIndex | None = None
+        if options.addressindex:
+            self.addresses = AddressIndex(store)
         self._coin_limit = max(1000, options.coin_cache_bytes // COIN_BYTES)
         self._last_flush = time.monotonic()
         self._flushed = self.tree.genesis
@@ -131,6 +137,10 @@ class ChainState(ChainReader):
             if last is not None and self._candidates.is_linked(last):
                 self._candidates.prefer(last)  # of equal work, the one we were at before
             self.lookup.load(lambda: self._active_blocks(progress))
+            if self.addresses is not None:
+                self.addresses.load(self, progress)
+            else:
+                AddressIndex(self._store).drop()  # blocks will come that it does not hear of
             self._activate_best(progress)
 
     def _load_header(self, row: StoredHeader) -> None:
@@ -343,6 +353,8 @@ class ChainState(ChainReader):
         found = dict.fromkeys(self.lookup.names, self.height)
         if self.filters is not None:
             found["basic block filter index"] = self.filters.reached(self.tip)
+        if self.addresses is not None:
+            found[ADDRESSINDEX] = self.height
         return found
 
     # -- by hand ------------------------------------------------------------------------------
@@ -407,6 +419,8 @@ class ChainState(ChainReader):
         self.lookup.note(block, changes)
         if self.filters is not None:
             self.filters.add(node, block, result.spent, changes)
+        if self.addresses is not None:
+            self.addresses.add(node, block, result.spent, changes)
         self._save(changes)
         self._coins.apply(result.consumed, result.created)
         self._status[node.hash] = status
@@ -450,10 +464,14 @@ class ChainState(ChainReader):
             raise StoreError("genesis cannot be disconnected")
         try:
             block = self.get_block(node)
-            removed, restored = undone_coins(block, self.get_undo(node))
+            undo = self.get_undo(node)
+            removed, restored = undone_coins(block, undo)
         except (NotFoundError, ValueError) as error:
             raise StoreError(f"{block_name(node)} cannot be undone: {error}") from error
-        self._save(Changes(meta={"active_tip": node.parent.hash}))
+        changes = Changes(meta={"active_tip": node.parent.hash})
+        if self.addresses is not None:
+            self.addresses.remove(node, block, undo, changes)
+        self._save(changes)
         self._coins.apply(removed, restored)
         self._tip = node.parent
         self.events.publish(BlockDisconnected(node, block))

@@ -54,6 +54,44 @@ class StoredFilter(NamedTuple):
     """32 bytes, wire order."""
 
 
+class HistoryKey(NamedTuple):
+    """Where a row of the index of addresses stands."""
+
+    script_id: bytes
+    """The beginning of the output script's SHA-256."""
+    height: int
+    place: int
+    """Of the transaction in its block; the coinbase is 0."""
+
+
+class HistoryRow(NamedTuple):
+    """What a transaction did to an output script."""
+
+    script_id: bytes
+    height: int
+    place: int
+    txid: bytes
+    received: int
+    """Base units that its outputs paid to the script."""
+    spent: int
+    """Base units that its inputs took from there."""
+
+    @property
+    def key(self) -> HistoryKey:
+        """Where it stands."""
+        return HistoryKey(self.script_id, self.height, self.place)
+
+
+class HistoryTotals(NamedTuple):
+    """All that happened to an output script, added up."""
+
+    transactions: int
+    received: int
+    """Base units."""
+    spent: int
+    """Base units."""
+
+
 @dataclass(slots=True)
 class Changes:
     """Writes to be made together, so that they are all there after a crash, or none is."""
@@ -71,6 +109,9 @@ class Changes:
     spends: list[tuple[bytes, bytes, bytes]] = field(default_factory=list)
     """(outpoint, txid that spends it, hash of its block), for the index of spends."""
     filters: list[StoredFilter] = field(default_factory=list)
+    history_removed: list[HistoryKey] = field(default_factory=list)
+    """Rows that leave the index of addresses, before those of `history` come."""
+    history: list[HistoryRow] = field(default_factory=list)
     pool_removed: list[bytes] = field(default_factory=list)
     """Ids of transactions that left the mempool."""
     pool_added: list[StoredTransaction] = field(default_factory=list)
@@ -101,6 +142,15 @@ class Changes:
             (
                 "INSERT OR REPLACE INTO spends (outpoint, txid, block_hash) VALUES (?, ?, ?)",
                 list(self.spends),
+            ),
+            (
+                "DELETE FROM history WHERE script = ? AND height = ? AND place = ?",
+                list(self.history_removed),
+            ),
+            (
+                "INSERT OR REPLACE INTO history (script, height, place, txid, received, spent) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                list(self.history),
             ),
             ("DELETE FROM mempool WHERE txid = ?", [(txid,) for txid in self.pool_removed]),
             (

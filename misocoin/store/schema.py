@@ -83,6 +83,19 @@ filters = Table(
 """The filter of every block that was connected while filters were made; a block has one only
 where its parent has."""
 
+history = Table(
+    "history",
+    metadata,
+    Column("script", LargeBinary(16), primary_key=True, comment="the beginning of its SHA-256"),
+    Column("height", Integer, primary_key=True),
+    Column("place", Integer, primary_key=True, comment="of the transaction in its block"),
+    Column("txid", LargeBinary(32), nullable=False),
+    Column("received", BigInteger, nullable=False, comment="base units"),
+    Column("spent", BigInteger, nullable=False, comment="base units"),
+    sqlite_with_rowid=False,
+)
+"""What the active chain's transactions did to each output script; filled with `-addressindex`."""
+
 mempool = Table(
     "mempool",
     metadata,

@@ -21,6 +21,8 @@ from misocoin.store import schema
 from misocoin.store.records import (
     BlockStatus,
     Changes,
+    HistoryRow,
+    HistoryTotals,
     StoredFilter,
     StoredHeader,
     StoredTransaction,
@@ -193,6 +195,32 @@ class Store:
                 "SELECT txid, block_hash FROM spends WHERE outpoint = ?", (point,)
             ).fetchone()
         return None if row is None else (bytes(row[0]), bytes(row[1]))
+
+    def get_history(self, script_id: bytes, count: int, skip: int) -> list[HistoryRow]:
+        """Rows of the index of addresses, the latest first; `skip` of them are passed over."""
+        with self._read() as connection:
+            rows = connection.exec_driver_sql(
+                "SELECT script, height, place, txid, received, spent FROM history "
+                "WHERE script = ? ORDER BY height DESC, place DESC LIMIT ? OFFSET ?",
+                (script_id, count, skip),
+            )
+            return [HistoryRow(*row) for row in rows]
+
+    def get_history_totals(self, script_id: bytes) -> HistoryTotals:
+        """Number and sums of a script's rows."""
+        with self._read() as connection:
+            row = connection.exec_driver_sql(
+                "SELECT COUNT(*), COALESCE(SUM(received), 0), COALESCE(SUM(spent), 0) "
+                "FROM history WHERE script = ?",
+                (script_id,),
+            ).one()
+        return HistoryTotals(*row)
+
+    def clear_history(self, key: str) -> None:
+        """Empty the index of addresses, and forget the value under `key` with it."""
+        with self._write() as connection:
+            connection.exec_driver_sql("DELETE FROM history")
+            connection.exec_driver_sql("DELETE FROM meta WHERE key = ?", (key,))
 
     # -- coins --------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from misocoin.face.words import coins_text
 from misocoin.peers.info import PeerInfo
 from misocoin.script.address import script_from_address
 from misocoin.web import history
+from misocoin.web.addresses import address_view
 from misocoin.web.explorer import Explorer, View, hash_from_text
 from misocoin.web.flows import Stream, flow_svg
 from misocoin.web.forks import branch_json, branches, tree_svg
@@ -53,6 +54,7 @@ class Pages:
     ) -> None:
         """`peers` tells of the links with other nodes."""
         self._chain = chain
+        self._mempool = mempool
         self._peers = peers
         self._explorer = Explorer(chain, mempool)
         self._static = all_static_files(_PACKAGE)
@@ -63,7 +65,7 @@ class Pages:
 
     def add_to(self, app: Flask) -> None:
         """Add them."""
-        explorer = self._explorer
+        explorer, chain, mempool = self._explorer, self._chain, self._mempool
         self._add(app, "/", "overview.html", lambda: explorer.overview())
         self._add(app, "/blocks", "blocks.html", lambda: explorer.blocks(_number("from", 1 << 40)))
         self._add(
@@ -73,6 +75,12 @@ class Pages:
             lambda name: explorer.block(explorer.node_from_text(name), _number("page", 1)),
         )
         self._add(app, "/tx/<txid>", "tx.html", self._transaction)
+        self._add(
+            app,
+            "/address/<text>",
+            "address.html",
+            lambda text: address_view(chain, mempool, text, _number("page", 1)),
+        )
         self._add(app, "/charts", "charts.html", self._charts)
         self._add(app, "/forks", "forks.html", self._forks)
         self._add(app, "/peers", "peers.html", self._peer_list)

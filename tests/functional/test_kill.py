@@ -7,6 +7,7 @@ from contextlib import suppress
 from decimal import Decimal
 
 import pytest
+import requests
 
 from misocoin.http.errors import HttpError, RpcError
 from misocoin.primitives.block import block_from_bytes
@@ -96,10 +97,13 @@ def check_nothing_is_lost(daemon: Daemon, seen: list[Busy]) -> None:
     assert (replayed["height"], replayed["best_block"]) == (info["height"], info["best_block"])
     balances = rpc.get_balances()
     assert sum(int(each * COIN) for each in balances.values()) == own_coins(daemon, addresses)
+    paid = requests.get(f"{daemon.url}/address/{COUNTERPARTY}.json", timeout=DEADLINE).json()
+    assert paid["is_indexed"]
+    assert paid["balance_sats"] + paid["waiting_sats"] == own_coins(daemon, {COUNTERPARTY})
 
 
 def own_coins(daemon: Daemon, addresses: set[str]) -> int:
-    """Base units of the wallet by a replay of its own: all blocks, then what waits."""
+    """Base units of addresses by a replay of its own: all blocks, then what waits."""
     coins: dict[OutPoint, int] = {}
     scripts = {script_of(daemon, address) for address in addresses}
     for transaction in all_transactions(daemon):
@@ -127,7 +131,7 @@ def all_transactions(daemon: Daemon) -> Iterator:
 
 
 def kill_again_and_again(make_daemon: MakeDaemon, times: int, seed: int) -> None:
-    daemon = make_daemon()
+    daemon = make_daemon("-addressindex")
     daemon.start()
     daemon.rpc.generate(120)
     seen: list[Busy] = []

@@ -75,9 +75,55 @@ def test_search_finds(node: Daemon, text: str, path: str) -> None:
     assert answer.headers["Location"] == path.replace("{7}", seventh).replace("{tx}", waiting)
 
 
+def test_an_address_without_an_index_shows_its_coins(node: Daemon) -> None:
+    address = get(node, "/block/7.json").json()["miner"]
+    found = get(node, "/search", params={"q": address}, allow_redirects=False)
+    assert found.headers["Location"] == f"/address/{address}"
+    view = get(node, f"/address/{address}.json").json()
+    assert not view["is_indexed"]
+    assert view["balance_sats"] == 103 * 50 * 10**8
+    assert view["pages"] == 3
+    assert len(view["coins"]) == 50
+    assert view["waiting_sats"] < 0
+    assert "-addressindex" in get(node, f"/address/{address}").text
+    last = get(node, f"/address/{address}.json", params={"page": 3}).json()
+    assert [coin["height"] for coin in last["coins"]] == [3, 2, 1]
+
+
+def test_an_address_with_an_index_shows_its_history(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon().start()
+    payee = "22" * 20
+    daemon.rpc.generate(101)
+    txid = daemon.rpc.send_misocoin(payee, "1.5")
+    daemon.rpc.generate(1)
+    daemon.restart("-addressindex")  # made for the blocks there are
+    daemon.rpc.generate(1)
+    waiting = daemon.rpc.send_misocoin(payee, "2")
+    view = get(daemon, f"/address/{payee}.json").json()
+    assert view["is_indexed"]
+    assert (view["balance_sats"], view["waiting_sats"]) == (150_000_000, 200_000_000)
+    assert [(each["txid"], each["height"]) for each in view["history"]] == [(txid, 102)]
+    assert [each["txid"] for each in view["waiting"]] == [waiting]
+    page = get(daemon, f"/address/{view['address']}").text
+    assert "+1.50" in page
+    assert "+2.00" in page
+    daemon.rpc.generate(1)
+    view = get(daemon, f"/address/{payee}.json").json()
+    assert [each["txid"] for each in view["history"]] == [waiting, txid]
+    assert view["balance_sats"] == 350_000_000
+
+
 @pytest.mark.parametrize(
     "path",
-    ["/search?q=nothing", "/search?q=" + "0" * 64, "/block/99999", "/tx/ab", "/foo", "/static/x"],
+    [
+        "/search?q=nothing",
+        "/search?q=" + "0" * 64,
+        "/block/99999",
+        "/tx/ab",
+        "/address/x",
+        "/foo",
+        "/static/x",
+    ],
 )
 def test_what_is_not_there_is_said(node: Daemon, path: str) -> None:
     answer = get(node, path)
