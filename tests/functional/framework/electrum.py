@@ -1,0 +1,106 @@
+"""ElectrumX on a node, and the Electrum wallet on a server, both of other people's making."""
+
+import json
+import os
+import socket
+import subprocess
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tests.functional.framework.daemon import DEADLINE, Daemon, free_port, wait_until
+from tests.functional.framework.registries import ToolProcess, find_program, run
+
+ELECTRUMX = "e-x==2.0.0"
+"""ElectrumX as PyPI has it for Bitcoin; the package of its own name serves another coin."""
+
+
+class ElectrumX(ToolProcess):
+    """ElectrumX serving a regtest node's chain on `port`."""
+
+    def __init__(self, home: Path, programs: Path, node: Daemon) -> None:
+        user, password = node.credentials
+        database = home / "electrumx"
+        database.mkdir()
+        self.port = free_port()
+        super().__init__(
+            home / "electrumx.log",
+            [programs / "python", programs / "electrumx_server"],
+            COIN="Bitcoin",
+            NET="regtest",
+            DB_ENGINE="leveldb",
+            DAEMON_URL=f"http://{user}:{password}@127.0.0.1:{node.port}/",
+            DB_DIRECTORY=str(database),
+            SERVICES=f"tcp://127.0.0.1:{self.port}",
+            PEER_DISCOVERY="off",
+            ALLOW_ROOT="1",
+            COST_SOFT_LIMIT="0",
+            COST_HARD_LIMIT="0",
+        )
+
+    def wait(self) -> None:
+        """Until it has read the chain and serves."""
+        wait_until(lambda: self._accepts() or not self.is_running, "ElectrumX serves")
+        assert self.is_running, self.log
+
+    def _accepts(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+
+class Electrum:
+    """A daemon of Electrum's with a fresh wallet, and its commands."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self._program = find_program("electrum")
+        self._home = home
+        self._environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
+        self.call("create", "--offline")
+        self._daemon = ToolProcess(
+            home / "electrum.log",
+            [*self._words("daemon"), "--oneserver", "--server", f"127.0.0.1:{port}:t"],
+        )
+        try:
+            wait_until(self._is_connected, f"Electrum is connected; see {self._daemon.path}")
+        except BaseException:
+            self.close()
+            raise
+        self.call("load_wallet")
+
+    def _words(self, *words: str) -> list[str]:
+        return [self._program, "--regtest", "-D", str(self._home / "electrum"), *words]
+
+    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return run(self._words(*words), environment=self._environment, timeout=DEADLINE)
+
+    def call(self, *words: str) -> Any:
+        """A command's answer; fails with what it says when it fails."""
+        ended = self._run(*words)
+        assert ended.returncode == 0, ended.stderr + ended.stdout
+        try:
+            return json.loads(ended.stdout, parse_float=Decimal)
+        except ValueError:
+            return ended.stdout.strip()
+
+    def _is_connected(self) -> bool:
+        ended = self._run("getinfo")
+        return ended.returncode == 0 and bool(json.loads(ended.stdout).get("connected"))
+
+    def balance(self, kind: str) -> Decimal:
+        """What it holds: `confirmed`, `unconfirmed` or `unmatured`."""
+        return Decimal(self.call("getbalance").get(kind, "0"))
+
+    def history(self) -> dict[str, int]:
+        """Its transactions, each with its confirmations, the oldest first."""
+        listed = self.call("onchain_history")["transactions"]
+        return {one["txid"]: one["confirmations"] for one in listed}
+
+    def pay(self, address: str, amount: str, fee: str) -> str:
+        """Sign and send a payment; its id."""
+        return str(self.call("broadcast", self.call("payto", address, amount, f"--fee={fee}")))
+
+    def close(self) -> None:
+        self._daemon.close()
