@@ -54,6 +54,7 @@ class RpcService:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """`early` holds the methods that answer before the node is ready."""
+        self._early = early
         self._registry = early
         self._warmup: str | None = "Starting"
         self._max_batch_reply = max_batch_reply
@@ -95,22 +96,23 @@ class RpcService:
         method waits; `wallet` is the one that its calls mean.
         """
         request = request_from_bytes(body)
-        if not is_trusted and any(map(self._needs_trust, request.calls)):
+        # One registry for the whole request: `open` may come between the check and the calls.
+        registry = self._registry
+        if not is_trusted and any(_needs_trust(registry, call) for call in request.calls):
             return UNAUTHORIZED
         if request.is_batch:
-            return self._answer_batch(request, permit, is_trusted, wallet)
+            return self._answer_batch(request, registry, permit, is_trusted, wallet)
         call = request.calls[0]
-        reply, error = self._reply(call, permit, wallet)
+        reply, error = self._reply(call, registry, permit, wallet)
         return answer_single(call, reply, error)
 
-    def _needs_trust(self, call: Call | BadCall) -> bool:
-        if isinstance(call, BadCall):
-            return False
-        found = self._registry.methods.get(call.method)
-        return found is not None and found.needs_trust(call.params)
-
     def _answer_batch(
-        self, request: Request, permit: Permit, is_trusted: bool, wallet: str | None
+        self,
+        request: Request,
+        registry: Registry,
+        permit: Permit,
+        is_trusted: bool,
+        wallet: str | None,
     ) -> Answer:
         replies: list[bytes] = []
         left = self._max_batch_reply if is_trusted else min(self._max_batch_reply, MAX_OPEN_REPLY)
@@ -121,7 +123,7 @@ class RpcService:
                     call, RpcError(RpcCode.MISC_ERROR, "this batch took too long")
                 )
             elif left > 0:
-                reply, _ = self._reply(call, permit, wallet)
+                reply, _ = self._reply(call, registry, permit, wallet)
             else:
                 reply = reply_with_error(
                     call, RpcError(RpcCode.MISC_ERROR, "the replies to this batch are too long")
@@ -132,19 +134,19 @@ class RpcService:
         return answer_batch(request, replies)
 
     def _reply(
-        self, call: Call | BadCall, permit: Permit, wallet: str | None
+        self, call: Call | BadCall, registry: Registry, permit: Permit, wallet: str | None
     ) -> tuple[bytes, RpcError | None]:
         """Make one call; the reply, and the error that it tells."""
         if isinstance(call, BadCall):
             return reply_with_error(call, call.error), call.error
         try:
-            found = self._find(call.method)
+            found = self._find(registry, call.method)
             log.debug("call of %s", found.name)
             if wallet is not None and found.category is Category.WALLET:
                 self._check_wallet(wallet)
             self._active[get_ident()] = (found.name, monotonic())
             with permit() if found.waits else nullcontext():
-                result = self._registry.call(call.method, call.params, call.is_text)
+                result = registry.call(call.method, call.params, call.is_text)
             return reply_with_result(call, result), None
         except Exception as raised:  # noqa: BLE001 - whatever happens, the caller gets an answer
             error = rpc_error_from_exception(raised)
@@ -158,7 +160,14 @@ class RpcService:
                 RpcCode.WALLET_NOT_FOUND, "Requested wallet does not exist or is not loaded"
             )
 
-    def _find(self, name: str) -> Method:
-        if self._warmup is not None and name not in self._registry.methods:
-            raise RpcError(RpcCode.IN_WARMUP, self._warmup)
-        return self._registry.find(name)
+    def _find(self, registry: Registry, name: str) -> Method:
+        if registry is self._early and name not in registry.methods:
+            raise RpcError(RpcCode.IN_WARMUP, self._warmup or "Starting")
+        return registry.find(name)
+
+
+def _needs_trust(registry: Registry, call: Call | BadCall) -> bool:
+    if isinstance(call, BadCall):
+        return False
+    found = registry.methods.get(call.method)
+    return found is not None and found.needs_trust(call.params)

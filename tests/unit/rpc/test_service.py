@@ -1,7 +1,7 @@
 """JSON-RPC from bytes to bytes, as Core 28 answers it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misocoin.http.errors import Overloaded
+from misocoin.rpc.declare import Category, method, methods_of
 from misocoin.rpc.envelope import MAX_BATCH, Answer
 from misocoin.rpc.registry import Registry
 from misocoin.rpc.service import UNAUTHORIZED, RpcService
@@ -321,3 +322,24 @@ def test_a_wallet_named_in_the_path_must_be_there() -> None:
     assert refused["code"] == -18
     add = b'{"method":"add","params":[1],"id":1}'
     assert json.loads(service.handle(add, True, wallet="other").body)["error"] is None
+
+
+def test_what_needs_trust_does_so_too_when_the_node_becomes_ready_meanwhile() -> None:
+    registry = sample_registry()
+    service = RpcService(Registry(methods_of(Opener(lambda: service.open(registry)))))
+    sent = [{"method": "open_now", "id": 1}, {"method": "pay", "params": ["x", "0"], "id": 2}]
+    replies = json.loads(service.handle(json.dumps(sent).encode(), False).body)
+    assert replies[1]["error"]["code"] == -28
+    assert service.handle(json.dumps(sent[1]).encode(), False) is UNAUTHORIZED
+
+
+class Opener:
+    """A method that answers early, during which the node becomes ready."""
+
+    def __init__(self, open_service: Callable[[], None]) -> None:
+        self._open = open_service
+
+    @method(Category.CONTROL)
+    def open_now(self) -> None:
+        """Make the service ready."""
+        self._open()
