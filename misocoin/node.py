@@ -72,6 +72,7 @@ from misocoin.rpc.finder import TransactionFinder
 from misocoin.rpc.methods.chain import ChainMethods
 from misocoin.rpc.methods.control import ControlMethods
 from misocoin.rpc.methods.keys import KeyMethods
+from misocoin.rpc.methods.login import LoginMethods
 from misocoin.rpc.methods.mining import MiningMethods
 from misocoin.rpc.methods.network import NetworkMethods
 from misocoin.rpc.methods.transactions import TransactionMethods
@@ -85,6 +86,7 @@ from misocoin.version import VERSION
 from misocoin.wallet.resending import Resender
 from misocoin.wallet.store import WalletStore
 from misocoin.wallet.wallet import Wallet
+from misocoin.web.sessions import Sessions
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -122,6 +124,7 @@ class Node:
         self.wallet_names = WalletNames(config.wallet_name)
         self.clock = NetworkClock()
         self.clock.set_mock(config.mocktime or None)
+        self.sessions = Sessions(time.monotonic)
         self._progress = progress
         self._stopping = threading.Event()
         self._stop_search = StopFlag()
@@ -335,9 +338,12 @@ class Node:
         RestRoutes(self.chain, self.pool.mempool, self.block_forms, self.finder).add_to(app)
         PeerRoutes(self.peers).add_to(app)
         if self.config.web:
-            from misocoin.web.site import Pages
+            from misocoin.web.wiring import PageParts, add_pages
 
-            Pages(self.chain, self.pool.mempool, self.peers.peers).add_to(app)
+            chain, mempool, peers = self.chain, self.pool.mempool, self.peers.peers
+            add_pages(
+                app, PageParts(chain, mempool, peers, self.sessions, self.server.is_password)
+            )
 
     def registry(self, *, check_results: bool = False) -> Registry:
         """Every RPC method; `check_results` holds each result to its declared form."""
@@ -354,6 +360,7 @@ class Node:
             KeyMethods(chain, wallet),
             NetworkMethods(self.peers, DEFAULT_PORT, chain.now),
             self._control,
+            LoginMethods(self.sessions if self.config.web else None, lambda: self.server.address),
         )
         first = [each for group in groups for each in methods_of(group)]
         core_groups = (

@@ -29,12 +29,15 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
             "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         ),
         "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
 )
-"""Every page goes out with these: nothing from outside, no frames, no inline code."""
+"""Every page goes out with these: nothing from outside, no frames, no inline code.
+
+Under `no-referrer` a browser would hide the origin of our own forms as well.
+"""
 
 _TYPES = {
     "css": "text/css; charset=utf-8",

@@ -34,8 +34,16 @@ class Authenticator:
     def is_right(self, header: str) -> bool:
         """Whether an Authorization header holds one of them; takes as long for any wrong one."""
         given = _basic_credentials(header)
-        if given is None:
-            return False
+        return given is not None and self._knows(given)
+
+    def is_password(self, name: str, password: str) -> bool:
+        """Whether these are one of them, as a person writes them; takes as long for any wrong one.
+
+        A name holds no colon: with one it would be taken for the password's beginning.
+        """
+        return ":" not in name and self._knows(f"{name}:{password}".encode())
+
+    def _knows(self, given: bytes) -> bool:
         # No early way out: how long it takes must not tell which one was nearly right.
         matches = [hmac.compare_digest(given, known) for known in self._credentials]
         name, _, password = given.partition(b":")

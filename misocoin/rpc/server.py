@@ -59,10 +59,11 @@ class NodeServer:
         self._cookie = new_cookie()
         own = [":".join(access.credentials)] if access.credentials else []
         self._service = RpcService(Registry(early))
+        self._authenticator = Authenticator(self._cookie, *own, hashed=access.hashed)
         is_local = all(is_loopback(numeric_host(host)) for host, _ in places)
         self._front = Front(
             self._service,
-            Authenticator(self._cookie, *own, hashed=access.hashed),
+            self._authenticator,
             is_local,
             access.allowed,
         )
@@ -80,6 +81,10 @@ class NodeServer:
     def addresses(self) -> list[tuple[str, int]]:
         """Host and port of every place."""
         return [http.address for http in self._http]
+
+    def is_password(self, name: str, password: str) -> bool:
+        """Whether somebody with this name and password may do everything here."""
+        return self._authenticator.is_password(name, password)
 
     def active_calls(self) -> list[tuple[str, float]]:
         """The methods that are running in this moment, and for how many seconds."""

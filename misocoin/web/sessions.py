@@ -52,6 +52,11 @@ class Sessions:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._codes: OrderedDict[str, float] = OrderedDict()
 
+    @property
+    def code_seconds(self) -> int:
+        """How long a code holds."""
+        return CODE_SECONDS
+
     def new_code(self) -> str:
         """Make a code that lets one browser in, once, for CODE_SECONDS: `ABCD-EFGH-JKLM`."""
         letters = [secrets.choice(_CODE_LETTERS) for _ in range(_CODE_LENGTH)]
@@ -84,8 +89,11 @@ class Sessions:
                 self._sessions.popitem(last=False)
         return token
 
-    def find(self, token: str) -> Session | None:
-        """The session of a token, which counts as used now; None where it ended or never was."""
+    def find(self, token: str, *, is_use: bool = True) -> Session | None:
+        """The session of a token; None where it ended or never was.
+
+        It counts as used now, unless nobody but a script asks (`is_use`).
+        """
         with self._lock:
             session, now = self._sessions.get(token), self._clock()
             if session is None:
@@ -93,8 +101,9 @@ class Sessions:
             if now - session.used > IDLE_SECONDS or now - session.began > LONGEST_SECONDS:
                 del self._sessions[token]
                 return None
-            session.used = now
-            self._sessions.move_to_end(token)
+            if is_use:
+                session.used = now
+                self._sessions.move_to_end(token)
             return session
 
     def end(self, token: str) -> None:

@@ -37,6 +37,8 @@ NAVIGATION = (
     ("/charts", "Charts"),
     ("/forks", "Forks"),
     ("/peers", "Peers"),
+    ("/wallet", "Wallet"),
+    ("/machine", "Machine room"),
 )
 """The pages that every page leads to."""
 
@@ -50,9 +52,16 @@ class Pages:
     """Adds the explorer's pages to Flask's application."""
 
     def __init__(
-        self, chain: ChainState, mempool: Mempool, peers: Callable[[], Sequence[PeerInfo]]
+        self,
+        chain: ChainState,
+        mempool: Mempool,
+        peers: Callable[[], Sequence[PeerInfo]],
+        csrf: Callable[[], str],
     ) -> None:
-        """`peers` tells of the links with other nodes."""
+        """`peers` tells of the links with other nodes, `csrf` what a form has to send back.
+
+        It is empty for who is not logged in.
+        """
         self._chain = chain
         self._mempool = mempool
         self._peers = peers
@@ -60,7 +69,11 @@ class Pages:
         self._static = all_static_files(_PACKAGE)
         self._templates: Environment = make_environment(_PACKAGE, "Misocoin", NAVIGATION)
         self._templates.globals.update(
-            chain=chain.params.name, unit=UNITS[chain.params.name], flow=_flow, peer_map=_peer_map
+            chain=chain.params.name,
+            unit=UNITS[chain.params.name],
+            csrf=csrf,
+            flow=_flow,
+            peer_map=_peer_map,
         )
 
     def add_to(self, app: Flask) -> None:
@@ -96,7 +109,7 @@ class Pages:
         json_path = "/overview.json" if path == "/" else f"{path}.json"
 
         def page(**parts: str) -> Response:
-            return self._page(template, view(**parts))
+            return self.page(template, view(**parts))
 
         def json(**parts: str) -> Response:
             body = orjson.dumps(view(**parts), _json_value, orjson.OPT_PASSTHROUGH_DATACLASS)
@@ -105,7 +118,8 @@ class Pages:
         app.add_url_rule(path, name, page, methods=["GET"])
         app.add_url_rule(json_path, f"{name}.json", json, methods=["GET"])
 
-    def _page(self, template: str, view: View, status: int = 200) -> Response:
+    def page(self, template: str, view: View, status: int = 200) -> Response:
+        """A view put into its template."""
         text = self._templates.get_template(template).render(
             view=view, here=request.path, query=request.args.get("q", "")
         )
@@ -181,7 +195,7 @@ class Pages:
         if not request.accept_mimetypes.accept_html:
             return Response(f"{message}\n", status.value, mimetype="text/plain")
         view = {"status": status.value, "phrase": status.phrase, "message": message}
-        return self._page("error.html", view, status.value)
+        return self.page("error.html", view, status.value)
 
 
 def _secure(response: Response) -> Response:
