@@ -340,10 +340,15 @@ class Node:
         if self.config.web:
             from misocoin.web.wiring import PageParts, add_pages
 
-            chain, mempool, peers = self.chain, self.pool.mempool, self.peers.peers
-            add_pages(
-                app, PageParts(chain, mempool, peers, self.sessions, self.server.is_password)
+            parts = PageParts(
+                self.chain,
+                self.pool.mempool,
+                self.peers.peers,
+                self.wallet,
+                self.sessions,
+                self.server.is_password,
             )
+            add_pages(app, parts)
 
     def registry(self, *, check_results: bool = False) -> Registry:
         """Every RPC method; `check_results` holds each result to its declared form."""

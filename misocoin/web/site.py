@@ -38,7 +38,6 @@ NAVIGATION = (
     ("/forks", "Forks"),
     ("/peers", "Peers"),
     ("/wallet", "Wallet"),
-    ("/machine", "Machine room"),
 )
 """The pages that every page leads to."""
 

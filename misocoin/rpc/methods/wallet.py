@@ -29,6 +29,7 @@ from misocoin.rpc.schema import (
 from misocoin.script.address import address_from_script, script_from_address
 from misocoin.units import Sats, sats_from_json
 from misocoin.wallet.addresses import AddressType, address_type_from_text
+from misocoin.wallet.telling import TxKind, story_of
 from misocoin.wallet.views import HistoryEntry
 from misocoin.wallet.wallet import Wallet
 
@@ -314,29 +315,18 @@ class WalletMethods:
 
     def _entry(self, item: HistoryEntry, labels: Mapping[str, str]) -> Json:
         entry, tx = item.entry, item.entry.tx
-        own, others = [], []
-        for txout in tx.vout:
-            script = txout.script_pubkey
-            address = address_from_script(script, self._chain.params) or "unknown script"
-            if not self._wallet.is_mine(script):
-                others.append(address)
-            elif not self._wallet.is_change(script):
-                own.append(address)
-        if tx.is_coinbase:
-            kind = "mined"
-        elif not item.spent:
-            kind = "received"
-        else:
-            kind = "sent" if others else "moved"
+        kind, own, others = story_of(
+            tx, spends_own=bool(item.spent), owner=self._wallet, params=self._chain.params
+        )
         form: dict[str, Json] = {
             "txid": hash_hex(tx.txid),
-            "kind": kind,
+            "kind": kind.value,
             "amount": amount(item.received - item.spent),
             "state": entry.state.value,
             "confirmations": item.confirmations,
             "time": entry.time,
         }
-        if kind == "sent":
+        if kind is TxKind.SENT:
             form["to"] = list(others)
         elif own:
             form["at"] = list(own)
