@@ -9,6 +9,7 @@ from misocoin.params import Params
 from misocoin.policy.dust import calculate_dust_threshold
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import Transaction, TxIn, TxOut
+from misocoin.script.script import is_unspendable
 from misocoin.script.signing import KeySource, sign_transaction
 from misocoin.units import text_from_sats
 from misocoin.wallet.ledger import Balance, OwnCoin
@@ -198,9 +199,10 @@ def check_payable(amount: int, script: bytes, params: Params) -> None:
     """Check that so many base units can be paid to an output script at all.
 
     Raises AmountError for what is no amount of coins, and WalletError for one too small to be
-    relayed, which would cost more to spend than it holds.
+    relayed, which would cost more to spend than it holds. Nothing at all can be paid to an output
+    that nobody can spend: it stores data.
     """
-    if amount <= 0:
+    if amount < 0 or (amount == 0 and not is_unspendable(script)):
         raise AmountError(f"{text_from_sats(amount)} cannot be sent: an amount is more than zero")
     if amount > params.max_money:
         raise AmountError(

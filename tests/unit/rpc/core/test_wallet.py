@@ -204,6 +204,17 @@ def test_raw_transactions_are_funded(wallet: CoreNode) -> None:
     assert sats(trial["fees"]["base"]) == sats(funded["fee"])
 
 
+def test_an_output_that_stores_data_needs_no_coins(wallet: CoreNode) -> None:
+    raw = wallet.createrawtransaction([], [{"data": "11" * 32}])
+    funded = wallet.fundrawtransaction(raw)
+    signed = wallet.signrawtransactionwithwallet(funded["hex"])
+    (trial,) = wallet.testmempoolaccept([signed["hex"]])
+    assert trial["allowed"] is True
+    assert sats(trial["fees"]["base"]) == sats(funded["fee"])
+    nothing = wallet.createrawtransaction([], [{STRANGER: 0}])
+    assert wallet.error("fundrawtransaction", nothing)[0] == -3
+
+
 def test_what_is_funded_is_not_funded_again(wallet: CoreNode) -> None:
     raw = wallet.createrawtransaction([], [{STRANGER: 0.5}])
     funded = wallet.fundrawtransaction(raw)
