@@ -129,21 +129,33 @@ def read_private_file(path: Path) -> bytes | None:
 def remove_private_file(path: Path) -> bool:
     """Delete a file whose keys stand elsewhere now; tells whether there was one.
 
-    It is overwritten first, which some disks undo. Raises WalletError where it cannot be deleted.
+    It is overwritten first, which some disks undo, and before that renamed: whatever happens, what
+    stands at `path` is whole. Called again it finishes what a kill cut short. Raises WalletError
+    where it cannot be deleted.
     """
+    going = path.with_name(path.name + ".going")
+    found = False
     try:
-        size = path.stat().st_size
+        _wipe(going)
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(going)
+            found = True
+        if found:
+            _sync_folder(path.parent)
+            _wipe(going)
+    except OSError as error:
+        raise WalletError(f"{path}: {error.strerror}") from error
+    return found
+
+
+def _wipe(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
         with path.open("r+b") as file:
-            file.write(bytes(min(size, MAX_FILE_SIZE)))
+            file.write(bytes(min(os.fstat(file.fileno()).st_size, MAX_FILE_SIZE)))
             file.flush()
             os.fsync(file.fileno())
         path.unlink()
         _sync_folder(path.parent)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise WalletError(f"{path}: {error.strerror}") from error
-    return True
 
 
 def _make_private(path: Path, descriptor: int) -> None:

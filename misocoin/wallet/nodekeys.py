@@ -149,8 +149,7 @@ class _Storage:
                     f"{self._pem}: bare keys beside an encrypted wallet: move the file away, "
                     "unlock the wallet and import them"
                 )
-            if loose:
-                self._remove_pem()
+            self._remove_pem()  # also what a kill has left of its removal
             return file
         if not new:
             return file

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -304,6 +305,32 @@ def test_a_disk_that_fails_leaves_the_wallet_as_it_was(
     assert not rig.wallet.keeper.is_encrypted
     rig.send(COIN)
     assert not rig.restart().wallet.keeper.is_encrypted
+
+
+@pytest.mark.parametrize("syncs", range(8))
+def test_a_kill_while_bare_keys_are_removed_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syncs: int
+) -> None:
+    rig = rich(tmp_path, IMPORTED)
+    before, address = rig.wallet.balance(), rig.wallet.address
+    left = syncs
+
+    def sync(_descriptor: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt  # as good as a kill: nothing catches it
+
+    monkeypatch.setattr("misocoin.wallet.keyfile.os.fsync", sync)
+    with suppress(KeyboardInterrupt):
+        rig.wallet.keeper.encrypt("hello")
+    monkeypatch.undo()
+    rig = rig.restart()
+    assert rig.wallet.balance() == before
+    if rig.wallet.keeper.is_encrypted:
+        assert not list(tmp_path.glob("wallet.pem*"))
+        rig.wallet.keeper.unlock("hello", 60)
+    assert rig.wallet.keeper.private_key(address) == IMPORTED
 
 
 def test_bare_keys_beside_an_encrypted_wallet_are_pointed_at(tmp_path: Path) -> None:
