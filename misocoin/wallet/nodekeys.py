@@ -71,23 +71,24 @@ def replace_node_keys(
     """
     if not file.accounts and not file.public_keys:
         raise WalletError("that wallet file holds no keys")
-    moved = []
+    kept = []
     for path in (json_path, pem_path):
-        if path is not None and path.exists():
+        data = None if path is None else read_private_file(path)
+        if path is not None and data is not None:
             aside = _free_name(path, now)
-            try:
-                path.rename(aside)
-            except OSError as error:
-                raise WalletError(f"{path}: {error.strerror}") from error
-            moved.append((path, aside))
+            write_private_file(aside, data)
+            kept.append((path, aside))
     storage = _Storage(params, json_path, pem_path)
     try:
+        # In the place of the old file, never after it: without any a node makes new words.
         storage.save(file)
     except WalletError:
-        for path, aside in moved:
-            aside.rename(path)
+        for path, aside in kept:
+            aside.replace(path)
         raise
-    for path, aside in moved:
+    if pem_path is not None and (file.accounts or not isinstance(file.secrets, Secrets)):
+        pem_path.unlink(missing_ok=True)
+    for path, aside in kept:
         log.info("%s: kept as %s", path, aside.name)
     return Keychain(params, file, storage.save)
 

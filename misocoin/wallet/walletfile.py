@@ -291,7 +291,7 @@ def wallet_file_from_bytes(data: bytes, params: Params) -> WalletFile:
             tuple([_public_key_from(each) for each in form["keys"]]),
             _texts_from(form["labels"]),
             _texts_from(form["notes"]),
-            _number(form["birth"], 0, 1 << 40),
+            _number(form.get("birth", 0), 0, 1 << 40),
         )
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error):
         raise KeyFormatError("a wallet file that is damaged") from None

@@ -51,6 +51,19 @@ def hold_nothing_secret(folder: Path, *secrets: str) -> None:
             assert secret.encode() not in data, path
 
 
+def kill_at_sync(monkeypatch: pytest.MonkeyPatch, syncs: int) -> None:
+    """Stop what runs when it has had so many writes to key files synced, and wants the next."""
+    left = syncs
+
+    def sync(_descriptor: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt  # as good as a kill: nothing goes on after it
+
+    monkeypatch.setattr("misocoin.wallet.keyfile.os.fsync", sync)
+
+
 # -- addresses --------------------------------------------------------------------------------
 
 
@@ -307,21 +320,13 @@ def test_a_disk_that_fails_leaves_the_wallet_as_it_was(
     assert not rig.restart().wallet.keeper.is_encrypted
 
 
-@pytest.mark.parametrize("syncs", range(8))
+@pytest.mark.parametrize("syncs", [1, 2, 3])
 def test_a_kill_while_bare_keys_are_removed_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syncs: int
 ) -> None:
     rig = rich(tmp_path, IMPORTED)
     before, address = rig.wallet.balance(), rig.wallet.address
-    left = syncs
-
-    def sync(_descriptor: int) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise KeyboardInterrupt  # as good as a kill: nothing catches it
-
-    monkeypatch.setattr("misocoin.wallet.keyfile.os.fsync", sync)
+    kill_at_sync(monkeypatch, syncs)
     with suppress(KeyboardInterrupt):
         rig.wallet.keeper.encrypt("hello")
     monkeypatch.undo()
@@ -430,6 +435,34 @@ def test_a_backup_is_the_wallet(
     (aside,) = away.glob("wallet-*.json")
     again.wallet.restore(aside)
     assert again.wallet.address == old
+
+
+@pytest.mark.parametrize("imported", [None, IMPORTED])
+@pytest.mark.parametrize("syncs", [0, 2, 4])
+def test_a_kill_during_a_restore_leaves_the_old_wallet_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, imported: PrivateKey | None, syncs: int
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    rig = rich(home, imported)
+    other = Rig().start()
+    backup = tmp_path / "backup.json"
+    other.wallet.keeper.backup(backup)
+    addresses = {rig.wallet.address, other.wallet.address}
+    kill_at_sync(monkeypatch, syncs)
+    with suppress(KeyboardInterrupt):
+        rig.wallet.restore(backup)
+    monkeypatch.undo()
+    assert rig.restart().wallet.address in addresses
+
+
+def test_a_wallet_file_without_a_birth_is_of_unknown_age(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    path = tmp_path / "wallet.json"
+    form = json.loads(path.read_text())
+    del form["birth"]
+    path.write_text(json.dumps(form))
+    assert rig.restart().wallet.address == rig.wallet.address
 
 
 def test_what_is_no_backup_changes_nothing(tmp_path: Path) -> None:
