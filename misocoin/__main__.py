@@ -11,6 +11,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "cli": ("misocoin.cli.client", "call a node's methods"),
         "mine": ("misocoin.cli.mine", "mine for a node, from any machine"),
         "wallet": ("misocoin.cli.wallet", "keep keys and pay, trusting no node"),
+        "notarize": ("misocoin.cli.notarize", "prove by a payment that files were there"),
+        "verify": ("misocoin.cli.verify", "check a file and its proof, against headers alone"),
         "hashcash": ("misocoin.cli.hashcash", "gates that take proof of work, and stamps"),
         "bench": ("misocoin.cli.bench", "measure the search for proof of work"),
         "work": ("misocoin.cli.work", "serve proof of work, mine for a service, ask one"),

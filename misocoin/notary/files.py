@@ -5,7 +5,9 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from misocoin.crypto.hashes import ripemd160
 from misocoin.errors import MisocoinError
@@ -25,6 +27,14 @@ class ProofFileError(MisocoinError):
     """A file that cannot be read, or a proof that cannot be written."""
 
 
+def path_from_text(text: str) -> Path:
+    """A file as it was named. Raises ProofFileError for what is no file's name."""
+    path = Path(text)
+    if not path.name or "\0" in text:
+        raise ProofFileError(f"{text[:100]!r}: not a file")
+    return path
+
+
 def proof_path(path: Path) -> Path:
     """Where the proof of a file lies: beside it."""
     return path.with_name(path.name + SUFFIX)
@@ -32,32 +42,32 @@ def proof_path(path: Path) -> Path:
 
 def digest_of_file(path: Path, op: Op = Op.SHA256) -> bytes:
     """A file's digest, of any size of file. Raises ProofFileError."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not hold us up
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ProofFileError(f"{path}: not a file")
-            if op is Op.RIPEMD160:
-                return ripemd160(file.read(MAX_RIPEMD))
-            digest = hashlib.sha256() if op is Op.SHA256 else hashlib.sha1(usedforsecurity=False)
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-    except OSError as error:
-        raise ProofFileError(f"{path}: {error.strerror}") from error
+    with _opened(path) as file:
+        if op is Op.RIPEMD160:
+            return ripemd160(file.read(MAX_RIPEMD))
+        digest = hashlib.sha256() if op is Op.SHA256 else hashlib.sha1(usedforsecurity=False)
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
     return digest.digest()
 
 
 def read_proof(path: Path) -> Proof:
     """The proof in a file. Raises ProofFileError, or ParseError for what is none."""
+    with _opened(path) as file:
+        data = file.read(MAX_PROOF + 1)
+    return proof_from_bytes(data)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe must not hold us up
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ProofFileError(f"{path}: not a file")
-            data = file.read(MAX_PROOF + 1)
+            yield file
     except OSError as error:
         raise ProofFileError(f"{path}: {error.strerror}") from error
-    return proof_from_bytes(data)
 
 
 def check_free(path: Path) -> None:
@@ -79,7 +89,7 @@ def replace_proof(path: Path, data: bytes) -> None:
     _write(path, data, is_new=False)
 
 
-def remove_proofs(paths: list[Path]) -> None:
+def remove_proofs(paths: Iterable[Path]) -> None:
     """Take back proofs of a payment that was not made."""
     for path in paths:
         with contextlib.suppress(OSError):

@@ -206,6 +206,11 @@ class LightStore:
         rows = self._rows("SELECT hash FROM headers WHERE height = ?", height)
         return _bytes(rows[0][0]) if rows else None
 
+    def height_of(self, block_hash: bytes) -> int | None:
+        """The height of a block of the best chain; None for any other."""
+        rows = self._rows("SELECT height FROM headers WHERE hash = ?", block_hash)
+        return _integer(rows[0][0]) if rows else None
+
     def header_at(self, height: int) -> BlockHeader:
         """The best chain's header at a height that it has."""
         (data,) = self._one("SELECT header FROM headers WHERE height = ?", height)

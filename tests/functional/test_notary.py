@@ -1,0 +1,188 @@
+"""The notary's commands against real daemons, and offline."""
+
+from collections.abc import Callable
+from contextlib import closing, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from misocoin.__main__ import main
+from misocoin.http.client import HttpClient
+from misocoin.notary.proof import PaymentAttestation, proof_from_bytes
+from misocoin.primitives.block import HEADER_SIZE
+from tests.functional.conftest import MakeDaemon
+from tests.functional.framework.daemon import Daemon
+from tests.functional.framework.network import address
+from tests.functional.framework.wallet import WalletCommands
+
+STRANGER = "22" * 20
+
+
+class Desk:
+    """`misocoin notarize` and `verify` over a wallet and a folder of files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "desk"
+        self.folder.mkdir()
+        self.wallet = WalletCommands(folder / "wallet")
+
+    def run(self, *words: str, code: int = 0) -> str:
+        """Run a command here; what it printed, or its one line on an error."""
+        place = ["-chain=regtest", f"-walletdir={self.wallet.folder}"]
+        with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+            ended = main([words[0], *place, *words[1:]])
+        said = err.getvalue()
+        assert ended == code, out.getvalue() + said
+        if code:
+            assert said.count("\n") == 1, said
+        return said if code else out.getvalue()
+
+    def files(self, count: int) -> list[str]:
+        """Make some files."""
+        names = [f"file{number}.txt" for number in range(count)]
+        for name in names:
+            (self.folder / name).write_text(f"what {name} says")
+        return names
+
+    def proof(self, name: str) -> Path:
+        return self.folder / f"{name}.ots"
+
+    def listing(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    desk = Desk(tmp_path)
+    monkeypatch.chdir(desk.folder)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return desk
+
+
+def fund(daemon: Daemon, desk: Desk) -> None:
+    """Give the wallet's only key a coin to spend."""
+    daemon.rpc.generate(1, desk.wallet.address("rob"))
+    daemon.rpc.generate(100, STRANGER)
+    desk.wallet.run("sync", "-once", f"-nodes={address(daemon)}")
+
+
+def fetch(url: str) -> bytes:
+    with closing(HttpClient()) as http:
+        return http.get(url).body
+
+
+def flip(path: Path, bit: int) -> Callable[[], Any]:
+    """Flip a bit of a file; what is returned puts it back."""
+    data = path.read_bytes()
+    path.write_bytes(
+        data[: bit // 8] + bytes((data[bit // 8] ^ 1 << bit % 8,)) + data[bit // 8 + 1 :]
+    )
+    return lambda: path.write_bytes(data)
+
+
+def test_three_files_and_one_payment(daemon: Daemon, desk: Desk) -> None:
+    nodes = f"-nodes={address(daemon)}"
+    fund(daemon, desk)
+    names = desk.files(3)
+    said = desk.run("notarize", nodes, *names)
+    assert f"{address(daemon)} has it." in said
+    assert desk.listing() == sorted([*names, *[f"{name}.ots" for name in names]])
+    (txid,) = daemon.rpc.getrawmempool()
+    outputs = [out["scriptPubKey"] for out in daemon.rpc.getrawtransaction(txid, True)["vout"]]
+    assert sorted(out["type"] for out in outputs) == ["nulldata", "witness_v0_keyhash"]
+    pending = proof_from_bytes(desk.proof(names[0]).read_bytes()).attested[0]
+    assert pending.message[::-1].hex() == txid
+    assert isinstance(pending.attestation, PaymentAttestation)
+
+    # Not mined yet; and nothing is paid twice.
+    assert f"{txid} is not proven to be mined" in desk.run("verify", names[0], code=1)
+    assert "is there already" in desk.run("notarize", nodes, names[0], code=1)
+    assert daemon.rpc.getrawmempool() == [txid]
+
+    daemon.rpc.generate(2, STRANGER)
+    desk.wallet.run("sync", "-once", nodes)
+    headers = daemon.rpc.getblockcount() + 1
+    raw = fetch(f"{daemon.url}/rest/headers/{headers}/{daemon.rpc.getblockhash(0)}.bin")
+    daemon.stop()
+
+    # Offline from here on: one is completed by verifying, the others on request.
+    said = desk.run("verify", names[0], f"{names[0]}.ots")
+    assert "Block 102 of chain regtest holds it" in said
+    assert "2 confirmations" in said
+    assert "10 more blocks" in said
+    said = desk.run("notarize", "-upgrade", *[f"{name}.ots" for name in names])
+    assert said.count("is complete: block 102 holds it") == 3
+    for name in names[1:]:
+        assert "the proof holds" in desk.run("verify", name)
+
+    undo = flip(desk.folder / names[1], 3)
+    assert "another file, or the file has changed" in desk.run("verify", names[1], code=1)
+    undo()
+    assert "another file" in desk.run("verify", names[1], f"{names[0]}.ots", code=1)
+    size = desk.proof(names[1]).stat().st_size
+    for byte in (10, 40, 70, size // 2, size - 20, size - 1):
+        undo = flip(desk.proof(names[1]), byte * 8 + byte % 8)
+        desk.run("verify", names[1], code=1)
+        undo()
+
+    kept = desk.folder / "headers.bin"
+    kept.write_bytes(raw)
+    assert len(raw) == headers * HEADER_SIZE
+    against = f"-headers={kept}"
+    assert "2 confirmations" in desk.run("verify", names[1], against)
+    for byte in (102 * HEADER_SIZE + 40, 102 * HEADER_SIZE, 50 * HEADER_SIZE + 70, 5):
+        undo = flip(kept, byte * 8)
+        desk.run("verify", names[1], against, code=1)
+        undo()
+    kept.write_bytes(raw[:-1])
+    assert "middle of a header" in desk.run("verify", names[1], against, code=1)
+    kept.write_bytes(raw[: 102 * HEADER_SIZE])
+    assert "the headers here end at 101" in desk.run("verify", names[1], against, code=1)
+
+
+def test_a_nodes_wallet_pays(make_daemon: MakeDaemon, desk: Desk) -> None:
+    daemon = make_daemon().start()
+    daemon.rpc.generate(101, daemon.rpc.get_new_address())
+    payer = [f"-payer={address(daemon)}", f"-cookie={daemon.folder / '.cookie'}"]
+    names = desk.files(2)
+    assert "is made" in desk.run("notarize", *payer, *names)
+    proofs = [f"{name}.ots" for name in names]
+    nodes = f"-nodes={address(daemon)}"
+    for path in proofs:
+        assert "is in no block yet" in desk.run("notarize", "-upgrade", nodes, path, code=1)
+    daemon.rpc.generate(12, STRANGER)
+    assert "has no headers" in desk.run("verify", names[0], code=2)
+    said = desk.run("notarize", "-upgrade", nodes, *proofs)
+    assert said.count("block 102 holds it") == 2
+    said = desk.run("verify", nodes, names[1])
+    assert "It was there by" in said
+    assert "12 confirmations" in said
+
+
+def test_what_cannot_be_notarized(daemon: Daemon, desk: Desk) -> None:
+    nodes = f"-nodes={address(daemon)}"
+    names = desk.files(1)
+    assert "which name of yours pays" in desk.run("notarize", nodes, *names, code=2)
+    desk.wallet.address("rob")
+    for words, code, reason in (
+        ((nodes, *names), 1, "Insufficient funds"),
+        ((nodes, "-from=bob", *names), 1, "no key or wallet is named 'bob'"),
+        ((nodes, *names, *names), 2, "named twice"),
+        ((nodes, "missing.txt"), 1, "No such file"),
+        ((nodes, "."), 1, "not a file"),
+        ((nodes, ""), 1, "not a file"),
+        ((nodes, "../desk"), 1, "Is a directory"),
+        ((nodes, "a\0b"), 1, "not a file"),
+        ((), 2, "usage"),
+        ((f"-payer={address(daemon)}", *names), 1, "needs the cookie"),
+        ((f"-payer={address(daemon)}", "-user=rob", *names), 2, "go together"),
+        (("-payer=127.0.0.1:1", *names), 1, "127.0.0.1:1"),
+        (("-upgrade", nodes, *names), 1, "not a proof"),
+    ):
+        assert reason in desk.run("notarize", *words, code=code)
+        assert desk.listing() == names
+    assert "No such file" in desk.run("verify", names[0], code=1)
+    desk.proof(names[0]).write_bytes(b"no proof")
+    assert "not a proof" in desk.run("verify", names[0], code=1)
