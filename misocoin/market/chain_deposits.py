@@ -34,6 +34,9 @@ KEPT_BLOCKS = 2_000
 BIRTH_DEPTH = 100
 """Blocks below the tip at which the search begins, so that their replacement is noticed."""
 
+COINBASE_MATURITY = 100
+"""Blocks after which what a coinbase pays may be spent (consensus, on every network)."""
+
 PASS_BLOCKS = 100
 """Blocks of one pass, so that other work gets its turn."""
 
@@ -119,21 +122,34 @@ class ChainDeposits:
         block = self._node.block(following)
         if block.header.prev_hash[::-1].hex() != last.hash_hex:
             return False  # the chain changed while we looked
-        self._connect(Tip(last.height + 1, following), block)
+        self._connect(Tip(last.height + 1, following), block, self._ripened(last.height + 1))
         return True
+
+    def _ripened(self, height: int) -> tuple[Tip, Transaction] | None:
+        """The coinbase that can be spent in the block after `height`, with its place."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                select(blocks).where(blocks.c.height == height - COINBASE_MATURITY + 1)
+            ).first()
+        if row is None:
+            return None
+        return Tip(row.height, row.hash), self._node.block(row.hash).transactions[0]
 
     # -- forward --------------------------------------------------------------------------
 
-    def _connect(self, place: Tip, block: Block) -> None:
+    def _connect(self, place: Tip, block: Block, ripened: tuple[Tip, Transaction] | None) -> None:
         def change(connection: Connection) -> None:
             if not insert_if_new(connection, blocks, height=place.height, hash=place.hash_hex):
                 return  # another server was first
             owners = self._owners(connection)
-            for tx in block.transactions:
-                self._note_payment(connection, tx, place)
+            # Coins of a coinbase count once they can be spent: paying withdrawals from younger ones
+            # would hold up all that come after.
+            noted = [(place, tx) for tx in block.transactions[1:]]
+            for at, tx in (*noted, *([ripened] if ripened else [])):
+                self._note_payment(connection, tx, at)
                 for index, account, value, script in _payments(tx, owners):
                     point = f"{tx.txid_hex}:{index}"
-                    _note_coin(connection, point, account, value, script, place)
+                    _note_coin(connection, point, account, value, script, at)
             self._credit(connection, place.height)
             connection.execute(delete(blocks).where(blocks.c.height < place.height - KEPT_BLOCKS))
 

@@ -23,6 +23,8 @@ from misocoin.script.templates import p2wpkh_script
 
 PARAMS = params_by_name("regtest")
 
+NOTHING = TxOut(0, b"")
+
 
 class FakeNode:
     """One branch of blocks, a mempool, and a wallet's keys."""
@@ -76,6 +78,9 @@ class FakeNode:
         coins = self.coins()
         if not all(txin.prevout in coins for txin in tx.vin):
             raise PaymentRefused(-25, "bad-txns-inputs-missingorspent")
+        young = {block.transactions[0].txid for block in self.blocks[-99:]}
+        if any(txin.prevout[:32] in young for txin in tx.vin):
+            raise PaymentRefused(-26, "bad-txns-premature-spend-of-coinbase")
         self.pool[tx.txid] = tx
         self.sent.append(tx.txid)
         self.before_call("sent")
@@ -108,11 +113,11 @@ class FakeNode:
         self.pool[tx.txid] = tx
         return tx
 
-    def mine(self, count: int = 1, salt: int = 0) -> None:
-        """Blocks on the tip; the first takes the mempool."""
+    def mine(self, count: int = 1, salt: int = 0, reward: TxOut = NOTHING) -> None:
+        """Blocks on the tip, whose coinbases pay `reward`; the first takes the mempool."""
         for _ in range(count):
             parent = self.blocks[-1].header.hash
-            self.blocks.append(self._block(list(self.pool.values()), parent, salt))
+            self.blocks.append(self._block(list(self.pool.values()), parent, salt, reward))
             self.pool.clear()
 
     def unmine(self, count: int, *, keep: bool = True) -> None:
@@ -126,10 +131,12 @@ class FakeNode:
         """Base units that an output script holds."""
         return sum(txout.value for txout in self.coins().values() if txout.script_pubkey == script)
 
-    def _block(self, transactions: list[Transaction], parent: bytes, salt: int) -> Block:
+    def _block(
+        self, transactions: list[Transaction], parent: bytes, salt: int, reward: TxOut = NOTHING
+    ) -> Block:
         height = len(self.blocks) if parent.strip(b"\0") else 0
         coinbase = Transaction.build(
-            1, [TxIn(NULL_OUTPOINT, b"%d %d" % (height, salt))], [TxOut(0, b"")], 0
+            1, [TxIn(NULL_OUTPOINT, b"%d %d" % (height, salt))], [reward], 0
         )
         header = BlockHeader.build(1, parent, sha256(coinbase.txid), 0, 0, salt)
         return Block(header, (coinbase, *transactions))

@@ -15,7 +15,7 @@ from misocoin.market.documents import address_request_document, withdrawal_docum
 from misocoin.market.errors import Malformed, NotAllowed, NotPaidFor
 from misocoin.market.payments import LEAST_CHANGE, Coin, Request, plan_batch
 from misocoin.market.payouts import Payouts
-from misocoin.primitives.transaction import OutPoint
+from misocoin.primitives.transaction import OutPoint, TxOut
 from misocoin.script.address import address_from_script
 from misocoin.script.templates import p2wpkh_script
 from tests.unit.market.builders import BUYER, SELLER, STRANGER, Participant
@@ -122,6 +122,23 @@ def test_a_deposit_is_credited_when_deep_enough(rig):
     rig.node.mine(5)
     rig.follow()
     assert rig.holds(BUYER) == (50_000_000, 0)
+    rig.check()
+
+
+def test_what_a_coinbase_pays_is_credited_when_it_can_be_spent(rig):
+    reward = TxOut(90_000_000, rig.node.script_of(rig.deposit_address(SELLER)))
+    rig.fund(BUYER, 50_000_000)
+    rig.node.mine(reward=reward)
+    rig.node.mine(CONFIRMATIONS)
+    rig.follow()
+    assert rig.holds(SELLER) == (0, 0)
+    rig.withdraw(BUYER, "mBTC 100")
+    assert rig.payouts.pay() == 1  # not of the largest coin, which the node would refuse
+    rig.node.mine(99 - CONFIRMATIONS)
+    rig.follow()
+    assert rig.holds(SELLER) == (90_000_000, 0)
+    rig.withdraw(SELLER, "mBTC 900")
+    assert rig.payouts.pay() == 1
     rig.check()
 
 
