@@ -12,15 +12,15 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT = 480, 240
+WIDTH, HEIGHT = 420, 220
 """Size of the drawing, in its own units; the page scales it to the room there is."""
 
-MOST_POINTS = 480
+MOST_POINTS = 420
 """Points of a line that are drawn, one for each unit of width; more are thinned out."""
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 12, 12, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 82, 12, 12, 44
 _TICKS = 5
-_LETTER = 6.8  # how wide a letter of the ticks is, about
+_LETTER = 7.4  # how wide a letter of the ticks is, about
 
 
 class Point(NamedTuple):

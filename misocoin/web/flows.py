@@ -58,7 +58,7 @@ def flow_svg(incoming: Sequence[Stream], outgoing: Sequence[Stream], amount_text
     )
     label = f"{len(incoming)} in, {len(outgoing)} out, {amount_text} in all"
     return Markup(  # noqa: S704 - every text in it was escaped
-        f'<svg class="flow" viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
+        f'<svg class="flow" viewBox="0 0 {WIDTH} {height:.0f}" role="group" '
         f'aria-label="{escape(label)}">{"".join(drawn)}</svg>'
     )
 
@@ -77,7 +77,7 @@ def _side(
 ) -> list[str]:
     trunk = (WIDTH - _MIDDLE) / 2 + (0 if is_left else _MIDDLE)
     outer = _LABEL if is_left else WIDTH - _LABEL
-    text_x, anchor = (0, "start") if is_left else (WIDTH, "end")
+    text_x, anchor = (outer - _GAP, "end") if is_left else (outer + _GAP, "start")
     at_outer = (height - _side_height(streams, total)) / 2
     at_trunk = top
     drawn = []

@@ -12,7 +12,7 @@ SIZE = 420
 MOST = 64
 """Peers that are drawn."""
 
-_HEIGHT, _RADIUS, _OWN = 300, 105, 20
+_HEIGHT, _RADIUS, _OWN = 250, 80, 22
 
 
 def map_svg(height: int, peers: Sequence[Mapping[str, Any]]) -> Markup:
@@ -32,16 +32,17 @@ def map_svg(height: int, peers: Sequence[Mapping[str, Any]]) -> Markup:
 
 
 def _peer(peer: Mapping[str, Any], number: int, count: int, height: int) -> str:
-    angle = 2 * pi * number / count - pi / 2
-    x = SIZE / 2 + 1.25 * _RADIUS * cos(angle)
+    angle = 2 * pi * number / count
+    x = SIZE / 2 + 1.7 * _RADIUS * cos(angle)
     y = _HEIGHT / 2 + _RADIUS * sin(angle)
     behind = peer["height"] is None or peer["height"] < height
     kind = "behind" if behind else "level"
     way = "out" if peer["is_outbound"] else "in"
     text = ""
     if count <= 16:
+        below = y >= _HEIGHT / 2 - 1  # away from the link
         text = (
-            f'<text x="{x:.0f}" y="{y + 24:.0f}" text-anchor="middle">'
+            f'<text x="{x:.0f}" y="{y + 24 if below else y - 16:.0f}" text-anchor="middle">'
             f"{escape(str(peer['address'])[:28])}</text>"
         )
     return (

@@ -1,0 +1,104 @@
+"""Every page as axe-core sees it, which checks what the WCAG can have a program check."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.functional.framework.chromium import (
+    DESKTOP,
+    PHONE,
+    Chromium,
+    Window,
+    open_chromium,
+)
+from tests.functional.framework.daemon import Daemon
+
+pytestmark = pytest.mark.tools
+
+GRAVE = {"serious", "critical"}
+"""What no page may have."""
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The checker's script."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    folder = tmp_path_factory.mktemp("axe")
+    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), "axe-core"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.is_file():
+        pytest.skip(f"axe-core cannot be had: {done.stderr.strip()[-300:]}")
+    return script.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    with open_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """Addresses of pages of each kind, with something on them."""
+    folder = tmp_path_factory.mktemp("nodes")
+    node = Daemon(folder / "one", "-addressindex", "-txindex").start()
+    other = Daemon(folder / "other", f"-nodes=127.0.0.1:{node.port}").start()
+    node.rpc.generate(140)
+    node.rpc.send_misocoin("22" * 20, "1.5")
+    node.rpc.generate(2)
+    stale = node.rpc.getbestblockhash()
+    node.rpc.invalidateblock(stale)
+    node.rpc.generate(2)
+    node.rpc.reconsiderblock(stale)
+    node.rpc.send_misocoin("22" * 20, "2.5")
+    block = node.rpc.get_block(141, 1)
+    miner = node.rpc.get_block(1, 2)["tx"][0]["vout"][0]
+    found = [
+        "/",
+        "/blocks",
+        "/block/140",
+        f"/block/{stale}",
+        f"/tx/{block['tx'][0]}",
+        f"/tx/{block['tx'][1]}",
+        f"/tx/{node.rpc.getrawmempool()[0]}",
+        f"/address/{'22' * 20}",
+        f"/address/{miner['scriptPubKey']['address']}",
+        "/charts",
+        "/forks",
+        "/peers",
+        "/search?q=nothing",
+    ]
+    plain = f"{other.url}/address/{'22' * 20}"
+    yield [*[node.url + path for path in found], plain]
+    other.stop()
+    node.stop()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_no_page_has_a_grave_finding(
+    chromium: Chromium, axe: str, paths: list[str], size: tuple[int, int], scheme: str
+) -> None:
+    with chromium.window(size, scheme) as window:
+        found = [each for url in paths for each in findings(window, axe, url)]
+        assert found == []
+
+
+def findings(window: Window, axe: str, url: str) -> list[str]:
+    """What axe-core has against a page: how grave, which rule, where."""
+    window.page.goto(url)
+    window.page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true;")
+    window.page.evaluate(axe)
+    result = window.page.evaluate("axe.run()")
+    return [
+        f"{url}: {each['impact']}: {each['id']}: "
+        + json.dumps([node["target"] for node in each["nodes"][:3]])
+        for each in result["violations"]
+        if each["impact"] in GRAVE
+    ]
