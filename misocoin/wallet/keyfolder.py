@@ -190,7 +190,10 @@ class KeyFolder:
         """The output script of a local name or any address. Raises AddressError or WalletError."""
         if name_or_address in self._keys:
             return self._keys[name_or_address].keychain.script
-        return script_from_address(name_or_address, self.params)
+        try:
+            return script_from_address(name_or_address, self.params)
+        except AddressError as error:
+            raise AddressError(f"no key here has that name, and {error}") from None
 
     def address(self, script: bytes) -> str:
         """The address of an output script; empty where it has none."""
