@@ -71,6 +71,7 @@ from misocoin.rpc.declare import Method, methods_of
 from misocoin.rpc.finder import TransactionFinder
 from misocoin.rpc.methods.chain import ChainMethods
 from misocoin.rpc.methods.control import ControlMethods
+from misocoin.rpc.methods.data import DataMethods
 from misocoin.rpc.methods.keys import KeyMethods
 from misocoin.rpc.methods.login import LoginMethods
 from misocoin.rpc.methods.mining import MiningMethods
@@ -363,6 +364,7 @@ class Node:
             MiningMethods(chain, self.miner, self._generate, lambda: wallet.script),
             WalletMethods(chain, pool, wallet),
             KeyMethods(chain, wallet),
+            DataMethods(chain, pool, self.finder, wallet),
             NetworkMethods(self.peers, DEFAULT_PORT, chain.now),
             self._control,
             LoginMethods(self.sessions if self.config.web else None, lambda: self.server.address),
