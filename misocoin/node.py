@@ -343,9 +343,10 @@ class Node:
 
             parts = PageParts(
                 self.chain,
-                self.pool.mempool,
+                self.pool,
                 self.peers.peers,
                 self.wallet,
+                self.fees.estimate,
                 self.sessions,
                 self.server.is_password,
             )

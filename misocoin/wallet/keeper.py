@@ -136,13 +136,18 @@ class Keeper:
         As `wallet.json` of another data folder it is the wallet again. Raises WalletError; a file
         that is there already stays as it is.
         """
+        data = self.backup_bytes()
+        if path.exists():
+            raise WalletError(f"{path}: is there already, and a backup overwrites nothing")
+        write_private_file(path, data)
+
+    def backup_bytes(self) -> bytes:
+        """What `backup` writes. Raises WalletError."""
         with self._chain.lock:
             file = self._keychain.file
         if file.secrets is not None and not isinstance(file.secrets, Secrets | SealedBox):
             raise WalletError("this wallet's keys have a file of their own")
-        if path.exists():
-            raise WalletError(f"{path}: is there already, and a backup overwrites nothing")
-        write_private_file(path, bytes_from_wallet_file(file, self._chain.params))
+        return bytes_from_wallet_file(file, self._chain.params)
 
     def _address(self, script: bytes) -> str:
         return address_from_script(script, self._chain.params) or ""

@@ -66,8 +66,9 @@ class Pages:
         self._peers = peers
         self._explorer = Explorer(chain, mempool)
         self._static = all_static_files(_PACKAGE)
-        self._templates: Environment = make_environment(_PACKAGE, "Misocoin", NAVIGATION)
-        self._templates.globals.update(
+        self.templates: Environment = make_environment(_PACKAGE, "Misocoin", NAVIGATION)
+        """To be used for all pages of the node."""
+        self.templates.globals.update(
             chain=chain.params.name,
             unit=UNITS[chain.params.name],
             csrf=csrf,
@@ -119,7 +120,7 @@ class Pages:
 
     def page(self, template: str, view: View, status: int = 200) -> Response:
         """A view put into its template."""
-        text = self._templates.get_template(template).render(
+        text = self.templates.get_template(template).render(
             view=view, here=request.path, query=request.args.get("q", "")
         )
         return Response(text, status, mimetype="text/html")

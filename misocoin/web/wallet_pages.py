@@ -26,11 +26,19 @@ class WalletPages:
     def add_to(self, app: Flask) -> None:
         """Add them to Flask's application."""
         views = self._views
-        add_page(app, self._door, self._page, "wallet", views.overview)
+        add_page(app, self._door, self._page, "wallet", self._overview)
         add_page(app, self._door, self._page, "history", lambda: views.history(page_number()))
         add_page(app, self._door, self._page, "names", self._names)
         add_form(app, self._door, "/history/note", self._note)
         add_form(app, self._door, "/names", self._name)
+
+    def _overview(self) -> View:
+        sent = request.args.get("sent", "")
+        try:
+            is_ours = bool(sent) and self._wallet.find(hash_from_text(sent)) is not None
+        except NotFoundError:
+            is_ours = False
+        return {**self._views.overview(), "sent": sent if is_ours else ""}
 
     def _names(self) -> View:
         return {**self._views.names(), "address": "", "label": "", "error": "", "done": ""}

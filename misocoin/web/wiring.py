@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 from flask import Flask
 
-from misocoin.chain.mempool import Mempool
+from misocoin.chain.pool import TransactionPool
 from misocoin.chain.state import ChainState
 from misocoin.peers.info import PeerInfo
+from misocoin.policy.feerate import FeeRate
 from misocoin.wallet.wallet import Wallet
 from misocoin.web.door import Door, LoginPages
+from misocoin.web.key_pages import KeyPages
+from misocoin.web.money_pages import MoneyPages, qr_svg
+from misocoin.web.paying import Paying
 from misocoin.web.sessions import Sessions
 from misocoin.web.site import Pages
 from misocoin.web.wallet_pages import WalletPages
@@ -21,9 +26,11 @@ class PageParts:
     """What the pages show and steer."""
 
     chain: ChainState
-    mempool: Mempool
+    pool: TransactionPool
     peers: Callable[[], Sequence[PeerInfo]]
     wallet: Wallet
+    estimate: Callable[[int], FeeRate | None]
+    """A fee rate that makes it within so many blocks."""
     sessions: Sessions
     is_password: Callable[[str, str], bool]
     """Knows the node's names and passwords."""
@@ -32,8 +39,12 @@ class PageParts:
 def add_pages(app: Flask, parts: PageParts) -> None:
     """Add them."""
     door = Door(parts.sessions)
-    pages = Pages(parts.chain, parts.mempool, parts.peers, door.csrf)
+    pages = Pages(parts.chain, parts.pool.mempool, parts.peers, door.csrf)
+    pages.templates.globals.update(qr=qr_svg)
     pages.add_to(app)
     LoginPages(door, parts.sessions, parts.is_password, pages.page).add_to(app)
     views = WalletViews(parts.chain, parts.wallet)
     WalletPages(door, pages.page, parts.wallet, views).add_to(app)
+    KeyPages(door, pages.page, parts.wallet, views).add_to(app)
+    paying = Paying(parts.chain, parts.pool, parts.wallet, parts.estimate, monotonic)
+    MoneyPages(door, pages.page, parts.wallet, views, paying).add_to(app)
