@@ -20,7 +20,7 @@ def price_chart(
 ) -> Markup:
     """Mean price as a line with the range from least to most behind it."""
     if not steps:
-        return Markup('<p class="empty">No trade in this time.</p>')
+        return Markup('<p class="soft">No trade in this time.</p>')
     most = max(step.most for step in steps) or 1
     spacing = round_spacing(most)
     top = -(-most // spacing) * spacing
@@ -33,21 +33,21 @@ def price_chart(
 
     unit, size = unit_of(Money(spacing, currency))
     parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'<svg class="prices" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         'aria-label="Prices over time">'
-        f'<text class="label" x="{_LEFT - 6}" y="12" text-anchor="end">{escape(unit)}</text>'
+        f'<text x="{_LEFT - 6}" y="12" text-anchor="end">{escape(unit)}</text>'
     ]
     for price in range(0, top + 1, spacing):
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" '
             f'y1="{y(price):.1f}" y2="{y(price):.1f}"/>'
-            f'<text class="label" x="{_LEFT - 6}" y="{y(price) + 4:.1f}" text-anchor="end">'
+            f'<text x="{_LEFT - 6}" y="{y(price) + 4:.1f}" text-anchor="end">'
             f"{decimal_text(price, size)}</text>"
         )
     for moment, anchor in ((begin, "start"), (end, "end")):
         label = text_from_moment(Moment(moment // 1_000_000 * 1_000_000))
         parts.append(
-            f'<text class="label" x="{x(moment):.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">'
+            f'<text x="{x(moment):.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">'
             f"{label[:16].replace('T', ' ')}</text>"
         )
     middles = [(step, x((step.begin + min(step.end, end)) // 2)) for step in steps]

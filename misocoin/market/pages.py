@@ -1,12 +1,12 @@
 """The market's pages: book, prices, trades, accounts. Server-rendered, without any script."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from flask import Response, request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from misocoin.face.pages import StaticFile, all_static_files, make_environment
 from misocoin.market.bids import Bid
 from misocoin.market.book import Book
 from misocoin.market.chart import price_chart
@@ -19,7 +19,8 @@ from misocoin.market.wire import Account, MovementRecord, bid_to_json, trade_to_
 SHOWN = 100
 """Rows of a table."""
 
-_FOLDER = Path(__file__).parent
+_PACKAGE = "misocoin.market"
+_NAVIGATION = (("/", "Book"), ("/trades", "Trades"), ("/prices", "Prices"))
 _SPANS = {"hour": 3_600, "day": 86_400, "week": 604_800, "month": 2_592_000}
 _STEPS = 96
 
@@ -31,14 +32,8 @@ class Pages:
         self._book = book
         self._queries = queries
         self._now = now
-        self._style = (_FOLDER / "static" / "style.css").read_bytes()
-        self._templates = Environment(
-            loader=FileSystemLoader(_FOLDER / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._static = all_static_files(_PACKAGE)
+        self._templates = make_environment(_PACKAGE, "Misocoin market", _NAVIGATION)
         self._templates.filters["money"] = text_from_money
         self._templates.filters["moment"] = _shown_moment
 
@@ -51,18 +46,15 @@ class Pages:
             ("/bid", lambda: self._page("forms.html", form="bid")),
             ("/deposit", lambda: self._page("forms.html", form="deposit")),
             ("/rel", lambda: self._page("forms.html", form="rel")),
-            ("/style.css", self.style),
+            *[
+                (file.url.partition("?")[0], partial(_serve, file))
+                for file in self._static.values()
+            ],
         ]
 
     def _page(self, template: str, **values: Any) -> Response:
-        text = self._templates.get_template(template).render(**values)
+        text = self._templates.get_template(template).render(here=request.path, **values)
         return Response(text, content_type="text/html; charset=utf-8")
-
-    def style(self) -> Response:
-        """The style sheet."""
-        response = Response(self._style, content_type="text/css; charset=utf-8")
-        response.headers["Cache-Control"] = "max-age=3600"
-        return response
 
     def front(self) -> Response:
         """Open interest, live bids and the latest trades."""
@@ -128,6 +120,12 @@ class Pages:
     def fields(self, title: str, shown: Mapping[str, Any]) -> Response:
         """Anything that is a few fields."""
         return self._page("fields.html", title=title, shown=_flat(shown))
+
+
+def _serve(file: StaticFile) -> Response:
+    response = Response(file.data, content_type=file.content_type)
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
 
 
 def _entry_of(record: MovementRecord, participant: str) -> tuple[MovementRecord, Money, Money]:

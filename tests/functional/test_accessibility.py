@@ -15,6 +15,7 @@ from tests.functional.framework.chromium import (
     open_chromium,
 )
 from tests.functional.framework.daemon import Daemon
+from tests.functional.framework.market import MarketProcess
 
 pytestmark = pytest.mark.tools
 
@@ -75,7 +76,10 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         "/search?q=nothing",
     ]
     plain = f"{other.url}/address/{'22' * 20}"
-    yield [*[node.url + path for path in found], plain]
+    market = MarketProcess(folder / "market").start()
+    sold = [market.url + path for path in ("/", "/trades", "/prices?article=foobar", "/bid")]
+    yield [*[node.url + path for path in found], plain, *sold]
+    market.stop()
     other.stop()
     node.stop()
 

@@ -62,7 +62,13 @@ def test_every_page(rig):
     assert "uid" in page(client, "/deposit")
     for path in ("/bid", "/rel"):
         assert 'name="signature"' in page(client, path)
-    assert client.get("/style.css").mimetype == "text/css"
+    for name, kind in (
+        ("miso.css", "text/css"),
+        ("market.css", "text/css"),
+        ("logo.svg", "image/svg+xml"),
+    ):
+        assert f"/static/{name}?v=" in front
+        assert client.get(f"/static/{name}").mimetype == kind
 
 
 def test_the_plot_of_prices(rig):
@@ -73,7 +79,7 @@ def test_the_plot_of_prices(rig):
         rig.buy(BUYER, f"mMISO {price}")
         rig.time = Moment(rig.time + 1_200_000_000)
     shown = page(client, "/prices?article=foobar&span=hour")
-    assert shown.count("<circle") == 3
+    assert shown.count('<circle class="point"') == 3
     assert ">mMISO</text>" in shown
     assert "mMISO 3, 1 trades" in shown
     assert "/prices?article=foobar" in page(client, "/prices")
