@@ -5,7 +5,8 @@ were not kept until then. What a block wrote stays when it is disconnected: whoe
 up has to see whether the block is active, and a new spend of an output overwrites the old one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from misocoin.primitives.block import Block
@@ -77,11 +78,20 @@ class LookupIndexes:
         missing = tuple(name for name in self.names if self._store.get_meta(name) is None)
         if not missing:
             return
+        self._store.apply(
+            replace(self._written(blocks(), missing), meta=dict.fromkeys(missing, b"\x01"))
+        )
+
+    def renew(self, blocks: Iterable[Block]) -> None:
+        """Note blocks again that were disconnected, and others connected in their place."""
+        self._store.apply(self._written(blocks, self.names))
+
+    def _written(self, blocks: Iterable[Block], names: tuple[str, ...]) -> Changes:
+        """Write what blocks tell, but for the last changes, which are returned."""
         changes = Changes()
-        for block in blocks():
-            self._note(block, changes, missing)
+        for block in blocks:
+            self._note(block, changes, names)
             if len(changes.transactions) + len(changes.spends) > BATCH:
                 self._store.apply(changes)
                 changes = Changes()
-        changes.meta = dict.fromkeys(missing, b"\x01")
-        self._store.apply(changes)
+        return changes

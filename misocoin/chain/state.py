@@ -136,7 +136,10 @@ class ChainState(ChainReader):
             last = None if active is None else self.tree.get(active)
             if last is not None and self._candidates.is_linked(last):
                 self._candidates.prefer(last)  # of equal work, the one we were at before
-            self.lookup.load(lambda: self._active_blocks(progress))
+            self.lookup.load(lambda: self._active_blocks(0, progress))
+            if last is not None:  # what they stand for; blocks of the flushed branch may be undone
+                known = fork_point(last, self._tip).height
+                self.lookup.renew(self._active_blocks(known, progress))
             if self.addresses is not None:
                 self.addresses.load(self, progress)
             else:
@@ -159,8 +162,8 @@ class ChainState(ChainReader):
             self._tx_count[node.hash] = row.tx_count
             self._candidates.link(node)
 
-    def _active_blocks(self, progress: Callable[[int, int], None]) -> Iterator[Block]:
-        for height in range(1, self._tip.height + 1):
+    def _active_blocks(self, above: int, progress: Callable[[int, int], None]) -> Iterator[Block]:
+        for height in range(above + 1, self._tip.height + 1):
             yield self.get_block(self._tip.ancestor(height))
             progress(height, self._tip.height)
 

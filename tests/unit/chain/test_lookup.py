@@ -3,7 +3,11 @@
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from misocoin.chain.state import ChainOptions
+from misocoin.consensus.tree import HeaderNode
+from misocoin.primitives.block import Block
 from misocoin.store.store import Store
 from tests.builders import COIN, grow, make_block, open_chain, small_params, spend
 
@@ -55,3 +59,34 @@ def test_indexes_are_made_for_a_chain_that_had_none(tmp_path: Path) -> None:
         assert store.get_meta("txospenderindex") is None
         last = open_chain(params, store, options=BOTH)
         assert last.find_spend(coinbase.outpoint(0)) == (tx.txid, last.at_height(4))
+
+
+def test_a_kill_on_the_way_back_to_a_branch_leaves_it_indexed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = small_params()
+    with closing(Store(tmp_path / "x", params.genesis.hash)) as store:
+        chain = open_chain(params, store, options=BOTH)
+        for block in grow(chain.tip, params, 3):
+            chain.submit_block(block)
+        point = chain.get_block(chain.at_height(1)).transactions[0].outpoint(0)
+        tx, parent = spend([point], [40 * COIN]), chain.tip
+        first = make_block(parent, params, [tx], fees=10 * COIN)
+        chain.submit_block(first)
+        chain.submit_block(make_block(chain.tip, params))
+        chain.flush()
+        left = chain.tip.ancestor(parent.height + 1)
+        chain.invalidate(left)
+        chain.submit_block(make_block(parent, params, [tx], fees=9 * COIN))  # another block
+        assert chain.find_spend(point) == (tx.txid, chain.tip)
+
+        def fail(_node: HeaderNode) -> Block:
+            raise KeyboardInterrupt  # as good as a kill
+
+        monkeypatch.setattr(chain, "_checked_block", fail)
+        with pytest.raises(KeyboardInterrupt):
+            chain.reconsider(left)
+        again = open_chain(params, store, options=BOTH)
+        assert again.at_height(left.height).hash == first.hash
+        assert again.find_spend(point) == (tx.txid, again.at_height(left.height))
+        assert again.find_transaction_block(tx.txid) is again.at_height(left.height)
