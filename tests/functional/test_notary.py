@@ -1,5 +1,7 @@
 """The notary's commands against real daemons, and offline."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing, redirect_stderr, redirect_stdout
 from io import StringIO
@@ -9,13 +11,16 @@ from typing import Any
 import pytest
 
 from misocoin.__main__ import main
+from misocoin.cli.wallet_common import LIGHT_FILE
 from misocoin.http.client import HttpClient
-from misocoin.notary.proof import PaymentAttestation, proof_from_bytes
-from misocoin.primitives.block import HEADER_SIZE
+from misocoin.notary.proof import MISO_TAG, BlockAttestation, PaymentAttestation, proof_from_bytes
+from misocoin.params import regtest
+from misocoin.primitives.block import HEADER_SIZE, Block, block_from_bytes
+from misocoin.wallet.light.store import LightStore
 from tests.functional.conftest import MakeDaemon
-from tests.functional.framework.daemon import Daemon
-from tests.functional.framework.network import address
-from tests.functional.framework.wallet import WalletCommands
+from tests.functional.framework.daemon import Daemon, wait_until
+from tests.functional.framework.network import address, height
+from tests.functional.framework.wallet import Answer, Lie, LyingNode, WalletCommands
 
 STRANGER = "22" * 20
 
@@ -186,3 +191,97 @@ def test_what_cannot_be_notarized(daemon: Daemon, desk: Desk) -> None:
     assert "No such file" in desk.run("verify", names[0], code=1)
     desk.proof(names[0]).write_bytes(b"no proof")
     assert "not a proof" in desk.run("verify", names[0], code=1)
+
+
+def test_a_lying_node_completes_nothing(daemon: Daemon, desk: Desk) -> None:
+    """Whatever a node answers, a pending proof stays as it is until the truth is told."""
+    daemon.rpc.generate(101, daemon.rpc.get_new_address())
+    (name,) = desk.files(1)
+    payer = [f"-payer={address(daemon)}", f"-cookie={daemon.folder / '.cookie'}"]
+    desk.run("notarize", *payer, name)
+    daemon.rpc.generate(2, STRANGER)
+    other, right = daemon.rpc.getblockhash(101), daemon.rpc.getblockhash(102)
+    pending = desk.proof(name).read_bytes()
+
+    def another_block(_path: str, answer: Answer) -> Answer:
+        return answer[0], answer[1].replace(right.encode(), other.encode())
+
+    def unknown_block(_path: str, answer: Answer) -> Answer:
+        return answer[0], answer[1].replace(right.encode(), b"11" * 32)
+
+    def other_body(_path: str, answer: Answer) -> Answer:
+        block = block_from_bytes(answer[1])
+        return answer[0], Block(block.header, block.transactions[::-1]).serialize()
+
+    def nonsense(_path: str, answer: Answer) -> Answer:
+        return answer[0], b"[" * 2000
+
+    for place, lie in (
+        ("/", another_block), ("/", unknown_block), ("/", nonsense),
+        ("/rest/block/", other_body), ("/rest/block/", nonsense), ("/rest/headers/", nonsense),
+    ):  # fmt: skip
+        with closing(LyingNode(daemon, {place: _on(place, lie)})) as liar:
+            nodes = f"-nodes={liar.address}"
+            with redirect_stderr(StringIO()):
+                assert main(["verify", "-chain=regtest", nodes, name]) == 1, (place, lie)
+        assert desk.proof(name).read_bytes() == pending
+    nodes = f"-nodes={address(daemon)}"
+    assert "the proof holds" in desk.run("verify", nodes, name)
+    assert len(desk.proof(name).read_bytes()) > len(pending)
+
+
+def _on(place: str, lie: Lie) -> Lie:
+    """Lie about that path alone where it is the root, with which every path begins."""
+    return lambda path, answer: lie(path, answer) if place != "/" or path == "/" else answer
+
+
+def test_a_kill_leaves_no_payment_without_its_proofs(daemon: Daemon, desk: Desk) -> None:
+    nodes = f"-nodes={address(daemon)}"
+    daemon.rpc.generate(6, desk.wallet.address("rob"))
+    daemon.rpc.generate(100, STRANGER)
+    desk.wallet.run("sync", "-once", nodes)
+    place = ["-chain=regtest", f"-walletdir={desk.wallet.folder}", nodes]
+    names = desk.files(6)
+    for name, delay in zip(names, (0.3, 0.4, 0.45, 0.5, 0.55, 0.65), strict=True):
+        command = [sys.executable, "-m", "misocoin", "notarize", *place, name]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=desk.folder) as process:
+            try:
+                process.wait(delay)
+            except subprocess.TimeoutExpired:
+                process.kill()
+    proofs = [proof_from_bytes(path.read_bytes()) for path in desk.folder.glob("file*.ots")]
+    proven = {proof.attested[0].message for proof in proofs}
+    with closing(LightStore(desk.wallet.folder / LIGHT_FILE, regtest())) as store:
+        paid = {entry.txid for entry in store.payments()}
+    assert paid <= proven
+    for name in names:
+        if not desk.proof(name).exists():
+            desk.run("notarize", *place[2:], name)
+    desk.wallet.run("sync", "-once", nodes)
+    daemon.rpc.generate(1, STRANGER)
+    desk.wallet.run("sync", "-once", nodes)
+    for name in names:
+        proof = proof_from_bytes(desk.proof(name).read_bytes())
+        if proof.attested[0].message in proven - paid:
+            assert "knows nothing of it" in desk.run("verify", name, code=1)
+        else:
+            assert "the proof holds" in desk.run("verify", name)
+
+
+@pytest.mark.long
+def test_on_chain_miso_blocks_attest_by_a_tag_of_their_own(
+    make_daemon: MakeDaemon, desk: Desk
+) -> None:
+    daemon = make_daemon(chain="miso").start()
+    (name,) = desk.files(1)
+    daemon.rpc.set_mining(True)
+    wait_until(lambda: height(daemon) > 101, "a coin can be spent", 300)
+    payer = [f"-payer={address(daemon)}", f"-cookie={daemon.folder / '.cookie'}"]
+    assert "not of chain regtest" in desk.run("notarize", *payer, name, code=1)
+    desk.run("notarize", "-chain=miso", *payer, name)
+    wait_until(lambda: not daemon.rpc.get_mempool(), "the payment is mined", 300)
+    nodes = f"-nodes={address(daemon)}"
+    assert "of chain miso holds it" in desk.run("verify", "-chain=miso", nodes, name)
+    attestation = proof_from_bytes(desk.proof(name).read_bytes()).attested[0].attestation
+    assert isinstance(attestation, BlockAttestation)
+    assert attestation.tag == MISO_TAG

@@ -132,6 +132,17 @@ def _with_window_of(store, params):
     return store
 
 
+def test_blocks_of_miso_attest_by_their_own_tag():
+    params = replace(REGTEST, name="miso")  # whose blocks take long to mine
+    made = notarise(DIGESTS, params)
+    proof = proof_from_bytes(made.proofs[0])
+    assert proof.attested[0].attestation == BlockAttestation(MISO_TAG, BLOCK)
+    with header_store(params, made.headers) as headers:
+        assert check_proof(proof, headers, params, LATE).height == BLOCK
+        with pytest.raises(ProofError, match="no block of chain regtest is named"):
+            check_proof(proof, headers, REGTEST, LATE)
+
+
 def test_no_network_takes_the_other_ones_tag():
     assert tag_of(miso()) == MISO_TAG
     assert tag_of(regtest()) == tag_of(bitcoin()) == BITCOIN_TAG
