@@ -144,6 +144,8 @@ class ChainState(ChainReader):
                 self.addresses.load(self, progress)
             else:
                 AddressIndex(self._store).drop()  # blocks will come that it does not hear of
+            while self._is_failed(self._tip):  # the coins were not written since it was invalidated
+                self._disconnect_tip()
             self._activate_best(progress)
 
     def _load_header(self, row: StoredHeader) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from misocoin.chain.events import Event, TipChanged
+from misocoin.chain.script_checks import ScriptChecks
+from misocoin.chain.state import ChainOptions
+from misocoin.chain.verify import verify_chain
 from misocoin.errors import ValidationError
 from misocoin.store.records import BlockStatus
 from misocoin.store.store import Store
@@ -39,6 +42,24 @@ def test_an_invalidated_block_is_left_and_stays_invalid_after_a_restart(tmp_path
         again.reconsider(again.find(bad.hash))
         assert again.tip.hash == last.hash
         assert again.best_header is again.tip
+
+
+def test_coins_that_stand_on_an_invalidated_block_are_taken_back_after_a_kill(
+    tmp_path: Path,
+) -> None:
+    params, options = small_params(), ChainOptions(addressindex=True)
+    with closing(Store(tmp_path / "x", params.genesis.hash)) as store:
+        chain = open_chain(params, store, options=options)
+        for block in grow(chain.tip, params, 5):
+            chain.submit_block(block)
+        chain.flush()
+        chain.invalidate(chain.at_height(3))
+        again = open_chain(params, store, options=options)
+        assert again.tip.hash == chain.tip.hash
+        again.submit_block(make_block(again.tip, params, tag=b"other"))
+        assert again.height == 3
+        again.flush()
+        verify_chain(again, ScriptChecks(1))
 
 
 def test_the_chain_goes_on_to_a_branch_with_less_work() -> None:
