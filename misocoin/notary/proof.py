@@ -20,7 +20,7 @@ VERSION = 1
 """Of the format, as a varuint behind the magic."""
 
 MAX_PROOF = 1 << 16
-"""Bytes of a proof that is read; one of ours has about 600."""
+"""Bytes of a proof that is read; ours have some hundreds."""
 
 MAX_MESSAGE = 4096
 """Bytes of a message and of what a step adds to it; the format's own limit."""
@@ -210,14 +210,12 @@ def _read_paths(reader: Reader, message: bytes) -> Iterator[Attested]:
     while waiting:
         message, depth = waiting.pop()
         while True:
-            start = reader.position
             byte = reader.uint(1)
             if byte == _FORK:
                 waiting.append((message, depth))
                 byte = reader.uint(1)
             if byte == _ATTESTATION:
-                # Behind a fork's mark it is replaced with that mark kept before it.
-                start = reader.position - 1
+                start = reader.position - 1  # a fork's mark before it is no part of it
                 attestation = _read_attestation(reader)
                 yield Attested(message, attestation, slice(start, reader.position))
                 break
