@@ -56,7 +56,8 @@ class Registries:
             except subprocess.TimeoutExpired:
                 pytest.skip(f"{names} did not come within {INSTALL_SECONDS} s")
             if ended.returncode:
-                pytest.skip(f"{names} cannot be installed: {ended.stderr.strip()[-300:]}")
+                said = " ".join(ended.stderr.split())
+                pytest.skip(f"{', '.join(names)} cannot be installed: {said[-300:]}")
             complete.touch()
         return folder
 
