@@ -69,8 +69,7 @@ class Keeper:
         sealed = self._keychain.file.secrets
         opened = self._keychain.open(passphrase.encode())  # slow, so not under the lock
         with self._chain.lock:
-            if self._keychain.file.secrets is not sealed:
-                raise WalletError("the wallet's keys were changed meanwhile; unlock it again")
+            self._check_unchanged(sealed)
             self._keychain.unlock(opened, passphrase.encode())
             self._stop_timer()
             self._timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._time_out)
@@ -97,10 +96,17 @@ class Keeper:
 
     def change_passphrase(self, old: str, new: str) -> None:
         """Put the keys under another passphrase and lock. Raises WrongPassphrase, WalletError."""
+        sealed = self._keychain.file.secrets
         opened = self._keychain.open(old.encode())
         with self._chain.lock:
+            self._check_unchanged(sealed)
             self._stop_timer()
             self._keychain.seal(opened, new.encode())
+
+    def _check_unchanged(self, sealed: object) -> None:
+        """Check that what was opened is what the wallet holds, a key imported meanwhile too."""
+        if self._keychain.file.secrets is not sealed:
+            raise WalletError("the wallet's keys were changed meanwhile; try it again")
 
     def private_key(self, address: str) -> PrivateKey:
         """The private key of an own address.

@@ -286,6 +286,30 @@ def test_it_locks_itself_when_the_time_is_over() -> None:
     rig.wallet.close()
 
 
+def test_a_key_imported_while_the_passphrase_is_changed_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(tmp_path).start()
+    keeper, keychain = rig.wallet.keeper, rig.wallet.keychain
+    keeper.encrypt("old")
+    keeper.unlock("old", 60)
+    slow = keychain.open
+
+    def open_while_importing(passphrase: bytes) -> Secrets:
+        opened = slow(passphrase)
+        keeper.import_key(IMPORTED)
+        return opened
+
+    monkeypatch.setattr(keychain, "open", open_while_importing)
+    with pytest.raises(WalletError, match="changed meanwhile"):
+        keeper.change_passphrase("old", "new")
+    monkeypatch.undo()
+    keeper.change_passphrase("old", "new")
+    again = rig.restart().wallet
+    again.keeper.unlock("new", 60)
+    assert IMPORTED in again.keychain.secrets.keys
+
+
 def test_the_passphrase_is_changed(tmp_path: Path) -> None:
     rig = rich(tmp_path)
     keeper = rig.wallet.keeper
