@@ -6,6 +6,7 @@ behind it answers the view itself.
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
@@ -19,7 +20,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from misocoin.chain.mempool import Mempool
 from misocoin.chain.state import ChainState
 from misocoin.errors import AddressError, MisocoinError, NotFoundError
-from misocoin.face.charts import Chart
+from misocoin.face.charts import Chart, chart_svg
 from misocoin.face.pages import SECURITY_HEADERS, STATIC_PATH, all_static_files, make_environment
 from misocoin.face.words import coins_text
 from misocoin.peers.info import PeerInfo
@@ -45,6 +46,7 @@ UNITS: Final = MappingProxyType({"miso": "MISO", "regtest": "BTC", "bitcoin": "B
 """What a coin of each network is called."""
 
 _PACKAGE = "misocoin.web"
+_CHARTS_KEPT = 16
 
 
 class Pages:
@@ -65,9 +67,11 @@ class Pages:
         self._mempool = mempool
         self._peers = peers
         self._explorer = Explorer(chain, mempool)
+        self._last_charts: tuple[bytes, list[Chart]] | None = None  # and the tip they are of
         self._static = all_static_files(_PACKAGE)
         self.templates: Environment = make_environment(_PACKAGE, "Misocoin", NAVIGATION)
         """To be used for all pages of the node."""
+        self.templates.filters["chart"] = lru_cache(_CHARTS_KEPT)(chart_svg)
         self.templates.globals.update(
             chain=chain.params.name,
             unit=UNITS[chain.params.name],
@@ -133,10 +137,12 @@ class Pages:
     def _charts(self) -> View:
         chain = self._chain
         tip = chain.tip
-        made = history.charts(
-            tip, chain.params, UNITS[chain.params.name], self._explorer.fees_of_block
-        )
-        return {"height": tip.height, "charts": made}
+        last = self._last_charts
+        if last is None or last[0] != tip.hash:
+            unit = UNITS[chain.params.name]
+            made = history.charts(tip, chain.params, unit, self._explorer.fees_of_block)
+            last = self._last_charts = (tip.hash, made)
+        return {"height": tip.height, "charts": last[1]}
 
     def _forks(self) -> View:
         chain = self._chain
