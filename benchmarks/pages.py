@@ -5,7 +5,7 @@
 A regtest chain of BLOCKS (10,000) with 200 transactions waiting. Time is between the last byte of
 a request and the last of its answer on a kept-open connection: the median and the slowest of 40,
 the first one beside them, since later ones find what it has made. Then calls a second of `uptime`
-to two daemons side by side, one with `-web=1` and one with `-web=0`, in turn.
+to two new daemons side by side, one with `-web=1` and one with `-web=0`, in turn.
 """
 
 import http.client
@@ -48,15 +48,18 @@ def measure(daemon: Daemon, path: str) -> tuple[list[float], int]:
     return times, len(body)
 
 
-def compare_rpc(shown: Daemon, bare: Daemon, seconds: float) -> None:
+def compare_rpc(folder: Path, seconds: float) -> None:
     """Calls a second with and without pages, in turn."""
     call = {"id": 1, "method": "uptime", "params": []}
-    rates: dict[str, list[float]] = {"-web=1": [], "-web=0": []}
-    for _ in range(5):
-        for name, daemon in (("-web=1", shown), ("-web=0", bare)):
+    daemons = {name: Daemon(folder / name[1:], name).start() for name in ("-web=1", "-web=0")}
+    rates: dict[str, list[float]] = {name: [] for name in daemons}
+    for _ in range(9):
+        for name, daemon in daemons.items():
             cookie = (daemon.folder / ".cookie").read_text("ascii")
             request = request_for(daemon.port, call, cookie)
             rates[name].append(calls_a_second(daemon.port, request, 1, seconds))
+    for daemon in daemons.values():
+        daemon.stop()
     print(f"\n{'uptime, calls a second':24}{'median':>10}")
     for name, found in rates.items():
         print(f"{name:24}{statistics.median(found):10.0f}")
@@ -70,7 +73,6 @@ def main() -> None:
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 2
     with tempfile.TemporaryDirectory() as folder:
         shown = Daemon(Path(folder) / "shown", "-addressindex").start()
-        bare = Daemon(Path(folder) / "bare", "-web=0").start()
         try:
             grow(shown, blocks)
             miner = shown.rpc.get_block(1, 2)["tx"][0]["vout"][0]["scriptPubKey"]["address"]
@@ -86,10 +88,9 @@ def main() -> None:
                     f"{size:10,}",
                     flush=True,
                 )
-            compare_rpc(shown, bare, seconds)
         finally:
             shown.close()
-            bare.close()
+        compare_rpc(Path(folder), seconds)
 
 
 if __name__ == "__main__":
