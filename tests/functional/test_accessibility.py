@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 
@@ -21,6 +22,16 @@ pytestmark = pytest.mark.tools
 
 GRAVE = {"serious", "critical"}
 """What no page may have."""
+
+WALLET_PAGES = ("/wallet", "/send", "/receive", "/history", "/names", "/keys")
+
+
+class Pages(NamedTuple):
+    """What is checked."""
+
+    node: Daemon
+    """The one that has to be logged in to."""
+    urls: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +56,8 @@ def chromium() -> Iterator[Chromium]:
 
 
 @pytest.fixture(scope="module")
-def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """Addresses of pages of each kind, with something on them."""
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    """Pages of each kind, with something on them."""
     folder = tmp_path_factory.mktemp("nodes")
     node = Daemon(folder / "one", "-addressindex", "-txindex").start()
     other = Daemon(folder / "other", f"-nodes=127.0.0.1:{node.port}").start()
@@ -74,11 +85,13 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         "/forks",
         "/peers",
         "/search?q=nothing",
+        "/login",
+        *WALLET_PAGES,
     ]
     plain = f"{other.url}/address/{'22' * 20}"
     market = MarketProcess(folder / "market").start()
     sold = [market.url + path for path in ("/", "/trades", "/prices?article=foobar", "/bid")]
-    yield [*[node.url + path for path in found], plain, *sold]
+    yield Pages(node, [*[node.url + path for path in found], plain, *sold])
     market.stop()
     other.stop()
     node.stop()
@@ -87,10 +100,13 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_no_page_has_a_grave_finding(
-    chromium: Chromium, axe: str, paths: list[str], size: tuple[int, int], scheme: str
+    chromium: Chromium, axe: str, pages: Pages, size: tuple[int, int], scheme: str
 ) -> None:
     with chromium.window(size, scheme) as window:
-        found = [each for url in paths for each in findings(window, axe, url)]
+        window.page.goto(f"{pages.node.url}/login")
+        window.page.get_by_label("Login code").fill(pages.node.rpc.login_code()["code"])
+        window.page.get_by_role("button", name="Log in with the code").click()
+        found = [each for url in pages.urls for each in findings(window, axe, url)]
         assert found == []
 
 
