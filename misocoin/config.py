@@ -122,6 +122,10 @@ class Config:
     """Whether the history of any address is known."""
     web: bool = True
     """Whether there are pages for a browser."""
+    workstatus: str | None = None
+    """Where the watch port of a work service is, for the pages."""
+    marketclient: str | None = None
+    """Where a market is, likewise."""
     blockfilterindex: bool = True
     """Whether light wallets are served filters of the blocks."""
     loadblock: tuple[Path, ...] = ()
@@ -273,6 +277,8 @@ def daemon_config(
         addressindex=values["addressindex"],
         blockfilterindex=values["blockfilterindex"],
         web=values["web"],
+        workstatus=values["workstatus"],
+        marketclient=values["marketclient"],
         loadblock=values["loadblock"],
         max_mempool_bytes=values["maxmempool"] * _MEGABYTE,
         mempool_expiry_seconds=values["mempoolexpiry"] * 3600,

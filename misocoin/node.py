@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from misocoin.chain.clock import NetworkClock
 from misocoin.chain.events import EventBus
 from misocoin.chain.fee_observer import FeeObserver
-from misocoin.chain.importer import ImportProgress, import_blocks
+from misocoin.chain.importer import ImportProgress, import_blocks, log_import
 from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_rules import MempoolRules
 from misocoin.chain.pool import TransactionPool
@@ -29,7 +29,7 @@ from misocoin.config import Config
 from misocoin.crypto.batch import SignatureCache
 from misocoin.crypto.keys import PrivateKey
 from misocoin.crypto.wif import key_from_wif
-from misocoin.errors import ConfigError, MisocoinError, ValidationError
+from misocoin.errors import ConfigError, ValidationError
 from misocoin.http.server import is_loopback, numeric_host
 from misocoin.mining.miner import Miner, generate_blocks, search_block
 from misocoin.narrator import Narrator
@@ -87,6 +87,7 @@ from misocoin.version import VERSION
 from misocoin.wallet.resending import Resender
 from misocoin.wallet.store import WalletStore
 from misocoin.wallet.wallet import Wallet
+from misocoin.web.machine import MachineRoom
 from misocoin.web.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class Node:
             self._listen()
             self._build()
             self._load()
+            self._open_machine_room()
             self._join_network()
             registry = self.registry(check_results=self.config.check_results)
             self.server.open(registry, self._add_routes, self.wallet_names.is_loaded)
@@ -290,25 +292,17 @@ class Node:
         if self.publisher is not None:
             self.events.subscribe(self.publisher.handle)
         self._open.callback(self.miner.close)
-        self._make_missing_filters()
+        if self.chain.filters is not None:
+            self._open.callback(self.chain.filters.catch_up_beside(self.chain))
 
-    def _make_missing_filters(self) -> None:
-        """Have a thread make the filters of blocks that were connected without."""
-        filters = self.chain.filters
-        if filters is None:
-            return
-        stopping = threading.Event()
-
-        def work() -> None:
-            try:
-                filters.catch_up(self.chain, stopping.is_set)
-            except MisocoinError as error:
-                log.error("block filters cannot be made: %s", error)  # noqa: TRY400
-
-        thread = threading.Thread(target=work, name="filters", daemon=True)
-        thread.start()
-        self._open.callback(thread.join)
-        self._open.callback(stopping.set)
+    def _open_machine_room(self) -> None:
+        config = self.config
+        self.room = MachineRoom(
+            lambda: self.miner.info().hashes_per_second, config.workstatus, config.marketclient
+        )
+        if config.web:
+            self.room.start()
+            self._open.callback(self.room.stop)
 
     def _join_network(self) -> None:
         config = self.config
@@ -339,16 +333,18 @@ class Node:
         RestRoutes(self.chain, self.pool.mempool, self.block_forms, self.finder).add_to(app)
         PeerRoutes(self.peers).add_to(app)
         if self.config.web:
+            from misocoin.web.machine_pages import Machines
             from misocoin.web.wiring import PageParts, add_pages
 
+            chain, peers = self.chain, self.peers
             parts = PageParts(
-                self.chain,
+                chain,
                 self.pool,
-                self.peers.peers,
                 self.wallet,
                 self.fees.estimate,
                 self.sessions,
                 self.server.is_password,
+                Machines(self.miner, peers, self.room, chain.now, DEFAULT_PORT),
             )
             add_pages(app, parts)
 
@@ -467,20 +463,7 @@ class Node:
             with self.chain.lock:
                 self.chain.flush()
         shown.close()
-        if not result.blocks + result.rejected + result.orphans:
-            log.warning("%s holds no block of chain %s", path, self.params.name)
-        tip = self.chain.tip
-        log.info(
-            "imported %d blocks with %d transactions in %.1f s (%d refused, %d without parent); "
-            "the tip is %d, %s",
-            result.blocks,
-            result.transactions,
-            time.monotonic() - began,
-            result.rejected,
-            result.orphans,
-            tip.height,
-            tip.header.hash_hex,
-        )
+        log_import(path, result, time.monotonic() - began, self.params, self.chain.tip)
 
     def start_mining(self) -> None:
         """Switch the background miner on if the configuration says so."""

@@ -75,6 +75,12 @@ def _work(text: str) -> int:
     return int(text, 16)
 
 
+def _web_address(text: str) -> str:
+    if re.fullmatch(r"http://(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?/?", text, re.ASCII) is None:
+        raise ValueError("write http://host:port")
+    return text.rstrip("/")
+
+
 def _amount(text: str) -> Sats:
     return sats_from_text(text)
 
@@ -304,6 +310,23 @@ def _node_options() -> tuple[Option, ...]:
             True,
             Kind.FLAG,
             default_text="1",
+        ),
+        _value(
+            "workstatus",
+            "Access",
+            _web_address,
+            "url",
+            None,
+            "Show what a work service's watch port tells, http://localhost:7041 say, in the "
+            "machine room.",
+        ),
+        _value(
+            "marketclient",
+            "Access",
+            _web_address,
+            "url",
+            None,
+            "Show the trades of a market, http://localhost:8080 say, in the machine room.",
         ),
         _flag("mine", mining, "Mine in the background.", "1 on miso, else 0"),
         _number("threads", mining, 1, 256, 1, "n", "Mining threads."),

@@ -7,6 +7,7 @@ its own; where it has not come yet, blocks are connected without and it makes th
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from misocoin.consensus.coins import Coin
 from misocoin.consensus.tree import HeaderNode
+from misocoin.errors import MisocoinError
 from misocoin.filters.basic import (
     NULL_FILTER_HEADER,
     basic_filter_from_block,
@@ -113,6 +115,24 @@ class FilterIndex:
             return self._last[1]
         known = self.get(node)
         return None if known is None else known.header
+
+    def catch_up_beside(self, chain: ChainPort) -> Callable[[], None]:
+        """Have a thread do what `catch_up` does; returns what ends it."""
+        stopping = threading.Event()
+
+        def work() -> None:
+            try:
+                self.catch_up(chain, stopping.is_set)
+            except MisocoinError as error:
+                log.error("block filters cannot be made: %s", error)  # noqa: TRY400
+
+        def stop() -> None:
+            stopping.set()
+            thread.join()
+
+        thread = threading.Thread(target=work, name="filters", daemon=True)
+        thread.start()
+        return stop
 
     def catch_up(self, chain: ChainPort, should_stop: Callable[[], bool]) -> int:
         """Make the filters that are missing below the tip; returns how many there were.

@@ -4,6 +4,7 @@ Blocks may stand in any order, as in Core's own files; zeros and broken pieces b
 passed over, as Core's `-loadblock` does.
 """
 
+import logging
 import mmap
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import ConfigError, ParseError, ValidationError
 from misocoin.params import Params
 from misocoin.primitives.block import HEADER_SIZE, Block, block_from_bytes
+
+log = logging.getLogger(__name__)
 
 FRAME_SIZE = 8
 """Bytes before each block: the network's magic and the length (little-endian)."""
@@ -79,6 +82,25 @@ def import_blocks(
                 return _Import(data, chain, params, progress, rejected, should_stop).run()
     except OSError as error:
         raise ConfigError(f"-loadblock={path}: {error.strerror}") from error
+
+
+def log_import(
+    path: Path, result: ImportResult, seconds: float, params: Params, tip: HeaderNode
+) -> None:
+    """Say how an import went."""
+    if not result.blocks + result.rejected + result.orphans:
+        log.warning("%s holds no block of chain %s", path, params.name)
+    log.info(
+        "imported %d blocks with %d transactions in %.1f s (%d refused, %d without parent); "
+        "the tip is %d, %s",
+        result.blocks,
+        result.transactions,
+        seconds,
+        result.rejected,
+        result.orphans,
+        tip.height,
+        tip.header.hash_hex,
+    )
 
 
 class _Import:

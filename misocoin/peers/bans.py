@@ -5,7 +5,7 @@ from typing import Any
 
 from misocoin.peers.addresses import is_local
 from misocoin.peers.events import Link
-from misocoin.peers.messages import Address
+from misocoin.peers.messages import Address, address_from_text
 
 
 class BanList:
@@ -60,3 +60,10 @@ def ban_target(link: Link) -> str | None:
     if not is_local(link.host):
         return link.host
     return None if link.address is None else link.address.text
+
+
+def ban_target_from_text(text: str, default_port: int) -> str:
+    """What a person wants to ban: a host, or `host:port` for one node on it. Raises ParseError."""
+    has_port = text.startswith("[") and "]:" in text or text.count(":") == 1
+    address = address_from_text(text, default_port)
+    return address.text if has_port else address.host

@@ -39,6 +39,7 @@ NAVIGATION = (
     ("/forks", "Forks"),
     ("/peers", "Peers"),
     ("/wallet", "Wallet"),
+    ("/machine", "Machine room"),
 )
 """The pages that every page leads to."""
 

@@ -1,6 +1,6 @@
 """All of the node's pages, added to Flask's application."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -8,11 +8,11 @@ from flask import Flask
 
 from misocoin.chain.pool import TransactionPool
 from misocoin.chain.state import ChainState
-from misocoin.peers.info import PeerInfo
 from misocoin.policy.feerate import FeeRate
 from misocoin.wallet.wallet import Wallet
 from misocoin.web.door import Door, LoginPages
 from misocoin.web.key_pages import KeyPages
+from misocoin.web.machine_pages import MachinePages, Machines, rates_drawn
 from misocoin.web.money_pages import MoneyPages, qr_svg
 from misocoin.web.paying import Paying
 from misocoin.web.sessions import Sessions
@@ -27,20 +27,20 @@ class PageParts:
 
     chain: ChainState
     pool: TransactionPool
-    peers: Callable[[], Sequence[PeerInfo]]
     wallet: Wallet
     estimate: Callable[[int], FeeRate | None]
     """A fee rate that makes it within so many blocks."""
     sessions: Sessions
     is_password: Callable[[str, str], bool]
     """Knows the node's names and passwords."""
+    machines: Machines
 
 
 def add_pages(app: Flask, parts: PageParts) -> None:
     """Add them."""
     door = Door(parts.sessions)
-    pages = Pages(parts.chain, parts.pool.mempool, parts.peers, door.csrf)
-    pages.templates.globals.update(qr=qr_svg)
+    pages = Pages(parts.chain, parts.pool.mempool, parts.machines.network.peers, door.csrf)
+    pages.templates.globals.update(qr=qr_svg, rates_drawn=rates_drawn)
     pages.add_to(app)
     LoginPages(door, parts.sessions, parts.is_password, pages.page).add_to(app)
     views = WalletViews(parts.chain, parts.wallet)
@@ -48,3 +48,4 @@ def add_pages(app: Flask, parts: PageParts) -> None:
     KeyPages(door, pages.page, parts.wallet, views).add_to(app)
     paying = Paying(parts.chain, parts.pool, parts.wallet, parts.estimate, monotonic)
     MoneyPages(door, pages.page, parts.wallet, views, paying).add_to(app)
+    MachinePages(door, pages.page, parts.machines).add_to(app)

@@ -34,6 +34,24 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     daemon.stop()
 
 
+FORMS = (
+    "/send",
+    "/send/confirm",
+    "/receive",
+    "/history/note",
+    "/names",
+    "/keys/lock",
+    "/keys/unlock",
+    "/keys/encrypt",
+    "/keys/change",
+    "/keys/backup",
+    "/machine/mining",
+    "/machine/ban",
+    "/machine/unban",
+    "/machine/disconnect",
+)
+
+
 def review(owner: Browser, **fields: str) -> str:
     """The page that shows a payment before it goes."""
     answer = owner.post("/send", {"amount": "", "fee": "normal", "note": "", **fields})
@@ -50,6 +68,14 @@ def test_each_page_is_safe_and_kept_by_nobody(owner: Browser, path: str) -> None
     assert " style=" not in answer.text
     assert owner.get(f"{path}.json").json()
     assert owner.get(f"{path}.json").headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_each_form_must_be_our_own(owner: Browser, node: Daemon, path: str) -> None:
+    assert owner.post(path, {"csrf": "x"}).status_code == 403
+    assert Browser(node).post(path).status_code == 403
+    foreign = {"Origin": "http://evil.test", "Sec-Fetch-Site": "cross-site"}
+    assert owner.post(path, headers=foreign).status_code == 403
 
 
 def test_balance(owner: Browser, node: Daemon) -> None:

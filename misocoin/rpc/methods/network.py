@@ -5,6 +5,7 @@ from typing import Annotated, Protocol
 
 from misocoin.errors import ParseError
 from misocoin.http.errors import RpcError
+from misocoin.peers.bans import ban_target_from_text
 from misocoin.peers.info import PeerInfo
 from misocoin.peers.messages import Address, address_from_text
 from misocoin.rpc.declare import Access, Category, method
@@ -106,9 +107,10 @@ class NetworkMethods:
         """Keep a node out for a while, or let it in again."""
         if not 0 <= seconds <= 10 * 365 * DEFAULT_BAN:
             raise RpcError(RpcCode.INVALID_PARAMETER, "seconds must be 0 to ten years")
-        has_port = target.startswith("[") and "]:" in target or target.count(":") == 1
-        address = self._address(target)
-        name = address.text if has_port else address.host
+        try:
+            name = ban_target_from_text(target, self._default_port)
+        except ParseError as error:
+            raise RpcError(RpcCode.INVALID_PARAMETER, str(error)) from None
         self._network.ban(name, self._now() + seconds if seconds else 0)
 
     @method(

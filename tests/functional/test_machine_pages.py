@@ -1,0 +1,106 @@
+"""The machine room of a real node: the miner, peers and bans, messages, the owner's services."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.functional.conftest import MakeDaemon
+from tests.functional.framework.browser import Browser, text_of
+from tests.functional.framework.daemon import Daemon, free_port, wait_until
+from tests.functional.framework.market import MarketProcess
+from tests.functional.framework.work import WorkService
+
+
+@pytest.fixture(scope="module")
+def owner(lasting_daemon: Daemon) -> Iterator[Browser]:
+    browser = Browser(lasting_daemon).log_in()
+    yield browser
+    browser.http.close()
+
+
+def test_strangers_see_nothing_of_it(owner: Browser) -> None:
+    stranger = Browser(owner.daemon)
+    assert stranger.get("/machine", allow_redirects=False).headers["Location"].startswith("/login")
+    assert stranger.get("/machine.json").status_code == 401
+
+
+def test_the_miner_is_switched(owner: Browser) -> None:
+    assert "Miner off" in text_of(owner.get("/machine").text)
+    assert "Miner on" in text_of(owner.post("/machine/mining", {"on": "1", "threads": "2"}).text)
+    info = owner.daemon.rpc.get_mining_info()
+    assert info["mining"]
+    assert info["threads"] == 2
+    owner.post("/machine/mining", {"on": "0", "threads": "1"})
+    assert not owner.daemon.rpc.get_mining_info()["mining"]
+    for threads in ("0", "x", "9999", ""):
+        answer = owner.post("/machine/mining", {"on": "1", "threads": threads})
+        assert answer.status_code == 400
+        assert 'role="alert"' in answer.text
+    assert not owner.daemon.rpc.get_mining_info()["mining"]
+    assert owner.get("/machine.json").json()["rates"]
+
+
+def test_who_is_kept_out(owner: Browser) -> None:
+    owner.post("/machine/ban", {"target": "192.0.2.7", "hours": "24"})
+    (ban,) = owner.daemon.rpc.list_banned()
+    assert ban["target"] == "192.0.2.7"
+    assert "192.0.2.7" in text_of(owner.get("/machine").text)
+    owner.post("/machine/unban", {"target": "192.0.2.7"})
+    assert owner.daemon.rpc.list_banned() == []
+    wrong = owner.post("/machine/ban", {"target": "host:99999999", "hours": "24"})
+    assert wrong.status_code == 400
+    assert 'value="host:99999999"' in wrong.text
+    assert owner.post("/machine/unban", {"target": "192.0.2.7"}).status_code == 400
+
+
+def test_links_are_ended(owner: Browser, make_daemon: MakeDaemon) -> None:
+    node = owner.daemon
+    other = make_daemon(f"-nodes=localhost:{node.port}").start()
+    other_owner = Browser(other).log_in()
+    wait_until(lambda: other_owner.get("/machine.json").json()["peers"], "a link")
+    (peer,) = other_owner.get("/machine.json").json()["peers"]
+    assert peer["is_manual"]
+    page = other_owner.post("/machine/disconnect", {"peer": str(peer["id"])})
+    assert page.status_code == 200
+    wait_until(lambda: not other_owner.get("/machine.json").json()["peers"], "no link")
+    assert other_owner.post("/machine/disconnect", {"peer": str(peer["id"])}).status_code == 400
+
+
+def test_messages_without_secrets(owner: Browser) -> None:
+    code = owner.daemon.rpc.login_code()["code"]
+    Browser(owner.daemon).post("/login", {"name": "me<b>", "password": "nosuchpassword"})
+    page = owner.get("/machine").text
+    assert "warning: wrong login from 127.0.0.1" in page
+    assert "nosuchpassword" not in page
+    assert code not in page
+    assert owner.http.cookies[f"misocoin-{owner.daemon.port}"] not in page
+
+
+def test_the_owners_services(
+    make_daemon: MakeDaemon, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    watch_port = free_port()
+    service = WorkService(tmp_path_factory.mktemp("work"), f"-watchport={watch_port}")
+    market = MarketProcess(tmp_path_factory.mktemp("market") / "market").start()
+    try:
+        daemon = make_daemon(
+            f"-workstatus=http://localhost:{watch_port}/", f"-marketclient={market.url}"
+        ).start()
+        owner = Browser(daemon).log_in()
+        view = owner.get("/machine.json").json()["services"]
+        assert view["work"]["error"] == ""
+        assert view["work"]["miners"] == 0
+        assert view["market"] == {"url": market.url, "error": "", "trades": []}
+        shown = text_of(owner.get("/machine").text)
+        assert "Workers 0" in shown
+        assert "No trade yet" in shown
+    finally:
+        service.stop()
+        market.stop()
+
+
+def test_services_that_are_away(make_daemon: MakeDaemon) -> None:
+    url = f"http://localhost:{free_port()}"
+    daemon = make_daemon(f"-workstatus={url}", f"-marketclient=http://localhost:{free_port()}")
+    owner = Browser(daemon.start()).log_in()
+    assert f"{url} does not answer as it should" in text_of(owner.get("/machine").text)
