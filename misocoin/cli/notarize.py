@@ -33,6 +33,7 @@ from misocoin.errors import MisocoinError
 from misocoin.http.errors import HttpError
 from misocoin.notary.evidence import check_proof
 from misocoin.notary.files import (
+    ProofFileError,
     check_free,
     digest_of_file,
     path_from_text,
@@ -107,8 +108,10 @@ class Batch:
                 write_proof(path, bytes_from_proof(digest, steps + to_txid, pending))
                 written.append(path)
             pay()
-        except HttpError:
-            raise  # nobody knows whether the node has made the payment, so the proofs stay
+        except HttpError as error:
+            raise HttpError(
+                f"{error}; the payment may have been made all the same, so the proofs stay"
+            ) from error
         except MisocoinError:
             remove_proofs(written)
             raise
@@ -180,9 +183,10 @@ def _upgrade(values: Values, words: Sequence[str]) -> int:
         host = f"[{place.host}]" if ":" in place.host else place.host
         text = host if place.port is None else f"{host}:{place.port}"
         values = {**values, "nodes": (node_from_text(text), *values["nodes"])}
+    paths = [path_from_text(word) for word in words]
     failed = False
     with open_headers(values) as headers:
-        for path in map(path_from_text, words):
+        for path in paths:
             try:
                 proof = read_proof(path)
                 if is_pending(proof):
@@ -192,7 +196,8 @@ def _upgrade(values: Values, words: Sequence[str]) -> int:
                 print(f"{path} is complete: block {height} holds it")
             except MisocoinError as error:
                 failed = True
-                print(f"misocoin notarize: {path}: {error}", file=sys.stderr)
+                where = "" if isinstance(error, ProofFileError) else f"{path}: "
+                print(f"misocoin: {where}{error}", file=sys.stderr)
     return 1 if failed else 0
 
 

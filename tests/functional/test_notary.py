@@ -184,7 +184,8 @@ def test_what_cannot_be_notarized(daemon: Daemon, desk: Desk) -> None:
         ((f"-payer={address(daemon)}", *names), 1, "needs the cookie"),
         ((f"-payer={address(daemon)}", "-user=rob", *names), 2, "go together"),
         (("-payer=127.0.0.1:1", *names), 1, "127.0.0.1:1"),
-        (("-upgrade", nodes, *names), 1, "not a proof"),
+        (("-upgrade", nodes, *names), 1, "file0.txt: not a proof"),
+        (("-upgrade", nodes, "missing.ots"), 1, "misocoin: missing.ots: No such file"),
     ):
         assert reason in desk.run("notarize", *words, code=code)
         assert desk.listing() == names
