@@ -235,6 +235,18 @@ class Wallet:
                 raise NotFoundError("the wallet has no such transaction")
             self._keychain.set_note(txid[::-1].hex(), note)
 
+    def note_payment(self, tx: Transaction, note: str) -> None:
+        """Note something on a payment that was sent; where it cannot be written, the log says so.
+
+        No error: whoever hears of one takes the payment for failed, and pays again.
+        """
+        try:
+            with self._chain.lock:
+                if note:
+                    self._keychain.set_note(tx.txid_hex, note)
+        except WalletError as error:
+            log.warning("payment %s is sent, but not its note written: %s", tx.txid_hex, error)
+
     def script_of(self, name: str) -> bytes:
         """The output script of an address, or of the one address with that label.
 
@@ -353,8 +365,7 @@ class Wallet:
                 outputs,
                 lambda: self._pay(lambda coins: self._plan(outputs, coins, rate, sink), submit),
             )
-            if note:
-                self._keychain.set_note(payment.tx.txid_hex, note)
+            self.note_payment(payment.tx, note)
             return payment
 
     def plan(self, outputs: Sequence[TxOut], rate: FeeRate, sink: bytes | None = None) -> Plan:

@@ -194,8 +194,7 @@ class Paying:
             payment = sign_plan(plan, wallet.ring_for(plan.scripts))
             self._pool.submit(payment.tx)
             draft.txid = payment.tx.txid
-            if draft.note:
-                wallet.set_note(payment.tx.txid, draft.note)
+            wallet.note_payment(payment.tx, draft.note)
 
     def _rate(self, form: SendForm) -> FeeRate:
         rates = self.rates()

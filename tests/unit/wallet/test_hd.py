@@ -176,6 +176,20 @@ def test_an_address_that_cannot_be_written_is_not_shown(
     assert rig.wallet.new_address() not in before
 
 
+def test_a_payment_whose_note_cannot_be_written_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = rich(tmp_path)
+
+    def fail(_path: Path, _data: bytes) -> None:
+        raise WalletError("no space left on device")
+
+    monkeypatch.setattr("misocoin.wallet.nodekeys.write_private_file", fail)
+    paid = rig.wallet.send(OTHER, COIN, 1_000, rig.pool.submit, note="for the shed").tx
+    assert rig.pool.mempool.get(paid.txid) is not None
+    assert "is sent, but not its note written: no space left" in caplog.text
+
+
 # -- labels and notes -------------------------------------------------------------------------
 
 
