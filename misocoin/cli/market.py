@@ -1,6 +1,8 @@
 """The command `market`: serve a market for computing power, and check its books.
 
 misocoin market serve         the market, on localhost:8080
+misocoin market client        buy and sell there, on localhost:8081
+misocoin market worker        do work for a client of the market
 misocoin market articles      the registry of what is traded, to be edited
 """
 
@@ -15,6 +17,7 @@ from typing import Any
 
 from misocoin.cli.command import Command, run_group
 from misocoin.cli.logs import set_up_logging
+from misocoin.cli.market_client import CLIENT_COMMANDS
 from misocoin.errors import ConfigError, StoreError
 from misocoin.market.articles import DEFAULT_ARTICLES, articles_from_text
 from misocoin.market.audit import Audit, audit
@@ -256,5 +259,6 @@ _COMMANDS = (
         2,
         2,
     ),
+    *CLIENT_COMMANDS,
     Command("articles", "Print the registry of articles, to be edited.", _articles),
 )

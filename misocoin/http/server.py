@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from io import BytesIO
 from queue import Full
 from threading import Lock, Thread
 from time import monotonic
@@ -74,7 +75,7 @@ class _Request(HTTPRequest):
         self.inheaders = _Fields()
         if not super().read_request_headers():  # type: ignore[no-untyped-call]
             return False
-        if self.chunked_read:
+        if self.chunked_read and not self.server.limits.chunked:
             # A body of unknown length could trickle without end.
             self.simple_response("411 Length Required", "Send a Content-Length.\n")
             return False
@@ -82,6 +83,24 @@ class _Request(HTTPRequest):
             self.simple_response("400 Bad Request", "Malformed Content-Length Header.\n")
             return False
         return True
+
+    def respond(self) -> None:
+        """Serve it; a body in chunks is taken whole before the application sees it."""
+        if not self.chunked_read:
+            super().respond()
+            return
+        body = self.conn.rfile.read_chunks()
+        if body is None:
+            self.simple_response("400 Bad Request", "Malformed or too many chunks.\n")
+            return
+        self.inheaders.pop(b"Transfer-Encoding", None)
+        self.inheaders[b"Content-Length"] = str(len(body)).encode()
+        self.rfile = BytesIO(body)
+        self.server.gateway(self).respond()
+        if self.ready:
+            self.ensure_headers_sent()
+        if self.chunked_write:
+            self.conn.wfile.write(b"0\r\n\r\n")
 
     def simple_response(self, status: object, msg: str = "") -> None:
         super().simple_response(status, msg)

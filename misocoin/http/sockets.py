@@ -18,6 +18,8 @@ Permit = Callable[[], AbstractContextManager[None]]
 
 _CHUNK = 1 << 16
 _JOIN = 1 << 16
+_LONGEST_LINE = 1 << 12
+_CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 # The three fields that say how much of a body follows the head.
 _BODY_FIELDS = re.compile(
@@ -29,6 +31,8 @@ _BODY_FIELDS = re.compile(
 class Limits:
     """How much, how long and how many."""
 
+    chunked: bool = False
+    """Whether bodies may come in chunks, their length unknown (RFC 9112)."""
     head: int = 1 << 14
     """Bytes of request line and header fields."""
     body: int = 1 << 25
@@ -158,6 +162,43 @@ class RequestReader:
                 left -= len(parts[-1])
         self.has_failed = left > 0
         return b"".join(parts)
+
+    def read_chunks(self) -> bytes | None:
+        """Read a whole body in chunks, with its trailers; None where it is too long or malformed.
+
+        Raises TimeoutError when the peer takes longer than for a body of the greatest length.
+        """
+        self._length = self._limits.body
+        self.has_failed = True
+        body = bytearray()
+        with self._permit():
+            while size := self._chunk_size():
+                if len(body) + size > self._limits.body:
+                    return None
+                while len(self._buffer) < size + 2 and self._receive_in_time():
+                    pass
+                body += self._take(size)
+                if self._take(2) != b"\r\n":
+                    return None
+            if size is None:
+                return None
+            while (line := self._line()) != b"\r\n":
+                if not line:
+                    return None
+        self.has_failed = False
+        return bytes(body)
+
+    def _chunk_size(self) -> int | None:
+        """The number that a chunk begins with; None where there is none."""
+        found = _CHUNK_SIZE.match(self._line())
+        return int(found[1], 16) if found else None
+
+    def _line(self) -> bytes:
+        """The next line, once it is here; cut short where it is too long or never ends."""
+        while (end := self._buffer.find(b"\n") + 1) == 0:
+            if len(self._buffer) > _LONGEST_LINE or not self._receive_in_time():
+                return b""
+        return self._take(end) if end <= _LONGEST_LINE else b""
 
     def _take(self, size: int) -> bytes:
         data = self._buffer[:size]

@@ -13,10 +13,10 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from misocoin.http.errors import Overloaded
+from misocoin.http.guard import refusal
 from misocoin.http.server import PERMIT, Application, is_loopback
 from misocoin.rpc.auth import Authenticator
 from misocoin.rpc.envelope import CONTENT_TYPE, Answer
-from misocoin.rpc.guard import refusal
 from misocoin.rpc.service import UNAUTHORIZED, RpcService
 
 if TYPE_CHECKING:

@@ -5,9 +5,11 @@ straight from one to the other over HTTP (the linear transfer).
 """
 
 import base64
+import gzip
 import hashlib
 import http.client
 import json
+import random
 import re
 import secrets
 import threading
@@ -188,8 +190,42 @@ class Stranger:
         return self.fetch(trade, work)
 
     def fetch(self, trade: str, work: bytes) -> bytes:
-        """Send the work to the seller of a trade, and get its result."""
+        """Send the work to the seller of a trade at once, and get its result."""
         secret = secrets.token_bytes(32)
+        url = self.promise(trade, work, secret)
+        parts = {"work": work, "buyersecret": secret.hex().encode()}
+        return self.pay(trade, url, self.send(url, parts))
+
+    def fetch_in_chunks(self, trade: str, work: bytes) -> tuple[bytes, int]:
+        """Send what the seller lacks of the work; the result, and how many bytes that were."""
+        secret = secrets.token_bytes(32)
+        url = self.promise(trade, work, secret)
+        told = self.call("OPTIONS", urlsplit(url).path, host=urlsplit(url).netloc).json
+        assert told == {"Adler32Chunking": True, "GZIPCompression": True, "SyncInfo": True}
+        cut = chunks(work)
+        perm = list(range(256))
+        random.Random(1).shuffle(perm)
+        info = {
+            "Chunks": [{"Key": hashlib.sha256(c).hexdigest(), "Size": len(c)} for c in cut],
+            "Perm": perm,
+        }
+        parts = {
+            "syncinfojson": json.dumps(info).encode(), "buyersecret": secret.hex().encode()
+        }  # fmt: skip
+        bits = self.send(url, parts, packed=True)
+        order = shuffle(len(cut), perm)
+        assert len(bits) == -(-len(order) // 8)
+        wanted = [
+            cut[place]
+            for slot, place in enumerate(order)
+            if bits[slot // 8] >> 7 - slot % 8 & 1 and place is not None
+        ]
+        data = b"".join(varint(len(chunk)) + chunk for chunk in wanted)
+        encrypted = self.send(url, {"chunkdata": data}, packed=True)
+        return self.pay(trade, url, encrypted), len(data)
+
+    def promise(self, trade: str, work: bytes, secret: bytes) -> str:
+        """Name the work, and wait for the seller's address."""
         work_hash = hashlib.sha256(work).digest()
         self.say(
             trade,
@@ -197,32 +233,81 @@ class Stranger:
             worksecrethash=hashlib.sha256(work_hash + secret).hexdigest(),
         )
         told = self.poll(f"/tx/{trade}", lambda t: t["Phase"] == "TRANSMITTING")
-        url = urlsplit(told["WorkerURL"])
+        return str(told["WorkerURL"])
+
+    def send(self, url: str, parts: dict[str, bytes], packed: bool = False) -> bytes:
+        """Post a multipart form, as the original does: without its length."""
         boundary = secrets.token_hex(16)
-        parts = [("work", work), ("buyersecret", secret.hex().encode())]
-        body = (
-            b"".join(
-                f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
-                f"{'; filename=work' if name == 'work' else ''}\r\n\r\n".encode()
-                + data
-                + b"\r\n"
-                for name, data in parts
-            )
-            + f"--{boundary}--\r\n".encode()
+        body = b"".join(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
+            f"{'; filename=' + name if name != 'buyersecret' else ''}\r\n\r\n".encode()
+            + data
+            + b"\r\n"
+            for name, data in parts.items()
         )
+        body += f"--{boundary}--\r\n".encode()
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        answer = self.call("POST", url.path, body, headers=headers, host=url.netloc)
+        if packed:
+            body, headers["Content-Encoding"] = gzip.compress(body), "gzip"
+        pieces = iter([body[:1000], body[1000:]])
+        where = urlsplit(url)
+        answer = self.call("POST", where.path, pieces, headers=headers, host=where.netloc)
         assert answer.status == 200, answer.body
-        encrypted = answer.body
+        return answer.body
+
+    def pay(self, trade: str, url: str, encrypted: bytes) -> bytes:
+        """Sign for the encrypted result, and open it."""
         digest = hashlib.sha256(encrypted).hexdigest()
         receipt = {"encresulthash": digest, "encresulthashsig": self.sign(digest)}
-        answer = self.call("POST", url.path, receipt, host=url.netloc)
+        where = urlsplit(url)
+        answer = self.call("POST", where.path, receipt, host=where.netloc)
         assert answer.status == 200, answer.body
         told = self.poll(f"/tx/{trade}", lambda t: t["ResultDecryptionKey"] is not None)
         assert told["EncryptedResultReceipt"]["Hash"] == digest
         result = ofb(encrypted, bytes.fromhex(told["ResultDecryptionKey"]))
         self.say(trade, acceptresult="on")
         return result
+
+
+def chunks(work: bytes) -> list[bytes]:
+    """Cut by an Adler-32 over 48 bytes that begins anew with each chunk."""
+    found, start, window = [], 0, bytearray()
+    a, b = 1, 0
+    for place, byte in enumerate(work):
+        window.append(byte)
+        gone = window.pop(0) if len(window) > 48 else None
+        if gone is None:
+            a = (a + byte) % 65521
+            b = (b + a) % 65521
+        else:
+            a = (a + byte - gone) % 65521
+            b = (b + a - 48 * gone - 1) % 65521
+        size = place - start + 1
+        if (size > 128 and (b << 16 | a) % 8191 == 4159) or size > 131_072:
+            found.append(work[start:place])
+            start, window, a, b = place, bytearray([byte]), (1 + byte) % 65521, (1 + byte) % 65521
+    return [*found, work[start:]]
+
+
+def varint(value: int) -> bytes:
+    """A positive number as Go's PutVarint writes it."""
+    value, data = value * 2, bytearray()
+    while value >= 0x80:
+        data.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*data, value])
+
+
+def shuffle(count: int, perm: list[int]) -> list[int | None]:
+    """The order in which chunks are sent; None for an empty slot."""
+    buffer: list[int | None] = [None] * len(perm)
+    order, cycle = [], 0
+    for item in [*range(count), *[None] * (len(perm) - 1)]:
+        buffer[perm[cycle]] = item
+        order.append(buffer[cycle])
+        buffer[cycle] = None
+        cycle = (cycle + 1) % len(perm)
+    return order
 
 
 class Sale(threading.Thread):

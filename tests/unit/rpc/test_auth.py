@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misocoin.errors import StoreError
+from misocoin.http.guard import refusal
 from misocoin.rpc.auth import Authenticator, delete_cookie, new_cookie, write_cookie
-from misocoin.rpc.guard import refusal
 
 
 def basic(text: str) -> str:

@@ -1,0 +1,105 @@
+"""How the parcels of a version 2 trade travel: through the market's relay, or straight.
+
+Both are spoken to alike, at `<relay or seller>/<slot>`: POST puts a parcel there, signed in
+X-Signature, and GET asks for one, with `?wait=` seconds.
+"""
+
+from collections.abc import Callable
+from hashlib import sha256
+from time import monotonic
+from typing import TypeVar
+from urllib.parse import quote
+
+from misocoin.http.client import Bounds, HttpClient
+from misocoin.http.errors import HttpError
+from misocoin.market.client.calls import WAIT_SECONDS, MarketCalls, Refused, checked
+from misocoin.market.client.follow import Failed, Follower
+from misocoin.market.documents import upload_document
+from misocoin.market.errors import NotAllowed
+from misocoin.market.parcels import Slot
+from misocoin.market.receipts import seal, sha256_hex, transit_key, unseal
+from misocoin.market.trade import RELAY_URL, Trade, TradeState
+
+T = TypeVar("T")
+
+GONE_SECONDS = 4.0
+"""How long a seller's own address may give no answer before its buyer goes elsewhere."""
+
+_PARCEL = 1 << 25
+_CHECK = Bounds(3, WAIT_SECONDS + 10, 120, _PARCEL)
+
+
+class Box:
+    """One side's way to the other, sealed."""
+
+    def __init__(
+        self, follower: Follower, http: HttpClient, trade: Trade, secret: bytes, is_buyer: bool
+    ) -> None:
+        """`secret` is of this side's bid. Raises Failed where the other side's key is unusable."""
+        terms = trade.terms
+        if terms is None or trade.worker_url is None:
+            raise Failed("the trade is not ready")
+        self._follower = follower
+        self._http = http
+        self._trade = trade.key
+        self._secret = secret
+        self._other = trade.seller if is_buyer else trade.buyer
+        self._is_relayed = trade.worker_url == RELAY_URL
+        calls = follower.calls
+        self._base = (
+            f"{calls.url}/relay/{quote(trade.key, safe='')}"
+            if self._is_relayed
+            else trade.worker_url
+        )
+        other_key = terms.seller_key if is_buyer else terms.buyer_key
+        self._key = transit_key(secret, other_key, trade.key)
+
+    def put(self, slot: Slot, data: bytes) -> None:
+        """Send a parcel; the same one again changes nothing."""
+        sealed = seal(data, self._key, nonce_for(self._secret, slot, data))
+        self._call(lambda: self._post(slot, sealed))
+
+    def _post(self, slot: Slot, sealed: bytes) -> None:
+        headers = {"X-Signature": sign_upload(self._follower.calls, self._trade, slot, sealed)}
+        checked(self._http.post(f"{self._base}/{slot.value}", sealed, headers, _CHECK))
+
+    def get(self, slot: Slot) -> bytes:
+        """Wait for a parcel. Raises Failed where the trade ends before, or it does not open."""
+        while True:
+            url = f"{self._base}/{slot.value}?wait={WAIT_SECONDS}"
+            response = self._call(lambda url=url: checked(self._http.get(url, bounds=_CHECK)))  # type: ignore[misc]
+            if response.status == 200:
+                try:
+                    return unseal(response.body, self._key)
+                except NotAllowed as error:
+                    raise Failed(f"the parcel {slot.value}: {error}", self._other) from None
+            if self._follower.now(self._trade).state is TradeState.RETIRED:
+                raise Failed("the trade ended before the other side did its part", self._other)
+
+    def _call(self, call: Callable[[], T]) -> T:
+        try:
+            if self._is_relayed:
+                return self._follower.patiently(call)
+            return self._straight(call)
+        except Refused as error:
+            raise Failed(f"the other side refuses: {error}", self._other) from None
+
+    def _straight(self, call: Callable[[], T]) -> T:
+        deadline = monotonic() + GONE_SECONDS
+        while True:
+            try:
+                return call()
+            except HttpError as error:
+                if monotonic() > deadline:
+                    raise Failed(f"the seller is gone: {error}", self._other) from None
+                self._follower.rest(0.25)
+
+
+def nonce_for(secret: bytes, slot: Slot, data: bytes) -> bytes:
+    """The nonce that seals a parcel: the same for the same parcel, another for another."""
+    return sha256(secret + slot.value.encode() + sha256(data).digest()).digest()[:12]
+
+
+def sign_upload(calls: MarketCalls, trade: str, slot: Slot, sealed: bytes) -> str:
+    """The signature that goes with a parcel."""
+    return calls.identity.sign(upload_document(sha256_hex(sealed), slot.value, trade))

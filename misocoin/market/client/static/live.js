@@ -1,0 +1,22 @@
+// Keeps the part of the page that changes up to date, and never under the reader's hands.
+const live = document.getElementById("live");
+
+async function refresh() {
+  const typing = live.contains(document.activeElement) && document.activeElement.tagName === "INPUT";
+  if (!document.hidden && !typing) {
+    try {
+      const answer = await fetch(live.dataset.source);
+      const text = await answer.text();
+      const still = !live.contains(document.activeElement);
+      if (answer.ok && still && text !== live.dataset.shown) {
+        live.innerHTML = text;
+        live.dataset.shown = text;
+      }
+    } catch {
+      // The client is away; the next try may find it.
+    }
+  }
+  setTimeout(refresh, 1000);
+}
+
+setTimeout(refresh, 1000);
