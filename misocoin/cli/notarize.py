@@ -17,7 +17,7 @@ from typing import Any
 from misocoin.cli.command import Command, UsageError, run_group
 from misocoin.cli.notary_headers import HEADERS, open_headers
 from misocoin.cli.notary_node import PAYER_OPTIONS, payer_from
-from misocoin.cli.notary_upgrade import complete_proof, is_pending
+from misocoin.cli.notary_upgrade import DEPTH, complete_proof, depth_from, is_pending
 from misocoin.cli.wallet_common import (
     NETWORK,
     PASSPHRASE,
@@ -31,7 +31,7 @@ from misocoin.cli.wallet_light import Nodes
 from misocoin.cli.wallet_send import EXPIRY, FEERATE, TARGET, hand_out, open_store, plan_from
 from misocoin.errors import MisocoinError
 from misocoin.http.errors import HttpError
-from misocoin.notary.evidence import check_proof
+from misocoin.notary.evidence import Evidence, check_proof
 from misocoin.notary.files import (
     ProofFileError,
     check_free,
@@ -43,7 +43,7 @@ from misocoin.notary.files import (
     replace_proof,
     write_proof,
 )
-from misocoin.notary.proof import PaymentAttestation, bytes_from_proof
+from misocoin.notary.proof import PaymentAttestation, ProofError, bytes_from_proof
 from misocoin.notary.tree import NONCE_SIZE, Stamped, stamp_digests, steps_to_txid
 from misocoin.options import Kind, Option, flag_from_text
 from misocoin.params import Params
@@ -189,11 +189,14 @@ def _upgrade(values: Values, words: Sequence[str]) -> int:
         for path in paths:
             try:
                 proof = read_proof(path)
-                if is_pending(proof):
+                pending = is_pending(proof)
+                if pending:
                     proof = complete_proof(proof, headers, params, values["nodes"], now)
+                evidence = check_proof(proof, headers, params, now)
+                _check_depth(evidence, depth_from(values) if pending else 0)
+                if pending:
                     replace_proof(path, proof.data)
-                height = check_proof(proof, headers, params, now).height
-                print(f"{path} is complete: block {height} holds it")
+                print(f"{path} is complete: block {evidence.height} holds it")
             except MisocoinError as error:
                 failed = True
                 where = "" if isinstance(error, ProofFileError) else f"{path}: "
@@ -201,9 +204,18 @@ def _upgrade(values: Values, words: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
+def _check_depth(evidence: Evidence, depth: int) -> None:
+    missing = depth - evidence.confirmations
+    if missing > 0:
+        raise ProofError(
+            f"block {evidence.height} holds it, which is written into the proof after {missing} "
+            "more blocks (-depth): a reorg may still put the payment into another one"
+        )
+
+
 OPTIONS = (
     *(*PLACE, FROM, FEERATE, TARGET, EXPIRY, *NETWORK),
-    *(*PAYER_OPTIONS, *PASSPHRASE, UPGRADE, HEADERS),
+    *(*PAYER_OPTIONS, *PASSPHRASE, UPGRADE, DEPTH, HEADERS),
 )
 
 COMMAND = Command(

@@ -1,14 +1,15 @@
 """Completing a proof: from its payment to the block that the payment was mined in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from typing import Any
 
 from misocoin.cli.notary_node import find_block
 from misocoin.consensus.merkle import calculate_merkle_branch, calculate_merkle_root
 from misocoin.errors import MisocoinError, NotFoundError
 from misocoin.http.client import HttpClient
 from misocoin.http.jsonrpc import JsonRpcClient
-from misocoin.notary.evidence import check_proof, tag_of
+from misocoin.notary.evidence import tag_of
 from misocoin.notary.proof import (
     Attested,
     BlockAttestation,
@@ -19,13 +20,30 @@ from misocoin.notary.proof import (
     extend_proof,
 )
 from misocoin.notary.tree import steps_to_block
+from misocoin.options import Option, integer_between
 from misocoin.params import Params
 from misocoin.wallet.light.payments import PaymentState, judge
 from misocoin.wallet.light.rest_node import RestNode
 from misocoin.wallet.light.search import is_proven
 from misocoin.wallet.light.store import LightStore
 
+DEPTH = Option(
+    "depth",
+    "Proof",
+    "Write the block into a pending proof once it has so many confirmations; until then a reorg "
+    "may well put the payment into another block.",
+    integer_between(1, 10_000),
+    placeholder="blocks",
+    default_text="6; on regtest 1",
+)
+
 AGAIN = "take the proof away and notarize the file again"
+
+
+def depth_from(values: Mapping[str, Any]) -> int:
+    """Confirmations from which on a proof is completed for good."""
+    asked: int | None = values["depth"]
+    return asked or (1 if values["chain"] == "regtest" else 6)
 
 
 def is_pending(proof: Proof) -> bool:
@@ -36,7 +54,7 @@ def is_pending(proof: Proof) -> bool:
 def complete_proof(
     proof: Proof, headers: LightStore, params: Params, nodes: Sequence[str], now: int
 ) -> Proof:
-    """Put the block of its payment into a proof, which is then checked against `headers`.
+    """Put the block of its payment into a proof, which is to be checked before it is kept.
 
     The block is asked of `nodes`; without them the wallet that `headers` belong to has to know.
     Raises ProofError where there is none yet.
@@ -51,9 +69,7 @@ def complete_proof(
             txid_hex = attested.message[::-1].hex()
             reason = f"payment {txid_hex} is not proven to be mined: {error}"
             continue
-        longer = extend_proof(proof, attested, steps, BlockAttestation(tag_of(params), height))
-        check_proof(longer, headers, params, now)
-        return longer
+        return extend_proof(proof, attested, steps, BlockAttestation(tag_of(params), height))
     raise ProofError(reason)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from misocoin.cli.command import Command, run_group
 from misocoin.cli.notary_headers import HEADERS, open_headers
-from misocoin.cli.notary_upgrade import complete_proof, is_pending
+from misocoin.cli.notary_upgrade import DEPTH, complete_proof, depth_from, is_pending
 from misocoin.cli.wallet_common import NODES, PLACE, params_of
 from misocoin.consensus.block_rules import MEDIAN_TIME_SPAN
 from misocoin.notary.evidence import Evidence, check_digest, check_proof
@@ -44,10 +44,12 @@ def _verify(values: Mapping[str, Any], words: tuple[str, ...]) -> int:
     proof = read_proof(path)
     check_digest(proof, digest_of_file(file, proof.op))
     with open_headers(values) as headers:
-        if is_pending(proof):
+        pending = is_pending(proof)
+        if pending:
             proof = complete_proof(proof, headers, params, values["nodes"], now)
-            _keep(path, proof.data)
         evidence = check_proof(proof, headers, params, now)
+    if pending and evidence.confirmations >= depth_from(values):
+        _keep(path, proof.data)
     print("\n".join([f"{file}: the proof holds.", *_lines(evidence, params)]))
     return 0
 
@@ -90,7 +92,7 @@ COMMAND = Command(
     "verify",
     "Check a file and its proof against headers alone.",
     _verify,
-    (*PLACE, HEADERS, NODES),
+    (*PLACE, HEADERS, NODES, DEPTH),
     "<file> [<proof>]",
     1,
     2,

@@ -112,7 +112,14 @@ def test_three_files_and_one_payment(daemon: Daemon, desk: Desk) -> None:
     raw = fetch(f"{daemon.url}/rest/headers/{headers}/{daemon.rpc.getblockhash(0)}.bin")
     daemon.stop()
 
-    # Offline from here on: one is completed by verifying, the others on request.
+    # Offline from here on. What a reorg may undo is not written down.
+    pending_bytes = desk.proof(names[0]).read_bytes()
+    assert "2 confirmations" in desk.run("verify", "-depth=3", names[0])
+    said = desk.run("notarize", "-upgrade", "-depth=3", f"{names[0]}.ots", code=1)
+    assert "block 102 holds it, which is written into the proof after 1 more" in said
+    assert desk.proof(names[0]).read_bytes() == pending_bytes
+
+    # One is completed by verifying, the others on request.
     said = desk.run("verify", names[0], f"{names[0]}.ots")
     assert "Block 102 of chain regtest holds it" in said
     assert "2 confirmations" in said
@@ -281,6 +288,8 @@ def test_on_chain_miso_blocks_attest_by_a_tag_of_their_own(
     assert "not of chain regtest" in desk.run("notarize", *payer, name, code=1)
     desk.run("notarize", "-chain=miso", *payer, name)
     wait_until(lambda: not daemon.rpc.get_mempool(), "the payment is mined", 300)
+    mined = height(daemon)
+    wait_until(lambda: height(daemon) > mined + 5, "it has six confirmations", 300)
     nodes = f"-nodes={address(daemon)}"
     assert "of chain miso holds it" in desk.run("verify", "-chain=miso", nodes, name)
     attestation = proof_from_bytes(desk.proof(name).read_bytes()).attested[0].attestation
