@@ -28,6 +28,8 @@ from misocoin.rpc.json import Json
 from misocoin.rpc.params import Kind
 from misocoin.rpc.schema import Result, nothing
 
+_TRUST: Final = "is_trusted"
+
 
 class Category(Enum):
     """What a method is about; the headings of the list of methods."""
@@ -118,6 +120,9 @@ class Method:
     """For an open method: whether a call with these parameters, as they came, is not."""
     translate: Callable[[MisocoinError], MisocoinError] | None = None
     """From an error of the function to the one the dialect has for it."""
+    hears_trust: bool = False
+    """Whether the function is told if the caller knows the cookie or the password, by its argument
+    `is_trusted`."""
 
     def in_dialect(
         self,
@@ -149,13 +154,15 @@ class Method:
         """Whether a call with these parameters wants the cookie or the password."""
         return self.access is Access.AUTH or (self.guard is not None and self.guard(params))
 
-    def run(self, values: Sequence[Any]) -> Json:
+    def run(self, values: Sequence[Any], *, is_trusted: bool = False) -> Json:
         """Call the function with the values of the parameters, in their order."""
         named = {
             param.argument or param.name: value
             for param, value in zip(self.params, values, strict=True)
             if param.argument is not None
         }
+        if self.hears_trust:
+            named[_TRUST] = is_trusted
         if self.translate is None:
             return self.shape(self.function(**named))
         try:
@@ -194,6 +201,7 @@ def method(
             examples=examples,
             dialect=dialect,
             guard=guard,
+            hears_trust=_TRUST in signature(function).parameters,
         )
 
     return declare
@@ -207,6 +215,8 @@ def _params_of(function: Callable[..., Any]) -> Iterator[Param]:
     hints = get_type_hints(function, include_extras=True)
     parameters = list(signature(function).parameters.values())
     for parameter in parameters[1:]:
+        if parameter.name == _TRUST:
+            continue
         hint = hints.get(parameter.name)
         parts = get_args(hint) if get_origin(hint) is Annotated else ()
         if len(parts) != 3 or not isinstance(parts[1], Kind) or not isinstance(parts[2], str):

@@ -40,16 +40,22 @@ class Registry:
         return found
 
     def call(
-        self, name: str, params: list[Json] | dict[str, Json] | None = None, is_text: bool = False
+        self,
+        name: str,
+        params: list[Json] | dict[str, Json] | None = None,
+        is_text: bool = False,
+        *,
+        is_trusted: bool = False,
     ) -> Json:
         """Call a method with positional or named parameters.
 
-        `is_text` says that the parameters are what somebody typed (see `Kind.json_from_text`).
+        `is_text` says that the parameters are what somebody typed (see `Kind.json_from_text`),
+        `is_trusted` that the caller knows the cookie or the password.
         Raises RpcError, or what the function raises.
         """
         called = self.find(name)
         values = values_from_params(called, params if params is not None else [], is_text)
-        result = called.run(values)
+        result = called.run(values, is_trusted=is_trusted)
         if self._check_results and (wrong := mismatch(called.result, result)) is not None:
             raise AssertionError(f"{name}: {wrong}")
         return result

@@ -103,7 +103,7 @@ class RpcService:
         if request.is_batch:
             return self._answer_batch(request, registry, permit, is_trusted, wallet)
         call = request.calls[0]
-        reply, error = self._reply(call, registry, permit, wallet)
+        reply, error = self._reply(call, registry, permit, is_trusted, wallet)
         return answer_single(call, reply, error)
 
     def _answer_batch(
@@ -123,7 +123,7 @@ class RpcService:
                     call, RpcError(RpcCode.MISC_ERROR, "this batch took too long")
                 )
             elif left > 0:
-                reply, _ = self._reply(call, registry, permit, wallet)
+                reply, _ = self._reply(call, registry, permit, is_trusted, wallet)
             else:
                 reply = reply_with_error(
                     call, RpcError(RpcCode.MISC_ERROR, "the replies to this batch are too long")
@@ -134,7 +134,12 @@ class RpcService:
         return answer_batch(request, replies)
 
     def _reply(
-        self, call: Call | BadCall, registry: Registry, permit: Permit, wallet: str | None
+        self,
+        call: Call | BadCall,
+        registry: Registry,
+        permit: Permit,
+        is_trusted: bool,
+        wallet: str | None,
     ) -> tuple[bytes, RpcError | None]:
         """Make one call; the reply, and the error that it tells."""
         if isinstance(call, BadCall):
@@ -146,7 +151,9 @@ class RpcService:
                 self._check_wallet(wallet)
             self._active[get_ident()] = (found.name, monotonic())
             with permit() if found.waits else nullcontext():
-                result = registry.call(call.method, call.params, call.is_text)
+                result = registry.call(
+                    call.method, call.params, call.is_text, is_trusted=is_trusted
+                )
             return reply_with_result(call, result), None
         except Exception as raised:  # noqa: BLE001 - whatever happens, the caller gets an answer
             error = rpc_error_from_exception(raised)

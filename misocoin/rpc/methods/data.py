@@ -85,13 +85,14 @@ class DataMethods:
         place: Annotated[
             str, STRING, "txid:n; without n the transaction's first output that stores data"
         ],
+        is_trusted: bool = False,
     ) -> Json:
         """Show what an output stores. Transactions are found as by get_tx."""
         txid_hex, colon, number = place.partition(":")
         txid = HASH.parse(txid_hex, "place")
         if colon and not (number.isdecimal() and number.isascii() and len(number) <= 9):
             raise invalid("place must be txid or txid:n")
-        found = self._finder.find(txid, with_own=True)
+        found = self._finder.find(txid, with_own=is_trusted)
         if found is None:
             hint = "" if self._chain.options.txindex else "; -txindex finds every one of the chain"
             raise NotFoundError(f"No such mempool or blockchain transaction{hint}")

@@ -66,13 +66,16 @@ class TransactionMethods:
             time=optional(timestamp("its block's time")),
         ),
     )
-    def get_tx(self, txid: Annotated[bytes, HASH, "the transaction's id"]) -> Json:
+    def get_tx(
+        self, txid: Annotated[bytes, HASH, "the transaction's id"], is_trusted: bool = False
+    ) -> Json:
         """Show a transaction of the mempool or of the chain.
 
-        Found are those of the mempool and of the wallet, those of which an output is unspent,
-        and with `-txindex` all.
+        Found are those of the mempool, those of which an output is unspent, with `-txindex` all,
+        and with the cookie or the password the wallet's.
         """
-        found = self._finder.find(txid, with_own=True)
+        # Strangers would learn what is the wallet's.
+        found = self._finder.find(txid, with_own=is_trusted)
         if found is None:
             hint = "" if self._chain.options.txindex else "; -txindex finds every one of the chain"
             raise NotFoundError(f"No such mempool or blockchain transaction{hint}")

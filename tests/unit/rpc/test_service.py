@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from misocoin.http.errors import Overloaded
 from misocoin.rpc.declare import Category, method, methods_of
 from misocoin.rpc.envelope import MAX_BATCH, Answer
+from misocoin.rpc.json import Json
 from misocoin.rpc.registry import Registry
+from misocoin.rpc.schema import text
 from misocoin.rpc.service import UNAUTHORIZED, RpcService
 from tests.unit.rpc.sample import sample_registry
 
@@ -331,6 +333,25 @@ def test_what_needs_trust_does_so_too_when_the_node_becomes_ready_meanwhile() ->
     replies = json.loads(service.handle(json.dumps(sent).encode(), False).body)
     assert replies[1]["error"]["code"] == -28
     assert service.handle(json.dumps(sent[1]).encode(), False) is UNAUTHORIZED
+
+
+def test_a_method_can_tell_the_owner_more_than_strangers() -> None:
+    service = RpcService(Registry([]))
+    service.open(Registry(methods_of(Discreet())))
+    body = b'[{"method": "whose", "id": 1}, {"method": "whose", "params": [true], "id": 2}]'
+    for is_trusted, told in ((False, "nothing"), (True, "mine")):
+        first, second = json.loads(service.handle(body, is_trusted).body)
+        assert first["result"] == told
+        assert second["error"]["code"] == -1  # it cannot be said by the caller
+
+
+class Discreet:
+    """A method that is told who calls."""
+
+    @method(Category.WALLET, result=text("what may be told"))
+    def whose(self, is_trusted: bool = False) -> Json:
+        """Tell whose it is."""
+        return "mine" if is_trusted else "nothing"
 
 
 class Opener:
