@@ -11,6 +11,7 @@ took 9 s for a job of 1 s, as captured.
 """
 
 import argparse
+import secrets
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from misocoin.market.server import now
 from tests.functional.framework.market import MarketProcess
+from tests.functional.framework.market_client import ClientProcess, FakeWorker
 from tests.functional.framework.stranger import Stranger
 from tests.unit.market.builders import BUYER, SELLER
 from tests.unit.market.rig import Rig
@@ -218,12 +220,53 @@ def find_postgres_url() -> str | None:
     return machine.new_database()
 
 
+# -- clients -----------------------------------------------------------------------------------
+
+CLIENT_WAYS = {
+    "through the relay": (),
+    "straight": ("-extport=0", "-extaddr=localhost"),
+    "version 1": ("-extport=0", "-extaddr=localhost", "-trades=1"),
+}
+
+
+def client_seconds(
+    folder: Path, market: MarketProcess, options: tuple[str, ...], repeat: int
+) -> dict[str, float]:
+    """Seconds from a program's POST /buy to the result in its hands."""
+    buyer = ClientProcess(folder / "buyer", market.url, *options[2:]).start()
+    seller = ClientProcess(folder / "seller", market.url, *options).start()
+
+    def do(work: bytes) -> bytes:
+        time.sleep(float(work[:3]))
+        return work
+
+    worker = FakeWorker(seller, "foobar", do)
+    seller.permit("SELL", "foobar", "MISO 0", 2 * repeat)
+    found = {}
+    for work_seconds, size in ((0.0, 1_000), (1.0, 1_000), (1.0, 4_000_000)):
+        if work_seconds == 1.0 and size > 1_000:
+            seller.permit("SELL", "foobar", "MISO 0", repeat)
+
+        def buy(seconds: float = work_seconds, size: int = size) -> float:
+            work = str(seconds).encode() + secrets.token_bytes(size)
+            start = time.perf_counter()
+            assert buyer.buy("foobar", work, "?price=MISO+0") == work
+            return time.perf_counter() - start
+
+        found[f"{work_seconds:.0f} s job, {size:,} bytes"] = median(buy, repeat)
+    buyer.close()
+    seller.close()
+    worker.close()
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--bids", type=int, default=600)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--postgres", help="an empty database; without it one is started")
     options = parser.parse_args()
+    repeat = options.repeat
     folder = Path(tempfile.mkdtemp(prefix="misocoin-market-"))
     numbers = iter(range(10_000))
 
@@ -265,6 +308,11 @@ def main() -> None:
                 )
                 job = f"{what}, {work_seconds:.0f} s job, {size:,} bytes"
                 print(f"{job:50}{seconds:10.2f}", flush=True)
+        print("\nthe same between two clients of ours, a worker of the seller's included")
+        for way, way_options in CLIENT_WAYS.items():
+            found = client_seconds(folder / f"c{next(numbers)}", process, way_options, repeat)
+            for what, seconds in found.items():
+                print(f"{f'{way}, {what}':50}{seconds:10.2f}", flush=True)
     subprocess.run(["rm", "-rf", str(folder)], check=False)
 
 
