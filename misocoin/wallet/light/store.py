@@ -342,11 +342,13 @@ class LightStore:
         return [JournalEntry(*row) for row in rows]  # type: ignore[arg-type]
 
     def add_payment(self, entry: JournalEntry) -> None:
-        """Write a payment down."""
+        """Write a payment down; one that was given up before is to be sent again."""
         with self.write():
             self._db.execute(
                 "INSERT INTO payments (txid, data, time, expires, note, state, detail) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (txid) DO UPDATE SET "
+                "data = excluded.data, expires = excluded.expires, note = excluded.note, "
+                "state = excluded.state, detail = excluded.detail",
                 entry,
             )
 

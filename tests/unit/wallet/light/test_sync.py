@@ -180,6 +180,17 @@ def test_a_conflict_frees_the_other_coins(bench: Bench):
     assert report.sent == []
 
 
+def test_a_payment_that_expired_can_be_handed_in_again(bench: Bench):
+    bench.pay_wallet()
+    bench.sync()
+    tx = bench.payment()
+    later = NOW + EXPIRY_SECONDS
+    assert bench.wallet.payments(later)[0].state is PaymentState.EXPIRED
+    bench.wallet.journalise(tx, later)
+    (again,) = bench.wallet.payments(later)
+    assert (again.tx, again.state) == (tx, PaymentState.WAITING)
+
+
 def test_a_payment_expires_and_counts_if_it_is_mined_after_all(bench: Bench):
     bench.pay_wallet()
     bench.sync()
