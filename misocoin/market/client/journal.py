@@ -43,16 +43,19 @@ class Journal:
 
     def change(self, *changes: Change) -> None:
         """Write documents, all or none; they outlast the process when this returns."""
+        rows = [
+            (kind, key, None if form is None else json.dumps(form)) for kind, key, form in changes
+        ]
         with self._lock:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
-                for kind, key, form in changes:
-                    if form is None:
+                for kind, key, text in rows:
+                    if text is None:
                         self._database.execute(
                             "DELETE FROM documents WHERE kind = ? AND key = ?", (kind, key)
                         )
                     else:
-                        self._database.execute(_PUT, (kind, key, json.dumps(form)))
+                        self._database.execute(_PUT, (kind, key, text))
                 self._database.execute("COMMIT")
             except sqlite3.Error as error:
                 if self._database.in_transaction:

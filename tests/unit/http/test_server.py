@@ -152,6 +152,39 @@ def test_a_body_without_a_length_is_refused(serve: MakeServer) -> None:
         assert read_answer(sock)[0] == 411
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_a_body_in_chunks_where_they_are_allowed(serve: MakeServer) -> None:
+    server = serve(echo, chunked=True)
+    with connect(server) as sock:
+        for _ in range(2):
+            sock.sendall(CHUNKED + b"5;name=value\r\nhel")
+            sock.sendall(b"lo\r\n00B\r\n, all of it\r\n0\r\nTrailer: x\r\n\r\n")
+            assert read_answer(sock) == (200, b"hello, all of it")
+        sock.sendall(request("/", b"plain"))
+        assert read_answer(sock) == (200, b"plain")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"x\r\n",
+        b"-5\r\nhello\r\n0\r\n\r\n",
+        b"5\r\nhello!\r\n0\r\n\r\n",
+        b"ffffffff\r\n",
+        b"3e8\r\n" + b"y" * 1000 + b"\r\n1\r\n",
+        b"5" * 5000,
+        b"0\r\n" + b"y" * 5000,
+    ],
+)
+def test_chunks_that_are_none_or_too_many(serve: MakeServer, body: bytes) -> None:
+    server = serve(echo, chunked=True, body=1000)
+    with connect(server) as sock:
+        sock.sendall(CHUNKED + body)
+        assert read_answer(sock)[0] == 400
+
+
 def test_a_client_may_ask_before_it_sends_a_body(serve: MakeServer) -> None:
     server = serve(echo)
     whole = request("/", b"hello", "Expect: 100-continue")
