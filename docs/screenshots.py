@@ -135,6 +135,11 @@ def pages(node: Place) -> dict[str, str]:
         "forks": "/forks",
         "peers": "/peers",
         "nothing": "/search?q=nothing",
+        "login": "/login",
+        **{
+            path[1:]: path
+            for path in ("/wallet", "/send", "/receive", "/history", "/names", "/keys")
+        },
     }
 
 
@@ -143,6 +148,9 @@ def photograph(chromium: Chromium, node: Place, folder: Path) -> None:
     for size_name, size in (("desktop", DESKTOP), ("phone", PHONE)):
         for scheme in ("light", "dark"):
             with chromium.window(size, scheme) as window:
+                window.page.goto(f"{node.url}/login")
+                window.page.get_by_label("Login code").fill(node.rpc.login_code()["code"])
+                window.page.get_by_role("button", name="Log in with the code").click()
                 for name, path in pages(node).items():
                     window.page.goto(node.url + path)
                     window.page.wait_for_timeout(400)
