@@ -112,8 +112,9 @@ def live(one: Place, others: Sequence[Place]) -> None:
         one.rpc.invalidateblock(stale)
         mine(kept)
         one.rpc.reconsiderblock(stale)
-    pay(3)
-    mine(len(waits))
+    while waits:
+        pay(chance.randrange(6))
+        mine(1)
     meet()
     pay(14)
     for each in (one, *others):
@@ -138,7 +139,7 @@ def pages(node: Place) -> dict[str, str]:
         "login": "/login",
         **{
             path[1:]: path
-            for path in ("/wallet", "/send", "/receive", "/history", "/names", "/keys")
+            for path in ("/wallet", "/send", "/receive", "/history", "/names", "/keys", "/machine")
         },
     }
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.tools
 GRAVE = {"serious", "critical"}
 """What no page may have."""
 
-WALLET_PAGES = ("/wallet", "/send", "/receive", "/history", "/names", "/keys")
+OWN_PAGES = ("/wallet", "/send", "/receive", "/history", "/names", "/keys", "/machine")
 
 
 class Pages(NamedTuple):
@@ -86,7 +86,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
         "/peers",
         "/search?q=nothing",
         "/login",
-        *WALLET_PAGES,
+        *OWN_PAGES,
     ]
     plain = f"{other.url}/address/{'22' * 20}"
     market = MarketProcess(folder / "market").start()

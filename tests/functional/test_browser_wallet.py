@@ -17,7 +17,7 @@ from tests.functional.framework.chromium import (
 from tests.functional.framework.daemon import Daemon, wait_until
 
 expect = playwright.expect
-OWN_PAGES = ("/wallet", "/send", "/receive", "/history", "/names", "/keys")
+OWN_PAGES = ("/wallet", "/send", "/receive", "/history", "/names", "/keys", "/machine")
 
 
 @pytest.fixture(scope="module")
