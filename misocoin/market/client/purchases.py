@@ -272,6 +272,8 @@ class Purchases:
             self._threads.discard(current_thread())
 
     def _obtain(self, purchase: Purchase, activity: Activity) -> bytes:
+        if purchase.result and (known := self._files.get(purchase.result)) is not None:
+            return known
         work = self._files.get(purchase.work)
         if work is None:
             raise Failed("the work is gone from the client's store")
@@ -353,6 +355,10 @@ class Purchases:
         with self._changed:
             failures = self._all[key].failures + 1
         self._change(key, failures=failures)
+
+    def keep_result(self, key: str, result: bytes) -> None:
+        """Have a result on disk before it is paid for, so that no restart buys it twice."""
+        self._change(key, result=self._files.put(result))
 
     def remember(self, attempt: Attempt) -> None:
         """Keep a bid that goes on."""
@@ -439,6 +445,7 @@ class _Lot:
     def deliver(self, activity: Activity) -> bytes:
         """Buy from one after another; the result, accepted."""
         buyer, delivery = self.fetch(activity)
+        self._purchases.keep_result(self._purchase.key, delivery.result)
         buyer.accept(delivery)
         self._purchases.forget(buyer.attempt)
         return delivery.result
