@@ -228,7 +228,14 @@ def test_a_liar_and_a_dunce_are_passed_over(make_client, market):
         worker.close()
 
 
-@pytest.mark.parametrize("killed", ["buyer", "seller", "market"])
+@pytest.mark.parametrize(
+    "killed",
+    [
+        "seller",
+        pytest.param("buyer", marks=pytest.mark.long),
+        pytest.param("market", marks=pytest.mark.long),
+    ],
+)
 def test_a_purchase_outlives_kills(tmp_path, make_client, killed):
     market = MarketProcess(tmp_path / "own")
     market.port = free_port()

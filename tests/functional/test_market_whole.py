@@ -135,7 +135,7 @@ def audit(market: MarketProcess, options: list[str]) -> subprocess.CompletedProc
 
 
 def test_work_is_bought_with_coins(tmp_path: Path) -> None:
-    buy_pieces(tmp_path, 12, stays_dead=False)
+    buy_pieces(tmp_path, 6, stays_dead=False)
 
 
 @pytest.mark.long
