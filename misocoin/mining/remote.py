@@ -85,6 +85,8 @@ class RemoteMiner:
         self._clock = clock
         self._extra_nonces = itertools.count(secrets.randbits(62))
         self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
         self._lock = threading.Lock()
         self._work: RemoteWork | None = None
         self._work_at = 0.0
@@ -107,17 +109,21 @@ class RemoteMiner:
         Raises ParseError where the node's first template cannot be mined on.
         """
         self._searcher.start()
+        # Beside this thread, for a long poll may be answered late or never, and the end be near.
+        threading.Thread(target=self._poll_to_the_end, name="poll", daemon=True).start()
         try:
-            self._poll()
+            self._ended.wait()
         finally:
-            self._stopping.set()
+            self.stop()
             self._searcher.close()
-        if self._searcher.failure is not None:
-            raise self._searcher.failure
+        failure = self._failure or self._searcher.failure
+        if failure is not None:
+            raise failure
 
     def stop(self) -> None:
-        """Have `run` return as soon as the poll in hand is answered."""
+        """Have `run` return."""
         self._stopping.set()
+        self._ended.set()
 
     @property
     def rate(self) -> float:
@@ -125,6 +131,15 @@ class RemoteMiner:
         return self._searcher.rate()
 
     # -- asking -------------------------------------------------------------------------------
+
+    def _poll_to_the_end(self) -> None:
+        try:
+            self._poll()
+        except BaseException as error:  # noqa: BLE001 - `run` raises it
+            if not self._stopping.is_set():
+                self._failure = error
+        finally:
+            self._ended.set()
 
     def _poll(self) -> None:
         long_poll_id, failures = "", 0
@@ -225,7 +240,9 @@ class RemoteMiner:
         else:
             log.warning("block %d was not taken: %s", work.template.height, answer)
             self._stopping.wait(RETRY_SECONDS[0])  # the same again would be refused, too
-        if not self._is_over():
+        if self._is_over():
+            self._ended.set()
+        else:
             self._fetch_next()
 
     def _submit(self, block_hex: str, work_id: str) -> object:
