@@ -14,6 +14,6 @@ if sys.prefix == sys.base_prefix and python.exists():
     # The packages are in the checkout's own environment, which nobody needs to activate.
     os.execv(python, [str(python), __file__, *sys.argv[1:]])  # noqa: S606
 
-from misocoin.cli.daemon import main  # noqa: E402
+from misocoin.__main__ import main  # noqa: E402
 
-sys.exit(main())
+sys.exit(main(["daemon", *sys.argv[1:]]))

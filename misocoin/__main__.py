@@ -26,14 +26,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; only its own modules are imported."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in COMMANDS:
-        code: int = import_module(COMMANDS[words[0]][0]).main(words[1:])
-        return code
+        return _run(words[0], words[1:])
     is_help = words[:1] in (["-h"], ["-help"], ["--help"], ["help"])
     out = sys.stdout if is_help else sys.stderr
     out.write("Usage: python -m misocoin <command> [options]\n\n")
     for name, (_, what) in COMMANDS.items():
         out.write(f"  {name:12}{what}\n")
+    if words and not is_help:
+        out.write(f"\nmisocoin: no command {words[0][:40]!r}\n")
     return 0 if is_help else 2
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    try:
+        module = import_module(COMMANDS[name][0])
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "misocoin":
+            raise
+        sys.stderr.write(
+            f"misocoin: the package {error.name} is not installed here: `make run` makes .venv with "
+            f"all that is needed, or type pip install -r requirements.txt\n"
+        )
+        return 1
+    code: int = module.main(words)
+    return code
 
 
 if __name__ == "__main__":

@@ -114,7 +114,8 @@ class Miner:
                 wait = min(2 * wait, MAX_WAIT)
                 continue
             wait = 1.0
-            log.info("mining for %s with %d threads", self.endpoint, self._threads)
+            plural = "" if self._threads == 1 else "s"
+            log.info("mining for %s with %d thread%s", self.endpoint, self._threads, plural)
             self._serve(line)
 
     def _serve(self, line: FramedLine) -> None:

@@ -89,7 +89,7 @@ def test_somebody_who_waits_is_told_of_a_block_and_let_go_at_the_end(daemon: Dae
     waiting.join(30)
     assert answers == [{"hash": block, "height": 1}]
     forever = wait("waitforblockheight", 1000)
-    daemon.stop(timeout=20)
+    daemon.stop()
     forever.join(30)
     assert not forever.is_alive()
 

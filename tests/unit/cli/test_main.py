@@ -22,6 +22,24 @@ def test_no_command_is_bad_usage(capsys: pytest.CaptureFixture[str], words: list
     assert "Usage: python -m misocoin" in capsys.readouterr().err
 
 
+def test_an_unknown_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["walet"]) == 2
+    assert capsys.readouterr().err.endswith("misocoin: no command 'walet'\n")
+
+
+def test_a_missing_package_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_module: str) -> None:
+        raise ModuleNotFoundError("No module named 'coincurve'", name="coincurve")
+
+    monkeypatch.setattr("misocoin.__main__.import_module", missing)
+    assert main(["daemon"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("misocoin: the package coincurve is not installed here")
+    assert error.count("\n") == 1
+
+
 def test_a_command_runs_with_the_rest_of_the_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cli", "-version"]) == 0
     assert "Misocoin command line tool version" in capsys.readouterr().out
