@@ -44,8 +44,8 @@ def _run(name: str, words: Sequence[str]) -> int:
         if (error.name or "").partition(".")[0] == "misocoin":
             raise
         sys.stderr.write(
-            f"misocoin: the package {error.name} is not installed here: `make run` makes .venv with "
-            f"all that is needed, or type pip install -r requirements.txt\n"
+            f"misocoin: the package {error.name} is not installed here: `make run` makes .venv "
+            f"with all that is needed, or type pip install -r requirements.txt\n"
         )
         return 1
     code: int = module.main(words)
