@@ -4,11 +4,14 @@ misocoin work serve                       the service, on localhost:7040
 misocoin work mine localhost:7040         lends it this machine's hashing
 misocoin work do -target=N -hash=BASE64   asks it for a Bitmessage proof of work
 misocoin work stats                       how it is
+misocoin work buy -price='mMISO 1'        buys on the market what its miners do not get to
 """
 
 import json
+import logging
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
@@ -21,9 +24,11 @@ from misocoin.pow.engines import ENGINE_NAMES, missing_native_notice, select_eng
 from misocoin.work.client import WorkClient, fetch_stats
 from misocoin.work.framing import object_from_bytes
 from misocoin.work.jobs import answer_fields, puzzle_from_fields
-from misocoin.work.line import Endpoint
+from misocoin.work.line import Endpoint, FramedLine
 from misocoin.work.miner import Miner
 from misocoin.work.requests import DEFAULT_PORT
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -81,6 +86,37 @@ def _do(values: Mapping[str, Any], words: tuple[str, ...]) -> int:
 
 def _stats(values: Mapping[str, Any], words: tuple[str, ...]) -> int:
     print(json.dumps(fetch_stats(_endpoint(values, words)), indent=2))
+    return 0
+
+
+def _buy(values: Mapping[str, Any], words: tuple[str, ...]) -> int:
+    # Only this command knows the market.
+    from misocoin.cli.work_buying import ROUND_SECONDS, Buyer, MarketShop
+    from misocoin.market.money import money_from_text
+
+    set_up_logging(values["loglevel"], values["logjson"])
+    if values["price"] is None:
+        raise UsageError("say what a job may cost at most: -price='mMISO 1'")
+    price = money_from_text(values["price"])
+    if price.amount < 0:
+        raise UsageError("-price must not be negative")
+    client = values["client"].removeprefix("http://").rstrip("/")
+    endpoint = _endpoint(values, words)
+    shop = MarketShop(f"http://{client}", price)
+    buyer = Buyer(lambda: FramedLine(endpoint), shop, values["after"], values["atonce"])
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    log.info("buying for %s by way of %s", endpoint, client)
+    try:
+        while not stopping.wait(ROUND_SECONDS):
+            buyer.step()
+    finally:
+        buyer.close()
+        shop.close()
     return 0
 
 
@@ -176,6 +212,13 @@ _PUZZLE = (
     _flag("fallback", "Puzzle", "Search here while the service is away.", True),
 )  # fmt: skip
 
+_BUY = (
+    _text("client", "Market", "host:port", "The market's client.", "localhost:8081"),
+    _text("price", "Market", "amount", "What a job may cost at most, like 'mMISO 1'.", None),
+    _number("after", "Market", 86_400, 10, "Seconds that a job waits before it is bought.", 0),
+    _number("atonce", "Market", 128, 4, "Purchases that may be open."),
+)
+
 
 def _serve_options() -> tuple[Option, ...]:
     limits, access = "Limits", "Access"
@@ -237,4 +280,12 @@ def _commands() -> tuple[Command, ...]:
             most=1,
         ),
         Command("stats", "Print how a service is.", _stats, _REACH, "[host:port]", most=1),
+        Command(
+            "buy",
+            "Buy on the market what a service's miners do not get to.",
+            _buy,
+            (*_BUY, *_REACH, *_MESSAGES),
+            "[host:port]",
+            most=1,
+        ),
     )
