@@ -350,7 +350,7 @@ class Sale(threading.Thread):
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.read_body()
                 kind = self.headers["Content-Type"]
                 if kind.startswith("multipart/"):
                     answer = sale.do_work(body, kind.partition("boundary=")[2])
@@ -360,6 +360,17 @@ class Sale(threading.Thread):
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
+
+            def read_body(self) -> bytes:
+                """The body, by its length or in chunks (RFC 9112)."""
+                if self.headers["Transfer-Encoding"] != "chunked":
+                    return self.rfile.read(int(self.headers["Content-Length"]))
+                parts = []
+                while size := int(self.rfile.readline(), 16):
+                    parts.append(self.rfile.read(size))
+                    self.rfile.readline()
+                self.rfile.readline()
+                return b"".join(parts)
 
             def log_message(self, *_arguments: Any) -> None:
                 pass
