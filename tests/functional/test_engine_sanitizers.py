@@ -58,7 +58,8 @@ def test_every_kernel_under_the_sanitizers(sanitized_module):
     tests = ("tests/property/test_pow_engines.py", "tests/unit/pow/test_known_answers.py")
     # Leaks are the interpreter's own; what a search leaks would show in its memory, not here.
     environment = os.environ | {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
-    options = ("-q", "-k", "not opencl", "-p", "no:cacheprovider")
+    # Plain asserts: the package, which holds a plugin, is imported before pytest could rewrite it.
+    options = ("-q", "-k", "not opencl", "-p", "no:cacheprovider", "--assert=plain")
     result = subprocess.run(
         [sys.executable, "-c", DRIVER, str(sanitized_module), *options, *tests],
         cwd=ROOT,
