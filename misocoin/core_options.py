@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from misocoin.chain.clock import MAX_MOCK_TIME
 from misocoin.options import Kind, Option, flag_from_text, integer_between
 
 GROUP = "As bitcoind"
@@ -36,10 +37,6 @@ CHAIN_NAMES = MappingProxyType(
 
 MISSING_CHAINS = ("test", "testnet", "testnet3", "testnet4", "signet")
 """Core's words for networks that are not here."""
-
-
-MAX_MOCK_TIME = 9_223_372_036
-"""Unix time that a clock can be stopped at (Core's bound)."""
 
 
 class Place(NamedTuple):

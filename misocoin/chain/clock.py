@@ -3,6 +3,10 @@
 import time
 from collections.abc import Callable
 
+MAX_MOCK_TIME = 9_223_372_036
+"""Unix time that a clock can be stopped at: whole seconds in the most nanoseconds of 64 bits, as
+in Core."""
+
 
 class NetworkClock:
     """Answers the time in unix seconds when called."""

@@ -11,13 +11,13 @@ import pytest
 from misocoin.crypto.hashes import hash160
 from misocoin.crypto.keys import PrivateKey
 from misocoin.crypto.wif import wif_from_key
-from misocoin.http.errors import RpcError
+from misocoin.http.errors import HttpError, RpcError
 from misocoin.params import regtest
 from misocoin.script.address import address_from_script
 from misocoin.script.signing import output_key_of
 from misocoin.script.templates import p2tr_script, p2wpkh_script
 from tests.functional.conftest import MakeDaemon
-from tests.functional.framework.daemon import Daemon, Rpc
+from tests.functional.framework.daemon import DEADLINE, Daemon, Rpc, wait_until
 
 KEY = PrivateKey(bytes(31) + b"\x05")
 WIF = wif_from_key(KEY, 239)
@@ -71,26 +71,32 @@ def test_somebody_who_waits_is_told_of_a_block_and_let_go_at_the_end(daemon: Dae
     answers: list[Any] = []
 
     def wait(method: str, *params: Any) -> threading.Thread:
+        """Make a call in a thread of its own; it is under way when this returns."""
+        client = daemon.client()
+
         def run() -> None:
-            with_own = daemon.client()
             try:
-                answers.append(with_own.call(method, *params))
-            except Exception as error:  # noqa: BLE001 - the daemon ends while it waits
+                answers.append(client.call(method, *params))
+            except HttpError as error:  # the daemon ends while it waits
                 answers.append(error)
             finally:
-                with_own.close()
+                client.close()
 
-        thread = threading.Thread(target=run)
+        thread = threading.Thread(target=run, daemon=True)
         thread.start()
+        wait_until(lambda: method in under_way(), f"{method} waits")
         return thread
+
+    def under_way() -> set[str]:
+        return {each["method"] for each in daemon.rpc.getrpcinfo()["active_commands"]}
 
     waiting = wait("waitforblockheight", 1)
     (block,) = daemon.rpc.generatetoaddress(1, ADDRESS)
-    waiting.join(30)
+    waiting.join(DEADLINE)
     assert answers == [{"hash": block, "height": 1}]
     forever = wait("waitforblockheight", 1000)
     daemon.stop()
-    forever.join(30)
+    forever.join(DEADLINE)
     assert not forever.is_alive()
 
 
@@ -103,7 +109,7 @@ def post(daemon: Daemon, body: Any, *, cookie: str | None = "", **fields: str) -
     headers = dict(fields)
     if token is not None:
         headers["Authorization"] = "Basic " + base64.b64encode(token.encode()).decode()
-    connection = HTTPConnection("127.0.0.1", daemon.port, timeout=30)
+    connection = HTTPConnection("127.0.0.1", daemon.port, timeout=DEADLINE)
     try:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         connection.request("POST", "/", data, headers)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Annotated
 
-from misocoin.chain.clock import NetworkClock
+from misocoin.chain.clock import MAX_MOCK_TIME, NetworkClock
 from misocoin.chain.state import ChainState
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import StoreError, ValidationError
@@ -17,9 +17,6 @@ from misocoin.rpc.schema import boolean, hexadecimal, nothing, number, obj
 
 MAX_WAIT = threading.TIMEOUT_MAX
 """Seconds that a thread can wait at all."""
-
-MAX_MOCK_TIME = 9_223_372_036
-"""Unix time that `setmocktime` takes at most (Core's bound)."""
 
 TIP = obj("the tip", hash=hexadecimal("its hash"), height=number("its height"))
 

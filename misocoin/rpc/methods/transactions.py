@@ -6,7 +6,7 @@ from misocoin.chain.pool import TransactionPool
 from misocoin.chain.state import ChainState
 from misocoin.crypto.keys import PrivateKey
 from misocoin.crypto.wif import key_from_wif
-from misocoin.errors import AmountError, NotFoundError
+from misocoin.errors import AmountError, NotFoundError, RejectCode, ValidationError
 from misocoin.http.errors import RpcError
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import (
@@ -196,9 +196,18 @@ class TransactionMethods:
         if max_burn is not None:
             check_burn(tx, max_burn)
         with self._chain.lock:
-            if self._pool.mempool.get_by_wtxid(tx.wtxid) is None:
-                self._pool.submit(tx, FeeRate(max_fee_rate) if max_fee_rate else None)
+            if self._pool.mempool.get(tx.txid) is None:
+                self._submit(tx, FeeRate(max_fee_rate) if max_fee_rate else None)
         return hash_hex(tx.txid)
+
+    def _submit(self, tx: Transaction, max_feerate: FeeRate | None) -> None:
+        try:
+            self._pool.submit(tx, max_feerate)
+        except ValidationError as error:
+            # As in Core: of what a block holds that is all to be said, a coinbase included.
+            if self._chain.get_coins([tx.outpoint(index) for index in range(len(tx.vout))]):
+                raise ValidationError("txn-already-known", "", RejectCode.DUPLICATE) from error
+            raise
 
 
 def check_burn(tx: Transaction, limit: int) -> None:

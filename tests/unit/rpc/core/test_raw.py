@@ -9,6 +9,7 @@ from misocoin.crypto.hashes import hash160, sha256
 from misocoin.crypto.keys import PrivateKey
 from misocoin.crypto.wif import wif_from_key
 from misocoin.params import regtest
+from misocoin.primitives.transaction import Transaction, transaction_from_bytes
 from misocoin.script.address import address_from_script
 from misocoin.script.templates import multisig_script, p2sh_script, p2wsh_script
 from tests.unit.rpc.core.conftest import MINER, MINER_WIF, CoreNode
@@ -69,6 +70,22 @@ def test_from_nothing_to_a_block(core: CoreNode, coins: Coins) -> None:
     spent = core.gettxspendingprevout([named["vin"][0] | {"vout": 0}])
     assert spent[0]["spendingtxid"] == txid
     assert spent[0]["blockhash"] == block
+
+
+def test_what_is_there_already_may_be_sent_again(core: CoreNode, coins: Coins) -> None:
+    point = coins.take()
+    coinbase = core.getrawtransaction(point["txid"])
+    in_a_block = (-27, "Transaction outputs already in utxo set")
+    assert core.error("sendrawtransaction", coinbase) == in_a_block
+    raw = pay(core, point, 49.99)
+    txid = core.sendrawtransaction(raw)
+    tx = transaction_from_bytes(bytes.fromhex(raw))
+    twin = Transaction.build(tx.version, [tx.vin[0]._replace(witness=())], tx.vout, tx.locktime)
+    assert core.sendrawtransaction(twin.serialize().hex()) == txid  # as Core: the first one stays
+    assert core.getrawtransaction(txid) == raw
+    core.generatetoaddress(1, MINER)
+    assert core.error("sendrawtransaction", coinbase) == (-26, "coinbase")  # spent, and forgotten
+    assert core.error("sendrawtransaction", raw, 0.00000001) == in_a_block
 
 
 def test_transactions_that_nobody_knows(core: CoreNode) -> None:
