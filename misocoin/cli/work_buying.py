@@ -7,7 +7,6 @@ gives it back; its work is bought through the market's client of this machine.
 import json
 import logging
 import time
-from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,17 +17,22 @@ from urllib.parse import quote, urlencode
 from misocoin.errors import MisocoinError, ParseError
 from misocoin.http.client import Bounds, HttpClient, HttpResponse
 from misocoin.http.errors import HttpError
-from misocoin.market.checkers import nonce_from_bitmessage_result
 from misocoin.market.errors import Malformed
 from misocoin.market.money import Money, text_from_money
-from misocoin.pow.puzzles import BitmessagePuzzle
+from misocoin.market.pow_work import (
+    SoldPuzzle,
+    article_of,
+    nonce_from_result,
+    work_from_puzzle,
+)
+from misocoin.pow.puzzles import HeaderPuzzle
 from misocoin.work.errors import WorkAway, WorkRefused
 from misocoin.work.jobs import Algorithm, integer_field, puzzle_from_fields
 
 log = logging.getLogger(__name__)
 
-ARTICLE: Final = "net.misocoin/pow/bitmessage/0"
-"""What is bought."""
+BOUGHT: Final = (Algorithm.BITMESSAGE, Algorithm.HASHCASH)
+"""What the market sells solutions of."""
 
 ROUND_SECONDS: Final = 0.5
 """How often service and market are asked how things stand."""
@@ -100,10 +104,10 @@ class Line(Protocol):
 class Shop(Protocol):
     """Where work is bought. Both raise HttpError where it is away or refuses."""
 
-    def order(self, puzzle: BitmessagePuzzle) -> str:
+    def order(self, puzzle: SoldPuzzle) -> str:
         """Order a search; its key."""
 
-    def look(self, key: str) -> int | Progress:
+    def look(self, key: str, puzzle: SoldPuzzle) -> int | Progress:
         """The nonce that was bought, which may be wrong, or how the purchase stands."""
 
 
@@ -116,15 +120,13 @@ class MarketShop:
         self._query = urlencode({"price": text_from_money(price)})
         self._http = HttpClient(_BOUNDS)
 
-    def order(self, puzzle: BitmessagePuzzle) -> str:
+    def order(self, puzzle: SoldPuzzle) -> str:
         """Order a search; its key."""
-        initial_hash = b64encode(puzzle.initial_hash).decode()
-        work = json.dumps({"initialHash": initial_hash, "target": puzzle.target}).encode()
-        url = f"{self._url}/buy/{ARTICLE}?{self._query}"
-        answer = self._http.post(url, work, {"Prefer": "respond-async"})
+        url = f"{self._url}/buy/{article_of(puzzle)}?{self._query}"
+        answer = self._http.post(url, work_from_puzzle(puzzle), {"Prefer": "respond-async"})
         return _text(_object(answer, 202), "Key")
 
-    def look(self, key: str) -> int | Progress:
+    def look(self, key: str, puzzle: SoldPuzzle) -> int | Progress:
         """The nonce that was bought, which may be wrong, or how the purchase stands."""
         answer = self._http.get(f"{self._url}/purchase/{quote(key, safe='')}")
         if answer.status == 404:
@@ -137,7 +139,7 @@ class MarketShop:
                 name = quote(_text(told, "Result"), safe="")
                 try:
                     file = self._http.get(f"{self._url}/file/{name}")
-                    return nonce_from_bitmessage_result(file.body)
+                    return nonce_from_result(puzzle, file.body)
                 except Malformed:
                     return Progress.FAILED
         log.warning("purchase %s: %s", key, str(told.get("Error"))[:200])
@@ -216,7 +218,7 @@ class Buyer:
         self._at_once = at_once
         self._clock = clock
         self._watch: Line | None = None
-        self._purchases: dict[BitmessagePuzzle, _Purchase] = {}
+        self._purchases: dict[SoldPuzzle, _Purchase] = {}
         self._paused_until = 0.0
 
     def step(self) -> None:
@@ -282,7 +284,7 @@ class Buyer:
         """Lease a job and order its search, or go on with what was ordered for it before."""
         line = self._connect()
         try:
-            kinds = [Algorithm.BITMESSAGE.value]
+            kinds = [kind.value for kind in BOUGHT]
             told = _ask(
                 line,
                 {"id": 1, "method": "get_work", "wait": 0, "rate": WHOLE_JOB, "algorithms": kinds},
@@ -305,7 +307,7 @@ class Buyer:
         else:
             purchase.held = _Held(line, lease, self._clock())
 
-    def _look_after(self, puzzle: BitmessagePuzzle, purchase: _Purchase) -> None:
+    def _look_after(self, puzzle: SoldPuzzle, purchase: _Purchase) -> None:
         try:
             if purchase.held is not None and not _keep(purchase.held, self._clock()):
                 _let_go(purchase)
@@ -320,9 +322,9 @@ class Buyer:
         if purchase.held is None and self._clock() - purchase.ordered > KEPT_SECONDS:
             self._forget(puzzle, purchase)
 
-    def _see(self, puzzle: BitmessagePuzzle, purchase: _Purchase) -> None:
+    def _see(self, puzzle: SoldPuzzle, purchase: _Purchase) -> None:
         """Ask how a purchase stands; one that brings nothing is forgotten."""
-        found = self._shop.look(purchase.key)
+        found = self._shop.look(purchase.key, puzzle)
         if found is Progress.OPEN:
             return
         if isinstance(found, int) and puzzle.is_solution(found):
@@ -339,15 +341,15 @@ class Buyer:
         else:
             log.info("purchase %s: the job has ended before", key)
 
-    def _forget(self, puzzle: BitmessagePuzzle, purchase: _Purchase) -> None:
+    def _forget(self, puzzle: SoldPuzzle, purchase: _Purchase) -> None:
         _let_go(purchase)
         self._purchases.pop(puzzle, None)
 
 
-def _leased(told: dict[str, Any]) -> tuple[BitmessagePuzzle, int]:
+def _leased(told: dict[str, Any]) -> tuple[SoldPuzzle, int]:
     """Read work that the service gives. Raises ParseError."""
     puzzle = puzzle_from_fields(told)
-    if not isinstance(puzzle, BitmessagePuzzle):
+    if isinstance(puzzle, HeaderPuzzle):
         raise ParseError("the service gives work that was not asked for")
     return puzzle, integer_field(told, "lease", 0, 1 << 63)
 

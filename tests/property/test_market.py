@@ -52,9 +52,12 @@ from misocoin.market.parcels import (
     result_parcel_from_bytes,
     work_parcel_from_bytes,
 )
+from misocoin.market.pow_work import MAX_BITS, nonce_from_result, work_from_puzzle
 from misocoin.market.receipts import crypt_result, seal, unseal
 from misocoin.market.trade import Outcome, message_from_form, trade_of
 from misocoin.market.wire import account_from_json, bid_from_json, trade_from_json
+from misocoin.market.workers.pow import stamp_puzzle_from_work
+from misocoin.pow.puzzles import BASE64_DIGITS, HEX_DIGITS, HashcashPuzzle, StampDigest
 from tests.unit.market.builders import BUYER, NOW, SELLER, STRANGER, make_bid, terms
 from tests.unit.market.rig import Rig
 
@@ -354,6 +357,27 @@ def test_a_shuffle_lets_each_item_out_once(items, permutation):
     assert sorted(place for place in places if place is not None) == sorted(items)
     wishes = [place is not None for place in places]
     assert wishes_from_bits(bits_from_wishes(wishes), len(wishes)) == wishes
+
+
+@given(
+    st.builds(
+        HashcashPuzzle,
+        st.text(st.characters(codec="utf-8"), max_size=256).map(str.encode),
+        st.text(st.characters(codec="utf-8"), max_size=256).map(str.encode),
+        st.integers(1, 10),
+        st.integers(0, MAX_BITS),
+        st.sampled_from(StampDigest),
+        st.sampled_from([BASE64_DIGITS, HEX_DIGITS, b"01"]),
+    ),
+    st.data(),
+)
+def test_a_stamp_that_is_sold_is_the_one_that_was_searched(puzzle, data):
+    nonce = data.draw(st.integers(0, puzzle.space - 1))
+    work = work_from_puzzle(puzzle)
+    assert stamp_puzzle_from_work(work) == puzzle
+    stamp = puzzle.message(nonce)
+    assert nonce_from_result(puzzle, stamp) == nonce
+    assert is_hashcash_result(work, stamp) == puzzle.is_solution(nonce)
 
 
 @given(st.permutations(range(5)))

@@ -2,10 +2,10 @@
 
 import json
 
-from misocoin.market.checkers import bitmessage_puzzle_from_work, stamp_order_from_work
 from misocoin.market.errors import Malformed
+from misocoin.market.pow_work import bitmessage_puzzle_from_work, stamp_order_from_work
 from misocoin.pow.engine import Engine, StopFlag
-from misocoin.pow.puzzles import BASE64_DIGITS, HashcashPuzzle, Puzzle, StampDigest
+from misocoin.pow.puzzles import BASE64_DIGITS, HashcashPuzzle, Puzzle
 from misocoin.pow.search import search_threads
 
 MAX_BITS = 50
@@ -48,14 +48,9 @@ class PowWorker:
 def stamp_puzzle_from_work(work: bytes) -> HashcashPuzzle:
     """The search for a stamp that is asked for. Raises Malformed."""
     order = stamp_order_from_work(work)
+    if order.puzzle is not None:
+        return order.puzzle
     width = max(4, -(-(order.bits + _SPARE_BITS) // _DIGIT_BITS))
     if width > 10:
         raise Malformed("so hard a stamp cannot be searched for")
-    return HashcashPuzzle(
-        order.prefix.encode("ascii"),
-        b"",
-        width,
-        order.bits,
-        StampDigest(order.digest),
-        BASE64_DIGITS,
-    )
+    return HashcashPuzzle(order.prefix, b"", width, order.bits, order.digest, BASE64_DIGITS)

@@ -1,16 +1,18 @@
 """Buying for a work service, with both ends in memory and a clock that the tests turn."""
 
-from base64 import b64encode
 from typing import Any
 
 import pytest
 
 from misocoin.cli.work_buying import KEPT_SECONDS, PAUSE_SECONDS, Backlog, Buyer, Progress
 from misocoin.http.errors import HttpError
-from misocoin.pow.puzzles import BitmessagePuzzle
+from misocoin.market.pow_work import SoldPuzzle
+from misocoin.pow.puzzles import BASE64_DIGITS, BitmessagePuzzle, HashcashPuzzle, StampDigest
+from misocoin.work.jobs import fields_from_puzzle
 
 PUZZLE = BitmessagePuzzle(bytes(64), (1 << 64) - 1)
 HARD = BitmessagePuzzle(bytes(64), 1)
+STAMP = HashcashPuzzle(b"1:0:x:", b"", 10, 0, StampDigest.SHA1, BASE64_DIGITS)
 
 
 def test_backlog_counts_only_what_must_have_waited():
@@ -33,7 +35,7 @@ def test_backlog_begins_anew_with_the_service():
 class World:
     """A service with one job, and a shop."""
 
-    def __init__(self, puzzle: BitmessagePuzzle = PUZZLE) -> None:
+    def __init__(self, puzzle: SoldPuzzle = PUZZLE) -> None:
         self.puzzle = puzzle
         self.now = 0.0
         self.jobs, self.idle = 1, 0
@@ -44,11 +46,11 @@ class World:
         self.found: int | Progress | HttpError = Progress.OPEN
         self.buyer = Buyer(lambda: FakeLine(self), self, 10, 2, lambda: self.now)
 
-    def order(self, _puzzle: BitmessagePuzzle) -> str:
+    def order(self, _puzzle: SoldPuzzle) -> str:
         self.orders += 1
         return f"key{self.orders}"
 
-    def look(self, _key: str) -> int | Progress:
+    def look(self, _key: str, _puzzle: SoldPuzzle) -> int | Progress:
         if isinstance(self.found, HttpError):
             raise self.found
         return self.found
@@ -78,8 +80,7 @@ class FakeLine:
                 }  # fmt: skip
             case "get_work" if world.holder is None and world.jobs:
                 world.holder = self
-                initial_hash = b64encode(world.puzzle.initial_hash).decode()
-                puzzle = {"target": world.puzzle.target, "initialHash": initial_hash}
+                puzzle = fields_from_puzzle(world.puzzle)
                 return {"status": "work", "lease": 7, "start": 0, "count": 1, **puzzle}
             case "get_work":
                 return {"status": "no_data"}
@@ -100,8 +101,9 @@ class FakeLine:
             self.world.holder = None
 
 
-def test_a_job_is_bought_when_it_has_waited_and_kept_meanwhile():
-    world = World()
+@pytest.mark.parametrize("puzzle", [PUZZLE, STAMP])
+def test_a_job_is_bought_when_it_has_waited_and_kept_meanwhile(puzzle):
+    world = World(puzzle)
     world.run(10)
     assert world.orders == 0
     world.run(21)

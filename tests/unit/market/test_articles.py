@@ -2,13 +2,13 @@ import pytest
 
 from misocoin.errors import ConfigError
 from misocoin.market.articles import DEFAULT_ARTICLES, articles_from_text
-from misocoin.market.checkers import (
-    CHECKERS,
+from misocoin.market.checkers import CHECKERS
+from misocoin.market.errors import Malformed
+from misocoin.market.pow_work import (
     bitmessage_puzzle_from_work,
     nonce_from_bitmessage_result,
     stamp_order_from_work,
 )
-from misocoin.market.errors import Malformed
 from misocoin.market.times import Times
 
 REGISTRY = articles_from_text(DEFAULT_ARTICLES)
@@ -97,7 +97,7 @@ def test_bitmessage_work():
     "work",
     [
         b"", b"{}", b'{"initialHash": "AA==", "target": 1}', b'{"initialHash": "!", "target": 1}',
-        BITMESSAGE.replace(b"3979158916983", b"-1"), BITMESSAGE + b" " * 10_000,
+        BITMESSAGE.replace(b"3979158916983", b"-1"), BITMESSAGE + b" " * 16_384,
         BITMESSAGE.replace(b"3979158916983", b"true"),
     ],
 )  # fmt: skip
@@ -113,6 +113,12 @@ def test_work_that_is_no_puzzle(work):
         b'{"prefix": "a:", "bits": 5, "digest": "md5"}',
         b'{"prefix": "\\u00e9", "bits": 5, "digest": "sha1"}',
         b'{"prefix": "a:", "bits": "5", "digest": "sha1"}',
+        b'{"prefix": "\\ud800", "bits": 5, "digest": "sha1", "width": 9}',
+        b'{"prefix": "a:", "bits": 5, "digest": "sha1", "width": 11}',
+        b'{"prefix": "a:", "bits": 5, "digest": "sha1", "width": true}',
+        b'{"prefix": "a:", "bits": 5, "digest": "sha1", "width": 9, "alphabet": "aa"}',
+        b'{"prefix": "a:", "bits": 5, "digest": "sha1", "width": 9, "suffix": null}',
+        b'{"prefix": "a:", "bits": 5, "digest": "sha1", "suffix": "."}',
     ],
 )
 def test_work_that_asks_for_no_stamp(work):
@@ -126,3 +132,16 @@ def test_a_stamp_is_what_was_asked_for_and_nothing_more():
     assert check(work, b"1:0:x:abc")
     for stamp in (b"1:0:y:abc", b"1:0:x:", b"1:0:x:a b", b"1:0:x:" + b"a" * 33, b"1:0:x:\xe9"):
         assert not check(work, stamp)
+
+
+def test_a_stamp_whose_counter_has_a_form():
+    check = CHECKERS["hashcash"]
+    work = (
+        b'{"prefix": "a:", "bits": 0, "digest": "sha256", "width": 3, "suffix": ":z", '
+        b'"alphabet": "01"}'
+    )
+    assert check(work, b"a:010:z")
+    for stamp in (b"a:01:z", b"a:0100:z", b"a:012:z", b"a:010", b"010:z", b"a:z", b"a:\xb0\xb1:z"):
+        assert not check(work, stamp)
+    hard = work.replace(b'"bits": 0', b'"bits": 64')
+    assert not check(hard, b"a:010:z")

@@ -1,5 +1,7 @@
 """WebAssembly programs in their sandbox."""
 
+from contextlib import closing
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,19 +111,18 @@ def test_addresses_outside_memory_are_a_fault():
 
 
 def test_a_sandbox_ends_what_does_not():
-    sandbox = Sandbox(MEMORY, 1.0)
-    try:
-        echo = bytes_from_wasm_work(WasmWork(bytes(wasmtime.wat2wasm(ECHO)), b"here and back"))
-        endless = bytes_from_wasm_work(WasmWork(start("(loop $l (br $l))"), b""))
-        with pytest.raises(TooLarge, match="did not end"):
-            sandbox.do(endless, StopFlag())
+    endless = bytes_from_wasm_work(WasmWork(start("(loop $l (br $l))"), b""))
+    with closing(Sandbox(MEMORY, 0.5)) as sandbox, pytest.raises(TooLarge, match="did not end"):
+        sandbox.do(endless, StopFlag())
+
+
+def test_a_sandbox_does_one_work_after_another():
+    echo = bytes_from_wasm_work(WasmWork(bytes(wasmtime.wat2wasm(ECHO)), b"here and back"))
+    trap = bytes_from_wasm_work(WasmWork(start("unreachable"), b""))
+    with closing(Sandbox(MEMORY, 60)) as sandbox:
         with pytest.raises(Malformed, match="unreachable"):
-            sandbox.do(bytes_from_wasm_work(WasmWork(start("unreachable"), b"")), StopFlag())
-        sandbox_2 = Sandbox(MEMORY, 30)
-        assert sandbox_2.do(echo, StopFlag()) == b"here and back"
-        sandbox_2.close()
-    finally:
-        sandbox.close()
+            sandbox.do(trap, StopFlag())
+        assert sandbox.do(echo, StopFlag()) == b"here and back"
 
 
 @given(st.binary(max_size=100) | st.binary(max_size=60).map(lambda d: b"\0\0\0\x08\0asm" + d))
