@@ -117,8 +117,8 @@ def psbt_from_bytes(data: bytes) -> Psbt:
     raw = whole.pop(bytes((_GLOBAL_TX,)), None)
     if raw is None:
         raise ParseError("the PSBT has no transaction")
-    tx = transaction_from_bytes(raw)
-    if any(txin.script_sig or txin.witness for txin in tx.vin) or tx.has_witness:
+    tx = transaction_from_bytes(raw, allow_witness=False)
+    if any(txin.script_sig for txin in tx.vin):
         raise ParseError("the PSBT's transaction is signed already")
     _check_whole(whole)
     inputs = [_map_from(reader) for _ in tx.vin]
