@@ -10,17 +10,15 @@ first; nothing acknowledged is lost even then.
 
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
 from misocoin.cli.background import detach
 from misocoin.cli.logs import set_up_logging
 from misocoin.cli.progress import Progress
+from misocoin.cli.signals import stop_signals
 from misocoin.config import Config, daemon_config
 from misocoin.errors import ConfigError, MisocoinError
 from misocoin.node import Node
@@ -79,21 +77,21 @@ def run(config: Config, tell_ready: Callable[[], None] | None = None) -> int:
     for note in config.notes:
         log.warning("%s", note)
     node = Node(config, Progress)
-    _stop_on_signals(node)
-    node.start()
-    try:
-        _leave_pid(config.pid_file)
-        _welcome(node)
-        if tell_ready is not None:
-            tell_ready()
-        node.run_imports()
-        node.start_mining()
-        node.wait()
-        log.info("stopping")
-    finally:
-        node.stop()
-        if config.pid_file is not None:
-            config.pid_file.unlink(missing_ok=True)
+    with stop_signals(node.request_stop):
+        node.start()
+        try:
+            _leave_pid(config.pid_file)
+            _welcome(node)
+            if tell_ready is not None:
+                tell_ready()
+            node.run_imports()
+            node.start_mining()
+            node.wait()
+            log.info("stopping")
+        finally:
+            node.stop()
+            if config.pid_file is not None:
+                config.pid_file.unlink(missing_ok=True)
     log.info("stopped")
     return 0
 
@@ -104,18 +102,6 @@ def _leave_pid(path: Path | None) -> None:
             path.write_text(f"{os.getpid()}\n", "ascii")
         except OSError as error:
             raise ConfigError(f"-pid={path} cannot be written: {error.strerror}") from None
-
-
-def _stop_on_signals(node: Node) -> None:
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        # Whoever is impatient may press Ctrl-C again.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        # The handler runs inside whatever the main thread was doing, which may hold the very
-        # lock that this needs; another thread can wait for it.
-        threading.Thread(target=node.request_stop, name="stop", daemon=True).start()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # HUP: its terminal was closed
-        signal.signal(number, handle)
 
 
 def _welcome(node: Node) -> None:

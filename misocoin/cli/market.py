@@ -7,17 +7,16 @@ misocoin market articles      the registry of what is traded, to be edited
 """
 
 import logging
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from misocoin.cli.command import Command, run_group
 from misocoin.cli.logs import set_up_logging
 from misocoin.cli.market_client import CLIENT_COMMANDS
+from misocoin.cli.signals import stop_signals
 from misocoin.errors import ConfigError, StoreError
 from misocoin.market.articles import DEFAULT_ARTICLES, articles_from_text
 from misocoin.market.audit import Audit, audit
@@ -43,21 +42,16 @@ def main(arguments: Sequence[str]) -> int:
 def _serve(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
     set_up_logging(values["loglevel"], values["logjson"])
     stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
     server = MarketServer(_settings(values))
-    try:
-        server.start()
-        host, port = server.address
-        log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-        stopping.wait()
-        log.info("stopping")
-    finally:
-        server.stop()
+    with stop_signals(stopping.set):
+        try:
+            server.start()
+            host, port = server.address
+            log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+            stopping.wait()
+            log.info("stopping")
+        finally:
+            server.stop()
     log.info("stopped")
     return 0
 

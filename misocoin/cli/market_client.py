@@ -1,32 +1,20 @@
 """The commands of the market's other side: `client` and `worker`."""
 
 import logging
-import signal
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from misocoin.cli.command import Command, UsageError
 from misocoin.cli.logs import set_up_logging
+from misocoin.cli.signals import stop_signals
 from misocoin.errors import ConfigError
 from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
 
 log = logging.getLogger(__name__)
 
 _VERSIONS = {"both": (2, 1), "1": (1,), "2": (2,)}
-
-
-def _until_stopped() -> threading.Event:
-    stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
-    return stopping
 
 
 def _url(text: str) -> str:
@@ -44,7 +32,6 @@ def _client(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
     from misocoin.market.money import money_from_text
 
     set_up_logging(values["loglevel"], values["logjson"])
-    stopping = _until_stopped()
     versions = _VERSIONS[values["trades"]]
     bond = money_from_text(values["bond"]).amount
     if bond < 0:
@@ -64,15 +51,17 @@ def _client(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
         ext_address=values["extaddr"],
     )
     client = MarketClient(settings)
-    try:
-        client.start()
-        host, port = client.address
-        log.info("participant %s of %s", client.identity.address, settings.market)
-        log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-        stopping.wait()
-        log.info("stopping")
-    finally:
-        client.stop()
+    stopping = threading.Event()
+    with stop_signals(stopping.set):
+        try:
+            client.start()
+            host, port = client.address
+            log.info("participant %s of %s", client.identity.address, settings.market)
+            log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+            stopping.wait()
+            log.info("stopping")
+        finally:
+            client.stop()
     log.info("stopped")
     return 0
 
@@ -102,19 +91,20 @@ def _worker(values: Mapping[str, Any], words: tuple[str, ...]) -> int:
     unknown = next((word for word in words if word not in doers), None)
     if unknown is not None:
         raise UsageError(f"no worker {unknown[:40]!r}: there are {', '.join(doers)}")
-    stopping = _until_stopped()
+    stopping = threading.Event()
     services = []
-    try:
-        for word in dict.fromkeys(words):
-            service = WorkerService(doers[word](), _url(values["client"]), values["id"])
-            services.append(service)
-            service.start()
-            log.info("working on %s for %s", service.article, values["client"])
-        stopping.wait()
-        log.info("stopping")
-    finally:
-        for service in services:
-            service.stop()
+    with stop_signals(stopping.set):
+        try:
+            for word in dict.fromkeys(words):
+                service = WorkerService(doers[word](), _url(values["client"]), values["id"])
+                services.append(service)
+                service.start()
+                log.info("working on %s for %s", service.article, values["client"])
+            stopping.wait()
+            log.info("stopping")
+        finally:
+            for service in services:
+                service.stop()
     log.info("stopped")
     return 0
 

@@ -7,16 +7,14 @@ The node, a Misocoin node or a bitcoind, gives templates (`getblocktemplate`) an
 -password, or -cookie.
 """
 
-import signal
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from misocoin.cli.command import Command, UsageError, run_group
 from misocoin.cli.logs import set_up_logging
+from misocoin.cli.signals import stop_signals
 from misocoin.core_options import place_from_text
 from misocoin.errors import AddressError, ConfigError
 from misocoin.http.client import Bounds
@@ -145,33 +143,7 @@ def _mine(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
         params, script, values["threads"], values["tag"].encode(), values["blocks"]
     )
     miner = RemoteMiner(node, select_engine(values["engine"]), options)
-    _run(miner)
+    with stop_signals(miner.stop):
+        miner.run()
     print(f"{miner.accepted} blocks mined, {miner.refused} refused")
     return 0
-
-
-def _run(miner: RemoteMiner) -> None:
-    """Mine on a thread of its own, so that a signal ends it while the node is silent."""
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            miner.run()
-        except BaseException as error:  # noqa: BLE001 - told by the main thread
-            failures.append(error)
-        finally:
-            done.set()
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        done.set()
-
-    done = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
-    threading.Thread(target=run, name="mine", daemon=True).start()
-    # With a time limit, since without one a wait cannot be interrupted by a signal everywhere.
-    while not done.wait(1.0):
-        pass
-    miner.stop()
-    if failures:
-        raise failures[0]

@@ -9,15 +9,14 @@ misocoin work buy -price='mMISO 1'        buys on the market what its miners do 
 
 import json
 import logging
-import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from types import FrameType
 from typing import Any
 
 from misocoin.cli.command import Command, UsageError, run_group
 from misocoin.cli.logs import set_up_logging
+from misocoin.cli.signals import stop_signals
 from misocoin.errors import ConfigError, ParseError
 from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
 from misocoin.pow.engines import ENGINE_NAMES, missing_native_notice, select_engine
@@ -46,15 +45,11 @@ def _mine(values: Mapping[str, Any], words: tuple[str, ...]) -> int:
     if notice is not None:
         print(notice, file=sys.stderr)
     miner = Miner(_endpoint(values, words), engine, values["threads"])
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        miner.close()
-
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        miner.run()
-    finally:
-        miner.close()
+    with stop_signals(miner.close):
+        try:
+            miner.run()
+        finally:
+            miner.close()
     return 0
 
 
@@ -105,18 +100,14 @@ def _buy(values: Mapping[str, Any], words: tuple[str, ...]) -> int:
     shop = MarketShop(f"http://{client}", price)
     buyer = Buyer(lambda: FramedLine(endpoint), shop, values["after"], values["atonce"])
     stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
     log.info("buying for %s by way of %s", endpoint, client)
-    try:
-        while not stopping.wait(ROUND_SECONDS):
-            buyer.step()
-    finally:
-        buyer.close()
-        shop.close()
+    with stop_signals(stopping.set):
+        try:
+            while not stopping.wait(ROUND_SECONDS):
+                buyer.step()
+        finally:
+            buyer.close()
+            shop.close()
     return 0
 
 
