@@ -171,21 +171,22 @@ class RemoteMiner:
         options = self._options
         work = work_from_json(answer, options.params, options.script_pubkey, options.tag)
         self._ready = True
+        template, rate = work.template, self.rate
         with self._lock:
-            is_stale = work.template.prev_hash == self._solved and submissions != self._submissions
-            if not is_stale:
-                self._work, self._work_at = work, self._clock()
-        if is_stale:
-            return ""
+            # Nothing is told of work that comes when the last block wanted was taken.
+            if self._is_over():
+                return ""
+            if template.prev_hash == self._solved and submissions != self._submissions:
+                return ""
+            self._work, self._work_at = work, self._clock()
+            log.info(
+                "work on block %d with %d transactions, %.8g coins, %s hashes/s",
+                template.height,
+                len(template.transactions),
+                template.coinbase_value / 1e8,
+                f"{rate:,.0f}",
+            )
         self._searcher.refresh()
-        template = work.template
-        log.info(
-            "work on block %d with %d transactions, %.8g coins, %s hashes/s",
-            template.height,
-            len(template.transactions),
-            template.coinbase_value / 1e8,
-            f"{self.rate:,.0f}",
-        )
         return work.long_poll_id
 
     def _rest(self, failures: int, why: str) -> int:
