@@ -31,7 +31,7 @@ from misocoin.primitives.transaction import Transaction, TxIn, TxOut, transactio
 from misocoin.script.address import address_from_script
 from misocoin.script.signing import KeyRing, sign_transaction
 from misocoin.script.templates import p2wpkh_script
-from tests.functional.framework.daemon import Daemon, clean_environment, free_port, wait_until
+from tests.functional.framework.daemon import Daemon, clean_environment, reserved_port, wait_until
 
 PAYMENTS = 2_000
 CLIENTS = 8
@@ -155,8 +155,7 @@ def misocoin() -> Iterator[Served]:
 
 @contextmanager
 def bitcoind() -> Iterator[Served]:
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
+    with reserved_port() as port, tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [
                 os.environ["BITCOIND"], "-regtest", f"-datadir={folder}", f"-rpcport={port}",

@@ -33,7 +33,7 @@ from misocoin.hashcash.toll import Toll
 from misocoin.pow.engine import Engine
 from misocoin.pow.engines import select_engine
 from misocoin.units import UnixTime
-from tests.functional.framework.daemon import free_port, wait_until
+from tests.functional.framework.daemon import reserved_port, wait_until
 from tests.functional.framework.hashcash import GateProcess, Line, Upstream
 
 ROUNDS = 5
@@ -199,17 +199,17 @@ def prices() -> None:
 
 @contextmanager
 def socat(target: int) -> Iterator[int]:
-    port = free_port()
-    process = subprocess.Popen(
-        ["socat", f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,nodelay,backlog=1024",
-         f"TCP:127.0.0.1:{target},nodelay"],
-    )  # fmt: skip
-    try:
-        wait_until(lambda: listens(port), "socat listens")
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
+    with reserved_port() as port:
+        process = subprocess.Popen(
+            ["socat", f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,nodelay,backlog=1024",
+             f"TCP:127.0.0.1:{target},nodelay"],
+        )  # fmt: skip
+        try:
+            wait_until(lambda: listens(port), "socat listens")
+            yield port
+        finally:
+            process.terminate()
+            process.wait()
 
 
 @contextmanager
@@ -224,9 +224,9 @@ def gates(target: int, *options: str, client: tuple[str, ...] = ()) -> Iterator[
 
 @contextmanager
 def originals(target: int) -> Iterator[int]:
-    ports = (free_port(), free_port())
     programs = (os.environ["ELECTRUM_HASHCASH_SERVER"], os.environ["ELECTRUM_HASHCASH_CLIENT"])
     with ExitStack() as stack:
+        ports = [stack.enter_context(reserved_port()) for _ in programs]
         for program, port, to in zip(programs, ports, (target, ports[0]), strict=True):
             process = subprocess.Popen(
                 [program, f"--listen_port={port}", "--target_host=127.0.0.1",
@@ -322,7 +322,7 @@ def held(connections: int) -> None:
     if shutil.which("socat"):
         few = min(200, connections)
         with ExitStack() as stack:
-            port = free_port()
+            port = stack.enter_context(reserved_port())
             process = subprocess.Popen(
                 ["socat", f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr,backlog=1024",
                  f"TCP:127.0.0.1:{upstream.port}"],

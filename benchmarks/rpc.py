@@ -24,7 +24,7 @@ from misocoin.http.client import HttpClient
 from misocoin.http.errors import HttpError, RpcError
 from misocoin.http.jsonrpc import JsonRpcClient
 from misocoin.http.server import HttpServer
-from tests.functional.framework.daemon import Daemon, clean_environment, free_port, wait_until
+from tests.functional.framework.daemon import Daemon, clean_environment, reserved_port, wait_until
 
 PAYMENTS = 24
 """In the block that is asked for; more would be a longer chain than the mempool takes."""
@@ -107,8 +107,7 @@ def flask_server() -> HttpServer:
 
 
 def bitcoind(seconds: float) -> None:
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
+    with reserved_port() as port, tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [
                 os.environ["BITCOIND"], "-regtest", f"-datadir={folder}", f"-rpcport={port}",

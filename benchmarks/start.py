@@ -19,7 +19,7 @@ from pathlib import Path
 from misocoin.http.client import Bounds, HttpClient
 from misocoin.http.errors import HttpError, RpcError
 from misocoin.http.jsonrpc import JsonRpcClient
-from tests.functional.framework.daemon import ROOT, clean_environment, free_port
+from tests.functional.framework.daemon import ROOT, clean_environment, reserved_port
 
 MINE = [sys.executable, str(ROOT / "misocoind.py"), "-chain=regtest"]
 LIBRARIES = "import flask, sqlalchemy, cheroot.wsgi, coincurve, orjson"
@@ -48,18 +48,18 @@ def seconds_to_answer(
 
 
 def ours(folder: Path) -> tuple[float, float]:
-    port = free_port()
-    command = [*MINE, f"-datadir={folder}/node", f"-port={port}"]
-    return seconds_to_answer(command, folder, port, None, "get_info")
+    with reserved_port() as port:
+        command = [*MINE, f"-datadir={folder}/node", f"-port={port}"]
+        return seconds_to_answer(command, folder, port, None, "get_info")
 
 
 def bitcoind(folder: Path) -> tuple[float, float]:
-    port = free_port()
-    command = [
-        os.environ["BITCOIND"], "-regtest", f"-datadir={folder}", f"-rpcport={port}", "-listen=0",
-        "-rpcuser=u", "-rpcpassword=p", "-printtoconsole=0",
-    ]  # fmt: skip
-    return seconds_to_answer(command, folder, port, ("u", "p"), "getblockcount")
+    with reserved_port() as port:
+        command = [
+            os.environ["BITCOIND"], "-regtest", f"-datadir={folder}", f"-rpcport={port}",
+            "-listen=0", "-rpcuser=u", "-rpcpassword=p", "-printtoconsole=0",
+        ]  # fmt: skip
+        return seconds_to_answer(command, folder, port, ("u", "p"), "getblockcount")
 
 
 def imports(_folder: Path) -> tuple[float, float]:

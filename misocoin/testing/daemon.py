@@ -17,7 +17,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -36,11 +37,18 @@ class DaemonError(AssertionError):
     """A daemon does not do what a test needs of it."""
 
 
-def free_port() -> int:
-    """A port that nobody listens on in this moment."""
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of this machine that falls to nobody by chance while this is open.
+
+    A socket holds it that does not listen: the system gives it neither to another socket that
+    wants any port nor to the near end of a connection, and refuses who connects. A server that
+    sets SO_REUSEADDR, as all do but on Windows, can listen there, any number of times.
+    """
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        yield int(sock.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], Any], what: str, timeout: float = DEADLINE) -> Any:
@@ -149,7 +157,9 @@ class Daemon:
         """Without `names_folder` it is left to its default folder, in the home beside `folder`."""
         self.chain = chain
         self.options = options
-        self.port = free_port()
+        self._held = ExitStack()
+        self.port = self._held.enter_context(reserved_port())
+        """Where it listens, also after the next start; nobody else does until `close`."""
         self.home = folder.parent
         self.environment = clean_environment(self.home, environment)
         self._names_folder = names_folder
@@ -212,9 +222,10 @@ class Daemon:
         return self.start(*more)
 
     def close(self) -> None:
-        """End it in any way."""
+        """End it in any way, and give its port back."""
         if self._process is not None:
             self.kill()
+        self._held.close()
 
     @property
     def _running(self) -> subprocess.Popen[str]:

@@ -2,16 +2,25 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.functional.framework.daemon import Daemon
+from tests.functional.framework.daemon import Daemon, reserved_port
 from tests.functional.framework.postgres import PostgresServer, find_postgres
 from tests.functional.framework.registries import Registries
 
 MakeDaemon = Callable[..., Daemon]
+ReservePort = Callable[[], int]
+
+
+@pytest.fixture
+def reserve_port() -> Iterator[ReservePort]:
+    """Ports on which nobody listens but whom the test tells to: `port = reserve_port()`."""
+    with ExitStack() as held:
+        yield lambda: held.enter_context(reserved_port())
 
 
 @pytest.fixture

@@ -12,16 +12,17 @@ import pytest
 
 from misocoin.http.errors import HttpRefused
 from misocoin.http.jsonrpc import JsonRpcClient
-from tests.functional.framework.daemon import ROOT, clean_environment, free_port, wait_until
+from tests.functional.conftest import ReservePort
+from tests.functional.framework.daemon import ROOT, clean_environment, wait_until
 
 
 class Script:
     """Starts daemon and tool as the user's script would."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder / "data"
         self.environment = clean_environment(folder)
-        self.port = free_port()
+        self.port = port
         self.where = ["-regtest", f"-datadir={self.folder}", f"-rpcport={self.port}"]
 
     def run(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -52,12 +53,12 @@ def is_alive(pid: int) -> bool:
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Script:
-    return Script(tmp_path)
+def script(tmp_path: Path, reserve_port: ReservePort) -> Script:
+    return Script(tmp_path, reserve_port())
 
 
-def test_a_daemon_in_the_background(script: Script) -> None:
-    other = free_port()
+def test_a_daemon_in_the_background(script: Script, reserve_port: ReservePort) -> None:
+    other = reserve_port()
     salt, secret = "5a17", "geheim"
     digest = hmac.new(salt.encode(), secret.encode(), hashlib.sha256).hexdigest()
     done = script.daemon(

@@ -14,7 +14,7 @@ from misocoin.hashcash.challenge import challenge_from_text, mint_request_stamp
 from misocoin.http.client import HttpClient
 from misocoin.pow.engines import select_engine
 from tests.fakes.gates import OriginalServer, original_client
-from tests.functional.framework.daemon import ROOT, clean_environment, free_port, wait_until
+from tests.functional.framework.daemon import ROOT, clean_environment, wait_until
 from tests.functional.framework.hashcash import GateProcess, Line, PacketRelay, Upstream, echo
 
 CHEAP = ("-bits=4", "-service=my.server")
@@ -93,8 +93,8 @@ def test_one_upstream_connection_for_each_of_many(upstream, gate, line):
     client.stop()
 
 
-def test_a_server_that_is_down_is_told_of_and_found_again(gate, line, made):
-    port = free_port()
+def test_a_server_that_is_down_is_told_of_and_found_again(gate, line, made, reserve_port):
+    port = reserve_port()
     server = gate("server", port, *CHEAP)
     client = gate("client", server.port)
     near = line(client.port)
@@ -171,13 +171,13 @@ def test_beside_the_original_re_enacted(side, upstream, gate, line, made):
 
 @pytest.mark.tools
 @pytest.mark.parametrize("side", ["client", "server"])
-def test_beside_the_original_itself(side, upstream, gate, line, made):
+def test_beside_the_original_itself(side, upstream, gate, line, reserve_port):
     """ELECTRUM_HASHCASH_CLIENT and ..._SERVER name the original programs."""
     other = "client" if side == "server" else "server"
     program = os.environ.get(f"ELECTRUM_HASHCASH_{other.upper()}")
     if program is None:
         pytest.skip(f"ELECTRUM_HASHCASH_{other.upper()} does not name the original program")
-    port = free_port()
+    port = reserve_port()
     ours = gate("server", upstream.port).port if side == "server" else 0
     process = subprocess.Popen(
         [program, f"--listen_port={port}", "--target_host=127.0.0.1",
@@ -326,8 +326,8 @@ def test_who_never_pays_is_closed_and_so_is_who_is_idle(upstream, gate, line):
     assert paying.read() == b""
 
 
-def test_metrics(upstream, gate, line):
-    port = free_port()
+def test_metrics(upstream, gate, line, reserve_port):
+    port = reserve_port()
     server = gate("server", upstream.port, *CHEAP, f"-metricsport={port}")
     client = gate("client", server.port)
     line(client.port).ask("a")

@@ -10,17 +10,17 @@ from contextlib import contextmanager
 import pytest
 
 from misocoin.http.client import HttpClient
-from tests.functional.framework.daemon import ROOT, free_port, wait_until
+from tests.functional.framework.daemon import ROOT, wait_until
 from tests.functional.framework.hashcash import GateProcess, Line, Upstream
 
 CONNECTIONS = 50
 
 
 @pytest.fixture
-def chain(tmp_path):
+def chain(tmp_path, reserve_port):
     """Upstream, server's gate with metrics, client's gate."""
     made = [Upstream()]
-    metrics = free_port()
+    metrics = reserve_port()
     made.append(
         GateProcess(tmp_path, "server", made[0].port, "-service=my.server",
                     f"-metricsport={metrics}", "-rate=1000000")

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.functional.conftest import MakeDaemon
+from tests.functional.conftest import MakeDaemon, ReservePort
 from tests.functional.framework.browser import Browser, text_of
-from tests.functional.framework.daemon import Daemon, free_port, wait_until
+from tests.functional.framework.daemon import Daemon, wait_until
 from tests.functional.framework.market import MarketProcess
 from tests.functional.framework.work import WorkService
 
@@ -77,9 +77,9 @@ def test_messages_without_secrets(owner: Browser) -> None:
 
 
 def test_the_owners_services(
-    make_daemon: MakeDaemon, tmp_path_factory: pytest.TempPathFactory
+    make_daemon: MakeDaemon, tmp_path_factory: pytest.TempPathFactory, reserve_port: ReservePort
 ) -> None:
-    watch_port = free_port()
+    watch_port = reserve_port()
     service = WorkService(tmp_path_factory.mktemp("work"), f"-watchport={watch_port}")
     market = MarketProcess(tmp_path_factory.mktemp("market") / "market").start()
     try:
@@ -99,8 +99,8 @@ def test_the_owners_services(
         market.stop()
 
 
-def test_services_that_are_away(make_daemon: MakeDaemon) -> None:
-    url = f"http://localhost:{free_port()}"
-    daemon = make_daemon(f"-workstatus={url}", f"-marketclient=http://localhost:{free_port()}")
+def test_services_that_are_away(make_daemon: MakeDaemon, reserve_port: ReservePort) -> None:
+    url = f"http://localhost:{reserve_port()}"
+    daemon = make_daemon(f"-workstatus={url}", f"-marketclient=http://localhost:{reserve_port()}")
     owner = Browser(daemon.start()).log_in()
     assert f"{url} does not answer as it should" in text_of(owner.get("/machine").text)

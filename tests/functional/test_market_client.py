@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.functional.framework.daemon import free_port, wait_until
+from tests.functional.framework.daemon import wait_until
 from tests.functional.framework.market import MarketProcess
 from tests.functional.framework.market_client import ClientProcess, FakeWorker, WorkerProcess
 from tests.functional.framework.stranger import Stranger
@@ -238,7 +238,6 @@ def test_a_liar_and_a_dunce_are_passed_over(make_client, market):
 )
 def test_a_purchase_outlives_kills(tmp_path, make_client, killed):
     market = MarketProcess(tmp_path / "own")
-    market.port = free_port()
     market.start()
     buyer, seller = make_client(url=market.url), make_client(url=market.url)
     go, began = threading.Event(), threading.Event()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.framework.daemon import Daemon, free_port, wait_until
+from tests.functional.framework.daemon import Daemon, wait_until
 from tests.functional.framework.market import MarketProcess
 from tests.functional.framework.market_client import ClientProcess, FakeWorker, WorkerProcess
 from tests.functional.test_market_client import BITMESSAGE, is_solved, pow_work
@@ -40,7 +40,6 @@ def buy_pieces(tmp_path: Path, pieces: int, stays_dead: bool) -> None:
     node = Daemon(tmp_path / "node").start()
     options = [f"-node=127.0.0.1:{node.port}", f"-nodecookie={node.folder / '.cookie'}"]
     market = MarketProcess(tmp_path / "market", *options, "-confirmations=2")
-    market.port = free_port()
     market.start()
     buyer = ClientProcess(tmp_path / "buyer", market.url, "-atonce=6", "-bond=mMISO 1").start()
     straight = ("-extport=0", "-extaddr=localhost", "-bond=mMISO 1")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.functional.conftest import MakeDaemon
-from tests.functional.framework.daemon import Daemon, free_port, wait_until
+from tests.functional.conftest import MakeDaemon, ReservePort
+from tests.functional.framework.daemon import Daemon, wait_until
 
 
 def events(daemon: Daemon, path: str = "/events") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -56,9 +56,9 @@ def test_commands_are_run(make_daemon: MakeDaemon) -> None:
     assert out.read_text().splitlines()[-1] == "stopping"
 
 
-def test_zeromq_has_every_topic(make_daemon: MakeDaemon) -> None:
+def test_zeromq_has_every_topic(make_daemon: MakeDaemon, reserve_port: ReservePort) -> None:
     zmq = pytest.importorskip("zmq")
-    address = f"tcp://127.0.0.1:{free_port()}"
+    address = f"tcp://127.0.0.1:{reserve_port()}"
     topics = ("hashblock", "hashtx", "rawblock", "rawtx", "sequence")
     daemon = make_daemon(*(f"-zmqpub{topic}={address}" for topic in topics)).start()
     context = zmq.Context()

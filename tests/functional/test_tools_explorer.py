@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.conftest import MakeDaemon
-from tests.functional.framework.daemon import Daemon, free_port, wait_until
+from tests.functional.conftest import MakeDaemon, ReservePort
+from tests.functional.framework.daemon import Daemon, wait_until
 from tests.functional.framework.registries import (
     Registries,
     ToolProcess,
@@ -62,12 +62,12 @@ def explorer_command(registries: Registries) -> list[str | Path]:
 
 
 def test_no_page_of_the_explorer_is_an_error(
-    registries: Registries, node: Daemon, tmp_path: Path
+    registries: Registries, node: Daemon, tmp_path: Path, reserve_port: ReservePort
 ) -> None:
     command = explorer_command(registries)
     rpc = node.rpc
     user, password = node.credentials
-    port = free_port()
+    port = reserve_port()
     explorer = ToolProcess(
         tmp_path / "explorer.log",
         command,

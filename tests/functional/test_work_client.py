@@ -7,13 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 
 from misocoin.pow.puzzles import BitmessagePuzzle, HashcashPuzzle, HeaderPuzzle, StampDigest
 from misocoin.work.client import WorkClient
 from misocoin.work.errors import WorkAway, WorkRefused, WorkTimeout
-from tests.functional.framework.daemon import DEADLINE, ROOT, clean_environment, free_port
+from tests.functional.framework.daemon import DEADLINE, ROOT, clean_environment
 from tests.functional.framework.work import (
     KNOWN_HASH,
     KNOWN_NONCE,
@@ -56,9 +57,10 @@ def work(home, *words, **environment):
     )
 
 
-def away(**settings):
-    """A client of a port where nobody listens."""
-    return WorkClient("localhost", free_port(), **settings)
+@pytest.fixture
+def away(reserve_port):
+    """Clients of a port where nobody listens."""
+    return partial(WorkClient, "localhost", reserve_port())
 
 
 def test_every_kind_of_puzzle(start):
@@ -81,7 +83,7 @@ def test_a_space_without_a_winner(start):
         client.solve(HashcashPuzzle(b"x", b"", 2, 40, StampDigest.SHA1))
 
 
-def test_without_a_service_it_is_searched_here():
+def test_without_a_service_it_is_searched_here(away):
     answer = away().do_pow(bytes(64), target_for(1000))
     assert trial_value(answer.nonce, bytes(64)) == answer.trial_value
     with pytest.raises(WorkAway, match="Connection refused"):
@@ -104,8 +106,8 @@ def test_a_time_limit_ends_the_wait_and_the_job(start):
         assert watcher.answer()["jobs"] == 0
 
 
-def test_a_client_comes_back_after_the_service_restarts(start, tmp_path):
-    port = free_port()
+def test_a_client_comes_back_after_the_service_restarts(start, tmp_path, reserve_port):
+    port = reserve_port()
     store = f"-store={tmp_path / 'queue'}"
     first = start(store, port=port, miner=None)
     client = WorkClient("localhost", port, fallback=False, seconds=50)

@@ -7,7 +7,7 @@ import re
 import pytest
 import requests
 
-from tests.functional.framework.daemon import free_port, wait_until
+from tests.functional.framework.daemon import wait_until
 from tests.functional.framework.work import (
     Program,
     WorkService,
@@ -18,8 +18,8 @@ from tests.functional.framework.work import (
 
 
 @pytest.fixture
-def watched(tmp_path):
-    port = free_port()
+def watched(tmp_path, reserve_port):
+    port = reserve_port()
     service = WorkService(tmp_path, f"-watchport={port}", "-logjson", "-loglevel=debug")
     yield service, f"http://127.0.0.1:{port}"
     service.stop()

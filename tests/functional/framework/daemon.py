@@ -8,7 +8,7 @@ from misocoin.testing.daemon import (
     Log,
     Rpc,
     clean_environment,
-    free_port,
+    reserved_port,
     wait_until,
 )
 from misocoin.testing.daemon import Daemon as PackagedDaemon
@@ -20,7 +20,7 @@ __all__ = [
     "Log",
     "Rpc",
     "clean_environment",
-    "free_port",
+    "reserved_port",
     "wait_until",
 ]
 

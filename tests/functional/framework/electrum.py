@@ -4,11 +4,12 @@ import json
 import os
 import socket
 import subprocess
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.functional.framework.daemon import DEADLINE, Daemon, free_port, wait_until
+from tests.functional.framework.daemon import DEADLINE, Daemon, reserved_port, wait_until
 from tests.functional.framework.registries import ToolProcess, find_program, run
 
 ELECTRUMX = "e-x==2.0.0"
@@ -22,7 +23,8 @@ class ElectrumX(ToolProcess):
         user, password = node.credentials
         database = home / "electrumx"
         database.mkdir()
-        self.port = free_port()
+        self._held = ExitStack()
+        self.port = self._held.enter_context(reserved_port())
         super().__init__(
             home / "electrumx.log",
             [programs / "python", programs / "electrumx_server"],
@@ -37,6 +39,10 @@ class ElectrumX(ToolProcess):
             COST_SOFT_LIMIT="0",
             COST_HARD_LIMIT="0",
         )
+
+    def close(self) -> None:
+        super().close()
+        self._held.close()
 
     def wait(self) -> None:
         """Until it has read the chain and serves."""

@@ -3,9 +3,10 @@
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
-from tests.functional.framework.daemon import DEADLINE, ROOT, Log, clean_environment
+from tests.functional.framework.daemon import DEADLINE, ROOT, Log, clean_environment, reserved_port
 
 
 class MarketProcess:
@@ -17,7 +18,9 @@ class MarketProcess:
         folder.mkdir(exist_ok=True)
         self.folder = folder
         self.options = options
-        self.port = 0
+        self._held = ExitStack()
+        self.port = self._held.enter_context(reserved_port())
+        """Where it listens, at every start."""
         self._environment = clean_environment(folder, environment)
         self._process: subprocess.Popen[str] | None = None
         self.log: Log
@@ -39,7 +42,7 @@ class MarketProcess:
             cwd=ROOT,
         )
         self.log = Log(self._process)
-        self.port = int(self.log.wait_for(r"listening on http://127\.0\.0\.1:(\d+)")[1])
+        self.log.wait_for("listening on ")
         return self
 
     @property
@@ -72,6 +75,7 @@ class MarketProcess:
         """End it in any way."""
         if self._process is not None:
             self.kill()
+        self._held.close()
 
     def run(self, name: str, *more: str) -> subprocess.CompletedProcess[str]:
         """Run another of the market's commands on the same book."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from tests.functional.framework.daemon import (
     ROOT,
     Log,
     clean_environment,
-    free_port,
+    reserved_port,
 )
 
 BOUNDS = Bounds(5, 300, 300)
@@ -59,8 +60,9 @@ class ClientProcess:
         self.folder = folder / "client"
         self.market = market
         self.options = options
-        # One that is known beforehand: the client is found there again after a kill.
-        self.port = free_port()
+        self._held = ExitStack()
+        self.port = self._held.enter_context(reserved_port())
+        """Where it listens, also after a kill."""
         self.address = ""
         self._http = HttpClient(BOUNDS)
         self._process: _Process | None = None
@@ -71,7 +73,7 @@ class ClientProcess:
         self._process = _Process(self.home, ["client", *where, *self.options])
         log = self._process.log
         self.address = log.wait_for(r"participant (\w+)")[1]
-        self.port = int(log.wait_for(r"listening on http://127\.0\.0\.1:(\d+)")[1])
+        log.wait_for("listening on ")
         return self
 
     @property
@@ -129,6 +131,7 @@ class ClientProcess:
         if self._process is not None:
             self.kill()
         self._http.close()
+        self._held.close()
 
 
 class WorkerProcess:

@@ -10,12 +10,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.functional.framework.daemon import DEADLINE, free_port, wait_until
+from tests.functional.framework.daemon import DEADLINE, reserved_port, wait_until
 
 DEBIAN_FOLDER = Path("/usr/lib/postgresql")
 """Where Debian's packages have a folder for each version."""
@@ -67,7 +67,8 @@ class PostgresServer:
         if os.geteuid() == 0 and (user := _user_for_root()) is not None:
             self._identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
             os.chown(self._folder, user.pw_uid, user.pw_gid)
-        self.port = free_port()
+        self._held = ExitStack()
+        self.port = self._held.enter_context(reserved_port())
         """Where it listens, on 127.0.0.1; the same one after each start."""
 
     def create(self) -> None:
@@ -140,4 +141,5 @@ class PostgresServer:
     def close(self) -> None:
         """Stop it and remove all it has written."""
         self.stop()
+        self._held.close()
         shutil.rmtree(self._folder, ignore_errors=True)
