@@ -1,5 +1,6 @@
-"""ElectrumX on a node, and the Electrum wallet on that."""
+"""ElectrumX on a node, and wallets on that: Electrum, and one of the Bitcoin Dev Kit."""
 
+import json
 from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 from tests.functional.conftest import MakeDaemon
 from tests.functional.framework.daemon import wait_until
 from tests.functional.framework.electrum import ELECTRUMX, Electrum, ElectrumX
-from tests.functional.framework.registries import Registries, find_program
+from tests.functional.framework.registries import Registries, find_program, run
 
 pytestmark = pytest.mark.tools
+
+BDK_SCRIPT = Path(__file__).parent / "tool_scripts" / "bdk_wallet.py"
 
 
 def test_receive_mined_coins_pay_confirm_and_reorganise(
@@ -54,3 +57,25 @@ def test_receive_mined_coins_pay_confirm_and_reorganise(
         wait_until(lambda: electrum.history()[txid] == 1, "it is confirmed once more")
         assert electrum.balance("confirmed") == change
         assert list(electrum.history()) == [rpc.getblock(reward)["tx"][0], txid]
+
+
+def test_bdk_finds_coins_by_descriptors_and_pays(
+    registries: Registries, make_daemon: MakeDaemon, tmp_path: Path
+) -> None:
+    programs = registries.python(ELECTRUMX, "plyvel")
+    python = registries.python("bdkpython==3.1.1") / "python"
+    node = make_daemon("-txindex", "-txospenderindex").start()
+    rpc = node.rpc
+    rpc.generatetoaddress(110, rpc.getnewaddress())
+    with ExitStack() as stack:
+        server = ElectrumX(tmp_path, programs, node)
+        stack.callback(server.close)
+        server.wait()
+        url = f"http://{':'.join(node.credentials)}@127.0.0.1:{node.port}"
+        ended = run([python, BDK_SCRIPT, f"tcp://127.0.0.1:{server.port}", url], timeout=180)
+        assert ended.returncode == 0, ended.stderr + ended.stdout
+        seen = json.loads(ended.stdout)
+    assert set(seen) == {"bip84", "bip86"}
+    for wallet in seen.values():
+        assert rpc.getrawtransaction(wallet["txid"], 1)["confirmations"] >= 1
+        assert rpc.deriveaddresses(wallet["descriptor"], 0) == [wallet["address"]]

@@ -4,6 +4,7 @@ What each does stands in `tool_scripts`, run in an environment of its own.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ def node(make_daemon: MakeDaemon) -> Daemon:
     return make_daemon("-txindex").start()
 
 
-def result_of(*command: str | Path) -> Any:
-    ended = run(command)
+def result_of(*command: str | Path, environment: dict[str, str] | None = None) -> Any:
+    ended = run(command, environment=environment)
     assert ended.returncode == 0, ended.stderr + ended.stdout
     return json.loads(ended.stdout)
 
@@ -37,7 +38,7 @@ def url_of(node: Daemon) -> str:
 def check_spends(node: Daemon, sent: dict[str, str], kinds: set[str]) -> None:
     assert set(sent) == kinds
     for txid in sent.values():
-        assert node.rpc.getrawtransaction(txid, 1)["confirmations"] == 1
+        assert node.rpc.getrawtransaction(txid, 1)["confirmations"] >= 1
     assert node.rpc.verifychain(4, 0) is True
 
 
@@ -62,6 +63,15 @@ def test_python_bitcoinrpc_pays_and_reads_errors(registries: Registries, node: D
     answer = result_of(python, SCRIPTS / "python_bitcoinrpc.py", url_of(node))
     assert answer["refused"] == [-5, -8, -22, -32601]
     assert node.rpc.gettransaction(answer["txid"])["confirmations"] == 1
+
+
+def test_bitcoinlib_looks_pays_and_signs(
+    registries: Registries, node: Daemon, tmp_path: Path
+) -> None:
+    python = registries.python("bitcoinlib==0.7.10") / "python"
+    home = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}  # it keeps a folder there
+    sent = result_of(python, SCRIPTS / "bitcoinlib_service.py", url_of(node), environment=home)
+    check_spends(node, sent, {"legacy", "p2sh-segwit", "segwit"})
 
 
 def test_bitcoinjs_and_rpc_bitcoin_spend_coins_of_every_kind(
