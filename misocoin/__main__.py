@@ -1,9 +1,12 @@
-"""Every command of the package: `python -m misocoin <command> [options]`."""
+"""Every command of the package: `misocoin <command> [options]`, or `python -m misocoin …`."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
+
+from misocoin.spelling import suggestion
+from misocoin.version import VERSION
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -22,19 +25,34 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Name -> module with a `main(arguments) -> exit code`, and what the command does."""
 
 
+HELP = frozenset({"-h", "-help", "--help", "help"})
+VERSIONS = frozenset({"-version", "--version", "version"})
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; only its own modules are imported."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] and words[0] in VERSIONS:
+        sys.stdout.write(f"Misocoin version {VERSION}\n")
+        return 0
+    is_help = bool(words) and words[0] in HELP
+    if is_help:
+        # `help wallet send` is `wallet send -help`.
+        words = [*words[1:], "-help"] if words[1:] else []
     if words and words[0] in COMMANDS:
         return _run(words[0], words[1:])
-    is_help = words[:1] in (["-h"], ["-help"], ["--help"], ["help"])
-    out = sys.stdout if is_help else sys.stderr
-    out.write("Usage: python -m misocoin <command> [options]\n\n")
-    for name, (_, what) in COMMANDS.items():
-        out.write(f"  {name:12}{what}\n")
-    if words and not is_help:
-        out.write(f"\nmisocoin: no command {words[0][:40]!r}\n")
+    if words:
+        hint = suggestion(words[0], COMMANDS, "misocoin help lists them")
+        sys.stderr.write(f"misocoin: no command {words[0][:40]!r}{hint}\n")
+        return 2
+    (sys.stdout if is_help else sys.stderr).write(_overview())
     return 0 if is_help else 2
+
+
+def _overview() -> str:
+    lines = [f"  {name:12}{what}" for name, (_, what) in COMMANDS.items()]
+    ends = ["", "misocoin help <command> explains one.", ""]
+    return "\n".join(["Usage: misocoin <command> [options]", "", *lines, *ends])
 
 
 def _run(name: str, words: Sequence[str]) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from misocoin.errors import ConfigError, ParseError
+from misocoin.spelling import suggestion
 
 MAX_FILE_SIZE = 1 << 20
 """Bytes of a configuration file; a larger one is not a configuration file."""
@@ -269,12 +270,8 @@ def _values_from_lines(
 
 
 def _unknown(what: str, name: str, known: Iterable[str], dash: str = "") -> str:
-    # Only an error needs it, and every start of the command line tool would pay for it.
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, list(known), 1, 0.6)
-    hint = f"did you mean {dash}{close[0]}?" if close else "-help lists what there is"
-    return f"unknown {what[:60]}; {hint}"
+    names = [dash + each for each in known]
+    return f"unknown {what[:60]}{suggestion(dash + name, names, '-help lists what there is')}"
 
 
 def resolve(table: Iterable[Option], *sources: tuple[str, Values]) -> dict[str, Any]:

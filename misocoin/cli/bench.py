@@ -1,16 +1,19 @@
 """The command `bench`: how fast this machine searches for proof of work, and what `auto` picks.
 
-    python -m misocoin bench [--seconds 0.3] [--engine NAME]
+    misocoin bench [-seconds=0.3] [-engine=NAME]
 
 Rates are of one thread; several threads multiply them by the cores they find.
 """
 
-import argparse
+import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from misocoin.errors import ConfigError, MisocoinError
+from misocoin.cli.command import Command, run_group
+from misocoin.errors import ConfigError
+from misocoin.options import Option, choice_of
 from misocoin.pow.automatic import unsolvable_puzzle
 from misocoin.pow.engine import Engine
 from misocoin.pow.engines import ENGINE_NAMES, engines, missing_native_notice, select_engine
@@ -22,23 +25,12 @@ UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m misocoin bench", description="Measure the search for proof of work."
-    )
-    parser.add_argument(
-        "--seconds", type=_seconds, default=0.3, help="for each engine and puzzle (0.3)"
-    )
-    parser.add_argument(
-        "--engine", choices=ENGINE_NAMES, help="only this one; without it all there are"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        _print_table(options.engine, options.seconds)
-    except MisocoinError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except (KeyboardInterrupt, BrokenPipeError):
-        return 130
+    words = sys.argv[1:] if arguments is None else arguments
+    return run_group("misocoin", (COMMAND,), ("bench", *words))
+
+
+def _bench(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
+    _print_table(values["engine"], values["seconds"])
     return 0
 
 
@@ -77,7 +69,26 @@ def _rate_text(rate: float) -> str:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
     if not 0 < seconds <= 3600:
-        raise argparse.ArgumentTypeError("a time is more than 0 and at most 3600 seconds")
+        raise ValueError("write a number of seconds, more than 0 and at most 3600")
     return seconds
+
+
+COMMAND = Command(
+    "bench",
+    "Measure the search for proof of work.",
+    _bench,
+    (
+        Option(
+            "seconds", "Search", "For each engine and puzzle.", _seconds, 0.3, placeholder="s"
+        ),
+        Option(
+            "engine", "Search", f"Only this one: {', '.join(ENGINE_NAMES)}. Without it all are "
+            "measured.", choice_of(*ENGINE_NAMES), placeholder="name",
+        ),
+    ),
+)  # fmt: skip

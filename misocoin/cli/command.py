@@ -1,4 +1,4 @@
-"""Commands with commands of their own: `python -m misocoin wallet send …`, `… work serve …`.
+"""Commands with commands of their own: `misocoin wallet send …`, `misocoin work serve …`.
 
 A group is a tuple of `Command`; `run_group` finds the one that is named, reads its options from
 the command line and the environment (`MISOCOIN_NAME`), and turns what it raises into one line on
@@ -22,6 +22,7 @@ from misocoin.options import (
     values_from_arguments,
     values_from_environment,
 )
+from misocoin.spelling import suggestion
 
 HELP = Option("help", "General", "print this and exit", flag_from_text, False, Kind.FLAG)
 """Every command has it; `-h` says the same."""
@@ -75,13 +76,19 @@ def _complain(program: str, error: MisocoinError, code: int) -> int:
 
 def _run(program: str, commands: Sequence[Command], arguments: Sequence[str]) -> int:
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", ())
+    if name == "help" and rest:
+        name, rest = rest[0], ("-help",)
     if name in {"-h", "-help", "--help", "help"}:
         print(_overview(program, commands), end="")
         return 0
     command = next((command for command in commands if command.name == name), None)
     if command is None:
+        names = [command.name for command in commands]
+        if name:
+            hint = suggestion(name, names, f"{program} -help lists them")
+            raise UsageError(f"no command {name[:40]!r}{hint}")
         print(_overview(program, commands), end="", file=sys.stderr)
-        raise UsageError(f"no command {name[:40]!r}" if name else "which command?")
+        raise UsageError("which command?")
     table = (*command.options, HELP)
     words = ["-help" if word == "-h" else word for word in rest]
     line = values_from_arguments(words, table, Words.SPACED)

@@ -1,6 +1,6 @@
 """The command `wallet`: keys and payments apart from any node.
 
-python -m misocoin wallet <command> [options]
+misocoin wallet <command> [options]
 """
 
 import sys

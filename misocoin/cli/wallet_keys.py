@@ -1,4 +1,4 @@
-"""The wallet's commands about keys: `python -m misocoin wallet new-address NAME` and the like."""
+"""The wallet's commands about keys: `misocoin wallet new-address NAME` and the like."""
 
 import sys
 import time

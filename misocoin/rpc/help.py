@@ -1,7 +1,6 @@
 """The help of methods, made from their declarations."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Annotated
 
 from misocoin.http.errors import RpcError
@@ -9,6 +8,7 @@ from misocoin.rpc.declare import Category, Dialect, Method, Param, method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.params import STRING
 from misocoin.rpc.schema import lines_from_result, text
+from misocoin.spelling import suggestion
 
 TOOL = "misocoin-cli"
 
@@ -82,8 +82,7 @@ class HelpMethods:
         if not command:
             return listing(self._methods.values())
         if command not in self._methods:
-            close = get_close_matches(command, list(self._methods), 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = suggestion(command, self._methods)
             raise RpcError(
                 RpcCode.INVALID_PARAMETER, f"help: unknown command: {command[:60]}{hint}"
             )

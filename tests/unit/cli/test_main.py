@@ -1,10 +1,11 @@
-"""`python -m misocoin <command>`."""
+"""`misocoin <command>`."""
 
 from importlib.util import find_spec
 
 import pytest
 
 from misocoin.__main__ import COMMANDS, main
+from misocoin.version import VERSION
 
 
 @pytest.mark.parametrize("words", [["help"], ["-h"], ["--help"]])
@@ -16,15 +17,51 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str], words: lis
         assert what in shown
 
 
-@pytest.mark.parametrize("words", [[], ["nosuch"]])
-def test_no_command_is_bad_usage(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
-    assert main(words) == 2
-    assert "Usage: python -m misocoin" in capsys.readouterr().err
+def test_no_command_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "Usage: misocoin" in capsys.readouterr().err
 
 
-def test_an_unknown_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["walet"]) == 2
-    assert capsys.readouterr().err.endswith("misocoin: no command 'walet'\n")
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("walet", "did you mean wallet?"),
+        ("help walet", "did you mean wallet?"),
+        ("wallet sned", "did you mean send?"),
+        ("help wallet sned", "did you mean send?"),
+        ("xyzzy", "misocoin help lists them"),
+        ("wallet xyzzy", "misocoin wallet -help lists them"),
+    ],
+)
+def test_a_mistyped_command_is_told_the_nearest(
+    capsys: pytest.CaptureFixture[str], line: str, hint: str
+) -> None:
+    assert main(line.split()) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.endswith(f": no command {line.split()[-1]!r}; {hint}\n")
+
+
+@pytest.mark.parametrize("word", ["version", "-version", "--version"])
+def test_the_version(capsys: pytest.CaptureFixture[str], word: str) -> None:
+    assert main([word]) == 0
+    assert capsys.readouterr().out == f"Misocoin version {VERSION}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "usage"),
+    [
+        ("help wallet", "Usage: misocoin wallet <command>"),
+        ("help wallet send", "Usage: misocoin wallet send"),
+        ("wallet help send", "Usage: misocoin wallet send"),
+        ("help cli", "Usage: misocoin-cli"),
+        ("help daemon", "Usage: misocoind"),
+        ("help bench", "Usage: misocoin bench"),
+    ],
+)
+def test_help_for_a_command(capsys: pytest.CaptureFixture[str], line: str, usage: str) -> None:
+    assert main(line.split()) == 0
+    assert capsys.readouterr().out.startswith(usage)
 
 
 def test_a_missing_package_is_named(
