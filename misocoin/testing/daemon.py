@@ -42,13 +42,17 @@ def reserved_port() -> Iterator[int]:
     """A port of this machine that falls to nobody by chance while this is open.
 
     A socket holds it that does not listen: the system gives it neither to another socket that
-    wants any port nor to the near end of a connection, and refuses who connects. A server that
-    sets SO_REUSEADDR, as all do but on Windows, can listen there, any number of times.
+    wants any port nor to the near end of a connection, and refuses who connects. On Linux a
+    server that sets SO_REUSEADDR can listen there, any number of times; other systems let nobody
+    in beside such a socket, so it is closed there and the port is merely free.
     """
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        yield int(sock.getsockname()[1])
+        port = int(sock.getsockname()[1])
+        if sys.platform != "linux":
+            sock.close()
+        yield port
 
 
 def wait_until(condition: Callable[[], Any], what: str, timeout: float = DEADLINE) -> Any:
