@@ -19,6 +19,7 @@ from misocoin.cli.wallet_common import (
     type_secret,
     unlocked,
 )
+from misocoin.crypto.bip32 import HARDENED
 from misocoin.crypto.keys import PrivateKey
 from misocoin.crypto.pem import is_encrypted_pem, key_from_pem, pem_from_key
 from misocoin.crypto.wif import key_from_wif, wif_from_key
@@ -44,6 +45,7 @@ from misocoin.wallet.walletfile import (
     account_from_extended_key,
     multisig_account,
     new_wallet_file,
+    slip132_from_account_key,
     text_from_account_key,
 )
 from misocoin.wallet.words import new_words, words_from_text
@@ -61,6 +63,9 @@ EXTRA = _flag(
     "extra", "Words", "Ask for a BIP39 passphrase, a further word that is no part of them."
 )
 MULTISIG = _flag("multisig", "Key", "Print the key that takes part in multisig wallets (BIP48).")
+SLIP132 = _flag(
+    "slip132", "Key", "Print it as zpub, vpub and the like, without its origin, as Electrum has it."
+)
 OUT = Option("out", "Key", "Write to a new file instead of printing.", Path, placeholder="file")
 COUNT = Option(
     "words",
@@ -69,6 +74,14 @@ COUNT = Option(
     lambda text: int(choice_of("12", "15", "18", "21", "24")(text)),
     12,
     placeholder="n",
+)
+ACCOUNT = Option(
+    "account",
+    "Words",
+    "Number of the account (BIP44): the same words make another wallet for each.",
+    integer_between(0, HARDENED - 1),
+    placeholder="n",
+    default_text="0",
 )
 GAP = Option(
     "gap",
@@ -215,7 +228,8 @@ def _add_wallet(
     folder: KeyFolder, values: Values, name: str, secrets: Secrets, birth: int
 ) -> NamedKeys:
     passphrase = new_passphrase(values)
-    file = replace(new_wallet_file(secrets, folder.params, gap=values["gap"]), birth=birth)
+    number = values["account"] or 0
+    file = replace(new_wallet_file(secrets, folder.params, number, values["gap"]), birth=birth)
     if passphrase is not None:
         file = replace(file, secrets=SealedBox.close(secrets, passphrase, folder.params))
     return folder.add_wallet(name, file)
@@ -242,19 +256,25 @@ def _watch(values: Values, words: Words) -> int:
 def _xpub(values: Values, words: Words) -> int:
     folder = open_folder(values)
     kind = AddressType.MULTISIG if values["multisig"] else values["type"] or AddressType.BECH32
-    print(text_from_account_key(_account_key(folder, values, words[0], kind), folder.params))
+    key = _account_key(folder, values, words[0], kind)
+    if values["slip132"]:
+        print(slip132_from_account_key(key, kind, folder.params))
+    else:
+        print(text_from_account_key(key, folder.params))
     return 0
 
 
 def _account_key(folder: KeyFolder, values: Values, name: str, kind: AddressType) -> AccountKey:
-    keys = folder.get(name)
+    keys, number = folder.get(name), values["account"]
+    path = account_path(kind, folder.params, number or 0)
     for account in keys.keychain.file.accounts:
         if account.kind is kind and len(account.keys) == 1:
-            return account.keys[0]
+            (key,) = account.keys
+            if number is None or key.origin.path == path:
+                return key
     master = unlocked(keys, values).master
     if master is None:
         raise WalletError(f"{name} is a single key and has no extended key")
-    path = account_path(kind, folder.params)
     return AccountKey(KeyOrigin(master.fingerprint, path), master.derive(path).public)
 
 
@@ -353,7 +373,7 @@ COMMANDS = (
         "new-wallet",
         "Make a wallet of words, with as many addresses as are wanted.",
         _new_wallet,
-        (*PLACE, COUNT, EXTRA, GAP, ENCRYPT, *PASSPHRASE),
+        (*PLACE, COUNT, EXTRA, ACCOUNT, GAP, ENCRYPT, *PASSPHRASE),
         "<name>",
         1,
         1,
@@ -362,7 +382,7 @@ COMMANDS = (
         "restore",
         "Make a wallet anew from its words: typed, from a file or standard input (-).",
         _restore,
-        (*PLACE, EXTRA, GAP, ENCRYPT, *PASSPHRASE),
+        (*PLACE, EXTRA, ACCOUNT, GAP, ENCRYPT, *PASSPHRASE),
         "<name> [file]",
         1,
         2,
@@ -389,7 +409,7 @@ COMMANDS = (
         "xpub",
         "Tell the extended public key of a wallet's account.",
         _xpub,
-        (*PLACE, TYPE, MULTISIG, *PASSPHRASE),
+        (*PLACE, TYPE, ACCOUNT, MULTISIG, SLIP132, *PASSPHRASE),
         "<name>",
         1,
         1,
@@ -398,7 +418,7 @@ COMMANDS = (
         "new-multisig",
         "Make a wallet that several have to sign for, from their keys (xpub -multisig).",
         _new_multisig,
-        (*PLACE, GAP, *PASSPHRASE),
+        (*PLACE, ACCOUNT, GAP, *PASSPHRASE),
         "<name> <signatures> <xpub or name>...",
         3,
         None,

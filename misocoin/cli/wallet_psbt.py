@@ -1,5 +1,6 @@
 """The wallet's commands about partially signed transactions, passed between signers as files."""
 
+import re
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -29,6 +30,13 @@ from misocoin.cli.wallet_send import (
 )
 from misocoin.errors import ParseError, WalletError
 from misocoin.options import Option
+from misocoin.primitives.transaction import (
+    OutPoint,
+    Transaction,
+    TxOut,
+    outpoint_index,
+    transaction_from_bytes,
+)
 from misocoin.script.address import address_from_script
 from misocoin.units import text_from_sats
 from misocoin.wallet.keyfile import write_private_file
@@ -44,8 +52,14 @@ from misocoin.wallet.psbt import (
     create_psbt,
     psbt_from_text,
     text_from_psbt,
+    update_psbt,
 )
-from misocoin.wallet.psbt_signing import extract_transaction, finalize_psbt, sign_psbt
+from misocoin.wallet.psbt_signing import (
+    check_signed,
+    extract_transaction,
+    finalize_psbt,
+    sign_psbt,
+)
 
 Values = Mapping[str, Any]
 Words = tuple[str, ...]
@@ -53,16 +67,38 @@ Words = tuple[str, ...]
 OUT = Option("out", "File", "Write to a new file instead of printing.", Path, placeholder="file")
 
 
-def _read(name: str) -> Psbt:
+def _bytes_of(name: str) -> bytes:
     try:
         with Path(name).open("rb") as file:
-            data = file.read(MAX_SIZE + 1)
+            return file.read(MAX_SIZE + 1)
     except OSError as error:
         raise WalletError(f"{name}: {error.strerror}") from None
+
+
+def _read(name: str) -> Psbt:
     try:
-        return psbt_from_text(data)
+        return psbt_from_text(_bytes_of(name))
     except ParseError as error:
         raise ParseError(f"{name}: {error}") from None
+
+
+def _finished(words: Words, known: Mapping[bytes, bytes]) -> Transaction:
+    """The payment of PSBTs that are complete together, or of a signed transaction in hex."""
+    data = _bytes_of(words[0])
+    if len(words) > 1 or not re.fullmatch(rb"\s*([0-9a-fA-F]{2})+\s*", data):
+        return extract_transaction(finalize_psbt(combine_psbts([_read(word) for word in words])))
+    tx = transaction_from_bytes(bytes.fromhex(data.decode("ascii")))
+    if not all(txin.script_sig or txin.witness for txin in tx.vin):
+        raise WalletError(f"{words[0]}: the transaction is not signed")
+    check_signed(tx, [_spent_by(txin.prevout, known) for txin in tx.vin])
+    return tx
+
+
+def _spent_by(point: OutPoint, known: Mapping[bytes, bytes]) -> TxOut | None:
+    data = known.get(point[:32])
+    outputs = () if data is None else transaction_from_bytes(data).vout
+    place = outpoint_index(point)
+    return outputs[place] if place < len(outputs) else None
 
 
 def _give_out(psbt: Psbt, path: Path | None) -> None:
@@ -100,7 +136,10 @@ def _known_transactions(store: LightStore) -> dict[bytes, bytes]:
 def _sign(values: Values, words: Words) -> int:
     psbt = _read(words[0])
     folder = open_folder(values)
-    signed, count = sign_psbt(psbt, unlocked(folder.get(words[1]), values).private_key)
+    signer = folder.get(words[1])
+    for keys in (*folder.all, signer):
+        psbt = update_psbt(psbt, keys.keychain.scripts)
+    signed, count = sign_psbt(psbt, unlocked(signer, values).private_key)
     if not count:
         raise WalletError(f"{words[1]} has no signature to add")
     _give_out(signed, values["out"])
@@ -135,10 +174,10 @@ def _show(values: Values, words: Words) -> int:
 
 
 def _send(values: Values, words: Words) -> int:
-    tx = extract_transaction(finalize_psbt(combine_psbts([_read(word) for word in words])))
     folder = open_folder(values)
     now = int(time.time())
     with open_store(values) as store, closing(Nodes(values, store, folder.params)) as nodes:
+        tx = _finished(words, _known_transactions(store))
         wallet = LightWallet(folder.params, store, folder)
         pool = NodePool(nodes.current(), lambda _name, _why: None)
         wallet.journalise(tx, now, values["note"], values["expiry"] * 3600)
@@ -196,7 +235,7 @@ COMMANDS = (
     ),
     Command(
         "psbt-send",
-        "Finish a PSBT, write the payment down and hand it to every node.",
+        "Finish a PSBT, or take a signed transaction in hex; write it down, hand it to every node.",
         _send,
         (*PLACE, *NETWORK, NOTE, EXPIRY),
         "<file>...",

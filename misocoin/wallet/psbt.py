@@ -247,6 +247,12 @@ def fields_with_data(fields: Fields, kind: int) -> dict[bytes, bytes]:
     return {key[1:]: value for key, value in fields.items() if key[0] == kind}
 
 
+def is_final(fields: Fields) -> bool:
+    """Whether an input is finished."""
+    script = field_of(fields, InputType.FINAL_SCRIPT)
+    return bool(script or field_of(fields, InputType.FINAL_WITNESS))
+
+
 # -- what is spent ----------------------------------------------------------------------------
 
 
@@ -306,23 +312,49 @@ def create_psbt(
             fields[bytes((InputType.TX,))] = whole
         if own.kind is not AddressType.LEGACY:
             fields[bytes((InputType.UTXO,))] = _output_bytes(output)
-        if own.kind is AddressType.NESTED:
-            key_hash = hash160(own.origins[0][0])
-            fields[bytes((InputType.REDEEM,))] = b"\x00\x14" + key_hash
-        if own.witness_script:
-            fields[bytes((InputType.WITNESS,))] = own.witness_script
-        fields |= _derivations(own, InputType.BIP32)
+        inputs.append(frozen(fields))
+    nothing: Fields = frozen({})
+    bare = Psbt(tx, nothing, tuple(inputs), (nothing,) * len(tx.vout))
+    return update_psbt(bare, addresses)
+
+
+def update_psbt(psbt: Psbt, addresses: Mapping[bytes, OwnAddress]) -> Psbt:
+    """Add what is known of own outputs: scripts, and where their keys come from (updater).
+
+    Of two paths to a key the longer one stays: who was given an account's key alone knows less.
+    """
+    inputs = []
+    for fields, output in zip(psbt.inputs, spent_outputs(psbt), strict=True):
+        own = None if output is None else addresses.get(output.script_pubkey)
+        if own is not None and not is_final(fields):
+            fields = _with_more(fields, _own_input(own))
         inputs.append(fields)
     outputs = []
-    for output in tx.vout:
-        found = addresses.get(output.script_pubkey)
-        fields = {} if found is None else _derivations(found, _OUT_BIP32)
-        if found is not None and found.witness_script:
-            fields = {bytes((_OUT_WITNESS,)): found.witness_script, **fields}
-        if found is not None and found.kind is AddressType.TAPROOT:
-            fields = {}
-        outputs.append(fields)
-    return Psbt(tx, frozen({}), _all_frozen(inputs), _all_frozen(outputs))
+    for fields, txout in zip(psbt.outputs, psbt.tx.vout, strict=True):
+        own = addresses.get(txout.script_pubkey)
+        outputs.append(fields if own is None else _with_more(fields, _own_output(own)))
+    return replace(psbt, inputs=tuple(inputs), outputs=tuple(outputs))
+
+
+def _with_more(told: Fields, own: dict[bytes, bytes]) -> Fields:
+    better = {key: value for key, value in own.items() if len(value) >= len(told.get(key, b""))}
+    return frozen({**told, **better})
+
+
+def _own_input(own: OwnAddress) -> dict[bytes, bytes]:
+    fields: dict[bytes, bytes] = {}
+    if own.kind is AddressType.NESTED:
+        fields[bytes((InputType.REDEEM,))] = b"\x00\x14" + hash160(own.origins[0][0])
+    if own.witness_script:
+        fields[bytes((InputType.WITNESS,))] = own.witness_script
+    return fields | _derivations(own, InputType.BIP32)
+
+
+def _own_output(own: OwnAddress) -> dict[bytes, bytes]:
+    if own.kind is AddressType.TAPROOT:
+        return {}
+    script = {bytes((_OUT_WITNESS,)): own.witness_script} if own.witness_script else {}
+    return script | _derivations(own, _OUT_BIP32)
 
 
 def _derivations(own: OwnAddress, kind: int) -> dict[bytes, bytes]:

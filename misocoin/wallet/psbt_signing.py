@@ -3,7 +3,7 @@
 Signatures are made for SIGHASH_ALL (taproot: DEFAULT) alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from misocoin.codec import compact_size, var_bytes
@@ -37,6 +37,7 @@ from misocoin.wallet.psbt import (
     field_of,
     fields_with_data,
     frozen,
+    is_final,
     origin_from_bytes,
     spent_output,
     spent_outputs,
@@ -79,21 +80,25 @@ class _Spend:
     is_segwit: bool
 
 
+class _NotTold(WalletError):
+    """A script is missing: for others to add, and no reason not to sign other inputs."""
+
+
 def _spend(psbt: Psbt, index: int, output: TxOut) -> _Spend:
     """Raises WalletError where a script is missing or of another hash."""
     fields = psbt.inputs[index]
     script, redeem, witness = output.script_pubkey, b"", b""
     template = template_from_script(script)
     if template.kind is ScriptKind.P2SH:
-        redeem = field_of(fields, InputType.REDEEM) or b""
+        redeem = _script_of(fields, InputType.REDEEM, f"the redeem script of input {index}")
         if hash160(redeem) != template.solutions[0]:
-            raise WalletError(f"the redeem script of input {index} is missing or another's")
+            raise WalletError(f"the redeem script of input {index} is another's")
         script, template = redeem, template_from_script(redeem)
     is_segwit = template.kind in (ScriptKind.P2WPKH, ScriptKind.P2WSH)
     if template.kind is ScriptKind.P2WSH:
-        witness = field_of(fields, InputType.WITNESS) or b""
+        witness = _script_of(fields, InputType.WITNESS, f"the witness script of input {index}")
         if sha256(witness) != template.solutions[0]:
-            raise WalletError(f"the witness script of input {index} is missing or another's")
+            raise WalletError(f"the witness script of input {index} is another's")
         script, template = witness, template_from_script(witness)
     if template.kind is ScriptKind.P2WPKH:
         script = p2pkh_script(template.solutions[0])
@@ -107,20 +112,21 @@ def _spend(psbt: Psbt, index: int, output: TxOut) -> _Spend:
     return _Spend(template, script, redeem, witness, is_segwit)
 
 
-def _is_final(fields: Fields) -> bool:
-    script = field_of(fields, InputType.FINAL_SCRIPT)
-    return bool(script or field_of(fields, InputType.FINAL_WITNESS))
+def _script_of(fields: Fields, kind: InputType, what: str) -> bytes:
+    script = field_of(fields, kind)
+    if script is None:
+        raise _NotTold(f"{what} is missing")
+    return script
 
 
 def _sign(psbt: Psbt, digests: TxDigests, index: int, find_key: FindKey) -> dict[bytes, bytes]:
     fields, output = psbt.inputs[index], spent_output(psbt, index)
-    if (
-        output is None
-        or field_of(fields, InputType.FINAL_SCRIPT)
-        or field_of(fields, InputType.FINAL_WITNESS)
-    ):
+    if output is None or is_final(fields):
         return {}
-    spend = _spend(psbt, index, output)
+    try:
+        spend = _spend(psbt, index, output)
+    except _NotTold:
+        return {}
     hash_type = int.from_bytes(field_of(fields, InputType.SIGHASH) or b"", "little")
     if spend.template.kind is ScriptKind.P2TR:
         return _sign_taproot(psbt, digests, index, find_key, hash_type)
@@ -181,7 +187,7 @@ def finalize_psbt(psbt: Psbt) -> Psbt:
     """
     inputs = []
     for index, fields in enumerate(psbt.inputs):
-        if _is_final(fields):
+        if is_final(fields):
             inputs.append(fields)
             continue
         script_sig, witness = _final(psbt, index)
@@ -197,7 +203,7 @@ def finalize_psbt(psbt: Psbt) -> Psbt:
             kept[bytes((InputType.FINAL_WITNESS,))] = compact_size(len(witness)) + elements
         inputs.append(frozen(kept))
     final = replace(psbt, inputs=tuple(inputs))
-    _verify(final)
+    check_signed(_assembled(final), spent_outputs(final))
     return final
 
 
@@ -243,24 +249,26 @@ def _assembled(psbt: Psbt) -> Transaction:
     return Transaction.build(psbt.tx.version, vin, psbt.tx.vout, psbt.tx.locktime)
 
 
-def _verify(psbt: Psbt) -> None:
-    spent = spent_outputs(psbt)
+def check_signed(tx: Transaction, spent: Sequence[TxOut | None]) -> None:
+    """Check every signature of a transaction, as far as it is known what it spends.
+
+    Raises WalletError.
+    """
     known = [output for output in spent if output is not None]
     if len(known) < len(spent):
         return
-    digests = TxDigests(_assembled(psbt), known)
+    digests = TxDigests(tx, known)
     for index in range(len(known)):
         error = verify_input(digests, index, STANDARD)
         if error is not None:
-            raise WalletError(f"the signatures of input {index} do not hold: {error}")
+            raise WalletError(f"the signatures of input {index} do not hold: {error.value}")
 
 
 def extract_transaction(psbt: Psbt) -> Transaction:
     """The signed transaction of a PSBT that is finished (extractor). Raises WalletError."""
     for index, fields in enumerate(psbt.inputs):
-        if not (
-            field_of(fields, InputType.FINAL_SCRIPT) or field_of(fields, InputType.FINAL_WITNESS)
-        ):
+        if not is_final(fields):
             raise WalletError(f"input {index} is not finished")
-    _verify(psbt)
-    return _assembled(psbt)
+    tx = _assembled(psbt)
+    check_signed(tx, spent_outputs(psbt))
+    return tx

@@ -17,8 +17,10 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from misocoin.crypto.bip32 import (
+    VERSIONS,
     ExtendedPrivateKey,
     ExtendedPublicKey,
+    Version,
     extended_key_from_text,
     path_from_text,
     text_from_path,
@@ -234,6 +236,13 @@ def text_from_account_key(key: AccountKey, params: Params) -> str:
     steps = text_from_path(key.origin.path).removeprefix("m")
     origin = f"[{key.origin.fingerprint.hex()}{steps}]" if key.origin.path else ""
     return origin + key.key.to_text(params.address.bip32_public)
+
+
+def slip132_from_account_key(key: AccountKey, kind: AddressType, params: Params) -> str:
+    """Write `zpub…`, `vpub…` and the like, which tell the type of address, but no origin."""
+    form = next((letter for letter, each in _FORMS.items() if each is kind), "x")
+    version = Version(form, extended_key_versions(params)[0], is_private=False)
+    return key.key.to_text(next(data for data, each in VERSIONS.items() if each == version))
 
 
 def _origin_from(text: str) -> KeyOrigin:

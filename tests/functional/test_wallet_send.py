@@ -16,12 +16,15 @@ from misocoin.cli.wallet import main
 from misocoin.cli.wallet_common import LIGHT_FILE
 from misocoin.http.client import HttpClient
 from misocoin.params import regtest
+from misocoin.primitives.transaction import Transaction
 from misocoin.wallet.keyfolder import KeyFolder
 from misocoin.wallet.light.payments import PaymentState
 from misocoin.wallet.light.rest_node import RestNode
 from misocoin.wallet.light.store import LightStore
 from misocoin.wallet.light.sync import SyncReport, sync
 from misocoin.wallet.light.wallet import LightWallet
+from misocoin.wallet.psbt import psbt_from_text
+from misocoin.wallet.psbt_signing import extract_transaction, finalize_psbt
 from tests.functional.framework.daemon import Daemon
 
 COIN = 100_000_000
@@ -231,3 +234,31 @@ def test_a_multisig_pays_by_files(daemon: Daemon, purse: Purse, run: Run, tmp_pa
     purse.sync()
     assert purse.states() == [PaymentState.MINED]
     assert 39 * COIN < purse.available() < 40 * COIN
+
+
+def test_a_transaction_that_another_program_signed_is_sent(
+    daemon: Daemon, purse: Purse, run: Run, tmp_path: Path
+) -> None:
+    fund(daemon, purse, new(run, "rob"))
+    draft = tmp_path / "draft.psbt"
+    assert run("psbt-create", "rob", "7", daemon.rpc.get_new_address(), f"-out={draft}")[0] == 0
+    signed = tmp_path / "signed.psbt"
+    assert run("psbt-sign", str(draft), "rob", f"-out={signed}")[0] == 0
+    tx = extract_transaction(finalize_psbt(psbt_from_text(signed.read_bytes())))
+    bare = [txin._replace(witness=()) for txin in tx.vin]
+    whole = tx.serialize().hex()
+    for text, reason in (
+        (Transaction.build(2, bare, tx.vout).serialize().hex(), "is not signed"),
+        (Transaction.build(2, tx.vin, tx.vout[::-1]).serialize().hex(), "do not hold"),
+        (whole[:-8], "unexpected end"),
+        (whole[:-1], "not a partially signed"),
+    ):
+        (tmp_path / "bad").write_text(text)
+        code, _, err = run("psbt-send", str(tmp_path / "bad"))
+        assert (code, err.count("\n")) == (1, 1)
+        assert reason in err
+    assert purse.states() == []
+    (tmp_path / "good").write_text(f"{whole}\n")
+    code, out, _ = run("psbt-send", str(tmp_path / "good"))
+    assert (code, f"{purse.node} has it." in out) == (0, True)
+    assert daemon.rpc.get_mempool() == [tx.txid_hex]

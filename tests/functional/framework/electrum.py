@@ -57,24 +57,13 @@ class ElectrumX(ToolProcess):
         return True
 
 
-class Electrum:
-    """A daemon of Electrum's with a fresh wallet, and its commands."""
+class _Commands:
+    """Electrum's commands on regtest, over a folder of its own."""
 
-    def __init__(self, home: Path, port: int) -> None:
+    def __init__(self, home: Path) -> None:
         self._program = find_program("electrum")
         self._home = home
         self._environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
-        self.call("create", "--offline")
-        self._daemon = ToolProcess(
-            home / "electrum.log",
-            [*self._words("daemon"), "--oneserver", "--server", f"127.0.0.1:{port}:t"],
-        )
-        try:
-            wait_until(self._is_connected, f"Electrum is connected; see {self._daemon.path}")
-        except BaseException:
-            self.close()
-            raise
-        self.call("load_wallet")
 
     def _words(self, *words: str) -> list[str]:
         return [self._program, "--regtest", "-D", str(self._home / "electrum"), *words]
@@ -90,6 +79,50 @@ class Electrum:
             return json.loads(ended.stdout, parse_float=Decimal)
         except ValueError:
             return ended.stdout.strip()
+
+
+class OfflineElectrum(_Commands):
+    """A wallet of Electrum's that never sees a network."""
+
+    def __init__(self, home: Path, name: str) -> None:
+        super().__init__(home)
+        self.path = home / name
+
+    def call(self, *words: str) -> Any:
+        """As for every wallet of Electrum's; text, where an answer is not JSON."""
+        return super().call(words[0], "--offline", "-w", str(self.path), *words[1:])
+
+    def write_multisig(self, xprv: str, origin: str, path: str, *others: str) -> None:
+        """Be one of several who have to sign, two of them at a time.
+
+        That is what the dialogue of a new wallet writes; there is no command for it. All extended
+        keys as Zpub and Zprv; `origin` is the fingerprint of the master key.
+        """
+        public = others[0]
+        own = {"type": "bip32", "xpub": public, "xprv": xprv, "derivation": path}
+        stores = [own | {"root_fingerprint": origin}]
+        stores += [{"type": "bip32", "xpub": key, "xprv": None} for key in others[1:]]
+        form = {f"x{number}/": store for number, store in enumerate(stores, 1)}
+        head = {"wallet_type": f"2of{len(stores)}", "use_encryption": False, "seed_version": 17}
+        self.path.write_text(json.dumps(head | form))
+
+
+class Electrum(_Commands):
+    """A daemon of Electrum's with a fresh wallet, and its commands."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        super().__init__(home)
+        self.call("create", "--offline")
+        self._daemon = ToolProcess(
+            home / "electrum.log",
+            [*self._words("daemon"), "--oneserver", "--server", f"127.0.0.1:{port}:t"],
+        )
+        try:
+            wait_until(self._is_connected, f"Electrum is connected; see {self._daemon.path}")
+        except BaseException:
+            self.close()
+            raise
+        self.call("load_wallet")
 
     def _is_connected(self) -> bool:
         ended = self._run("getinfo")

@@ -186,6 +186,35 @@ def test_watching(run: Run) -> None:
     assert run("watch", "other", "xpub123")[0] == 1
 
 
+def test_extended_keys_as_electrum_has_them(run: Run) -> None:
+    run("restore", "w", "-", "-chain=bitcoin", stdin=ABANDON)
+    zpub = (  # of BIP84
+        "zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31"
+        "mGDtKsAYz2oz2AGutZYs"
+    )
+    assert run("xpub", "w", "-slip132", "-chain=bitcoin")[1] == f"{zpub}\n"
+    for kind, start in (("legacy", "xpub"), ("p2sh-segwit", "ypub"), ("bech32m", "xpub")):
+        assert run("xpub", "w", "-slip132", f"-type={kind}", "-chain=bitcoin")[1][:4] == start
+    assert run("xpub", "w", "-slip132", "-multisig", "-chain=bitcoin")[1][:4] == "Zpub"
+    out = run("watch", "eyes", zpub, "-chain=bitcoin")[1]
+    assert "bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu" in out
+
+
+def test_each_account_of_the_words_is_a_wallet(run: Run) -> None:
+    made = run("restore", "w", "-", "-account=7", stdin=ABANDON)[1]
+    run("restore", "first", "-", stdin=ABANDON)
+    xpub = run("xpub", "first", "-account=7")[1].strip()
+    assert xpub == run("xpub", "w")[1].strip()
+    assert xpub.startswith("[73c5da0a/84'/1835627375'/7']xpub")
+    address = made.split("with address ")[1].split()[0]
+    assert address in run("watch", "eyes", xpub)[1]
+    assert address not in run("next-address", "first")[1]
+    assert "/0']xpub" in run("xpub", "w", "-account=0")[1]
+    multi = run("xpub", "w", "-multisig", "-account=2")[1]
+    assert multi.startswith("[73c5da0a/48'/1835627375'/2'/2']xpub")
+    assert run("restore", "x", "-", "-account=-1", stdin=ABANDON)[0] == 2
+
+
 def test_multisig(run: Run, tmp_path: Path) -> None:
     for name in "abc":
         run("new-wallet", name)

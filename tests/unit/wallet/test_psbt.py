@@ -1,6 +1,7 @@
 """Partially signed transactions: every type of address, multisig, nonsense."""
 
 from base64 import b64decode
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -26,6 +27,7 @@ from misocoin.wallet.addresses import (
     forms_of_key,
 )
 from misocoin.wallet.psbt import (
+    InputType,
     bytes_from_psbt,
     calculate_psbt_fee,
     combine_psbts,
@@ -34,9 +36,15 @@ from misocoin.wallet.psbt import (
     psbt_from_text,
     spent_outputs,
     text_from_psbt,
+    update_psbt,
 )
-from misocoin.wallet.psbt_signing import extract_transaction, finalize_psbt, sign_psbt
-from misocoin.wallet.walletfile import Secrets, new_wallet_file
+from misocoin.wallet.psbt_signing import check_signed, extract_transaction, finalize_psbt, sign_psbt
+from misocoin.wallet.walletfile import (
+    Secrets,
+    account_from_extended_key,
+    new_wallet_file,
+    text_from_account_key,
+)
 from tests.unit.wallet import bip174_walk as walk
 
 KEY = PrivateKey(bytes(31) + b"\x05")
@@ -185,6 +193,43 @@ def test_every_type_of_address_is_signed_for():
         final = extract_transaction(finalize_psbt(signed))
         assert holds(final, spent)
         assert final.txid != b""
+
+
+def test_what_others_made_is_completed_by_the_wallet_it_is_of():
+    secrets = Secrets("abandon " * 11 + "about")
+    file = new_wallet_file(secrets, regtest())
+    own = {
+        each.script_pubkey: each
+        for account in file.accounts
+        for each in (account.address(Branch.RECEIVE, 1), account.address(Branch.CHANGE, 0))
+    }
+    previous = {tx.txid: tx for tx in (funding(script) for script in own)}
+    tx, spent = spending(list(previous.values()), next(iter(own)))
+    full = create_psbt(tx, spent, own, lambda txid: previous[txid].serialize())
+
+    def only(kinds):
+        return tuple([{k: v for k, v in fields.items() if k[0] in kinds} for fields in full.inputs])
+
+    bare = replace(full, inputs=only((InputType.TX, InputType.UTXO)), outputs=({},))
+    assert sign_psbt(bare, secrets.private_key)[1] == 0
+    assert update_psbt(bare, own) == update_psbt(full, own) == full
+    # Somebody who was given an account's key alone knows the end of a path; that does not stay.
+    short = {bytes((InputType.BIP32,)) + own[spent[0].script_pubkey].origins[0][0]: bytes(12)}
+    worse = replace(bare, inputs=({**bare.inputs[0], **short}, *bare.inputs[1:]))
+    assert update_psbt(worse, own) == full
+    watched = account_from_extended_key(
+        text_from_account_key(file.accounts[0].keys[0], regtest()).split("]")[1], regtest()
+    ).address(Branch.RECEIVE, 1)
+    assert update_psbt(full, {watched.script_pubkey: watched}) == full
+    signed, count = sign_psbt(update_psbt(worse, own), secrets.private_key)
+    assert count == len(own)
+    final = finalize_psbt(signed)
+    assert holds(extract_transaction(final), spent)
+    assert update_psbt(final, own) == final
+    wrong = extract_transaction(final)
+    with pytest.raises(WalletError, match="of input 2 do not hold: Invalid Schnorr signature"):
+        check_signed(wrong, [*spent[:-1], spent[0]])
+    check_signed(wrong, [None, *spent[:-1]])  # not known well enough to tell
 
 
 def test_an_imported_key_signs():
