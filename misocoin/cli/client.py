@@ -108,7 +108,8 @@ def _line_of(error: CallError) -> str:
     if error.code == -1 and error.is_usage:
         call = error.message.split("\n", 1)[0]
         return f"usage: misocoin-cli {call}   (see: misocoin-cli help {call.split(' ', 1)[0]})"
-    hint = " (misocoin-cli help lists the methods)" if error.is_usage else ""
+    is_guessed = "did you mean" in error.message
+    hint = " (misocoin-cli help lists the methods)" if error.is_usage and not is_guessed else ""
     return f"error code: {error.code}: {error.message}{hint}"
 
 

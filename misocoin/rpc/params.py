@@ -22,6 +22,11 @@ T = TypeVar("T")
 
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 
+_FLAGS: Mapping[str, bool] = {
+    **dict.fromkeys(("true", "on", "yes", "1"), True),
+    **dict.fromkeys(("false", "off", "no", "0"), False),
+}
+
 _TYPE_NAMES: Mapping[type, str] = {
     NoneType: "null",
     bool: "bool",
@@ -136,10 +141,20 @@ class _HeightOrHash(Kind[int | bytes]):
         return int(text) if digits.isascii() and digits.isdecimal() and len(text) < 20 else text
 
 
+class _Boolean(Kind[bool]):
+    """Yes or no; typed as on a command line, too."""
+
+    __slots__ = ()
+
+    def json_from_text(self, text: str) -> Json:
+        """Read what somebody typed: `true`, `on`, `yes`, `1` and their opposites."""
+        return _FLAGS.get(text.lower(), text)
+
+
 STRING: Kind[str] = Kind("string", ("string",), _same, is_text=True)
 INTEGER: Kind[int] = Kind("numeric", ("number",), _integer)
 NUMBER: Kind[float] = Kind("numeric", ("number",), _same)
-BOOLEAN: Kind[bool] = Kind("boolean", ("bool",), _same)
+BOOLEAN: Kind[bool] = _Boolean("boolean", ("bool",), _same)
 ARRAY: Kind[list[Json]] = Kind("json array", ("array",), _same)
 OBJECT: Kind[dict[str, Json]] = Kind("json object", ("object",), _same)
 ARRAY_OR_OBJECT: Kind[list[Json] | dict[str, Json]] = Kind(

@@ -13,6 +13,7 @@ from misocoin.rpc.help import HelpMethods, help_of
 from misocoin.rpc.json import Json
 from misocoin.rpc.params import json_type
 from misocoin.rpc.schema import mismatch
+from misocoin.spelling import suggestion
 
 
 class Registry:
@@ -32,11 +33,15 @@ class Registry:
                 raise TypeError(f"two methods are called {each.name}")
             by_name[each.name] = each
 
-    def find(self, name: str) -> Method:
-        """Find the method of that name; raises RpcError where there is none."""
+    def find(self, name: str, is_text: bool = False) -> Method:
+        """Find the method of that name; raises RpcError where there is none.
+
+        Who has typed it is told the nearest name; programs get Core's words.
+        """
         found = self.methods.get(name)
         if found is None:
-            raise RpcError(RpcCode.METHOD_NOT_FOUND, "Method not found")
+            hint = f": {name[:60]!r}{suggestion(name, self.methods)}" if is_text else ""
+            raise RpcError(RpcCode.METHOD_NOT_FOUND, f"Method not found{hint}")
         return found
 
     def call(
@@ -53,7 +58,7 @@ class Registry:
         `is_trusted` that the caller knows the cookie or the password.
         Raises RpcError, or what the function raises.
         """
-        called = self.find(name)
+        called = self.find(name, is_text)
         values = values_from_params(called, params if params is not None else [], is_text)
         result = called.run(values, is_trusted=is_trusted)
         if self._check_results and (wrong := mismatch(called.result, result)) is not None:
@@ -72,7 +77,7 @@ def values_from_params(
     padded = given + [None] * (len(called.params) - len(given))
     if is_text:
         padded = [
-            param.kind.json_from_text(value) if isinstance(value, str) else value
+            _json_from_text(param, value) if isinstance(value, str) else value
             for param, value in zip(called.params, padded, strict=True)
         ]
     _check_types(called.params, padded)
@@ -82,6 +87,28 @@ def values_from_params(
         else param.kind.parse(value, param.names[0])
         for param, value in zip(called.params, padded, strict=True)
     ]
+
+
+def _json_from_text(param: Param, text: str) -> Json:
+    value = param.kind.json_from_text(text)
+    types = param.kind.types
+    if types and value is not None and json_type(value) not in types:
+        raise RpcError(
+            RpcCode.TYPE_ERROR,
+            f"{param.names[0]} must be {' or '.join(_WANTED[each] for each in types)}"
+            f" (not '{text[:80]}')",
+        )
+    return value
+
+
+_WANTED: Mapping[str, str] = {
+    "array": "a JSON array",
+    "bool": "true or false",
+    "number": "a number",
+    "object": "a JSON object",
+    "string": "a text",
+}
+"""JSON's types, as people are told of them who typed something else."""
 
 
 def _check_types(params: Sequence[Param], values: Sequence[Json]) -> None:

@@ -145,7 +145,7 @@ class RpcService:
         if isinstance(call, BadCall):
             return reply_with_error(call, call.error), call.error
         try:
-            found = self._find(registry, call.method)
+            found = self._find(registry, call)
             log.debug("call of %s", found.name)
             if wallet is not None and found.category is Category.WALLET:
                 self._check_wallet(wallet)
@@ -167,10 +167,10 @@ class RpcService:
                 RpcCode.WALLET_NOT_FOUND, "Requested wallet does not exist or is not loaded"
             )
 
-    def _find(self, registry: Registry, name: str) -> Method:
-        if registry is self._early and name not in registry.methods:
+    def _find(self, registry: Registry, call: Call) -> Method:
+        if registry is self._early and call.method not in registry.methods:
             raise RpcError(RpcCode.IN_WARMUP, self._warmup or "Starting")
-        return registry.find(name)
+        return registry.find(call.method, call.is_text)
 
 
 def _needs_trust(registry: Registry, call: Call | BadCall) -> bool:

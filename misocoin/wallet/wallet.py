@@ -256,7 +256,10 @@ class Wallet:
             labelled = [a for a, label in self._keychain.file.labels.items() if label == name]
         if len(labelled) > 1:
             raise AddressError(f"{len(labelled)} addresses are labelled {name[:60]!r}")
-        return script_from_address(labelled[0] if labelled else name, self._chain.params)
+        try:
+            return script_from_address(labelled[0] if labelled else name, self._chain.params)
+        except AddressError as error:
+            raise AddressError(f"no address here has that label, and {error}") from None
 
     # -- money --------------------------------------------------------------------------------
 

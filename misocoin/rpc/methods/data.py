@@ -89,9 +89,12 @@ class DataMethods:
     ) -> Json:
         """Show what an output stores. Transactions are found as by get_tx."""
         txid_hex, colon, number = place.partition(":")
+        is_number = number.isdecimal() and number.isascii() and len(number) <= 9
+        if len(txid_hex) != 64 or (colon and not is_number):
+            raise invalid(
+                f"place must be a transaction's id of 64 hex digits, or id:n (not '{place[:80]}')"
+            )
         txid = HASH.parse(txid_hex, "place")
-        if colon and not (number.isdecimal() and number.isascii() and len(number) <= 9):
-            raise invalid("place must be txid or txid:n")
         found = self._finder.find(txid, with_own=is_trusted)
         if found is None:
             hint = "" if self._chain.options.txindex else "; -txindex finds every one of the chain"

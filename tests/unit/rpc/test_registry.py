@@ -114,6 +114,8 @@ def test_typed_words_are_read_by_their_declared_kind() -> None:
     paid = call("pay", ["1234", "0.00000001", "true"], is_text=True)
     assert orjson.dumps(paid) == b'{"paid":0.00000001,"loud":true}'
     assert call("pay", ["1e5", "0"], is_text=True)["loud"] is False
+    assert call("pay", ["1", "0", "on"], is_text=True)["loud"] is True
+    assert call("pay", ["1", "0", "No"], is_text=True)["loud"] is False
 
 
 def test_a_typed_block_is_a_height_or_a_hash() -> None:
@@ -127,12 +129,20 @@ def test_a_typed_block_is_a_height_or_a_hash() -> None:
 
 
 def test_typed_words_that_are_no_json_have_the_wrong_type() -> None:
-    assert error_of("add", ["one"], is_text=True)[0] == -3
+    assert error_of("add", ["one"], is_text=True) == (-3, "a must be a number (not 'one')")
     assert error_of("same", ["[1,"], is_text=True)[0] == -3
+    assert error_of("pay", ["1", "0", "maybe"], is_text=True) == (
+        -3,
+        "loud must be true or false (not 'maybe')",
+    )
 
 
 def test_an_unknown_method() -> None:
     assert error_of("addd", []) == (-32601, "Method not found")
+    assert error_of("addd", [], is_text=True) == (
+        -32601,
+        "Method not found: 'addd'; did you mean add?",
+    )
 
 
 def test_help_lists_every_method_once_under_its_category() -> None:
