@@ -111,19 +111,16 @@ class Mempool(MempoolView):
         """Take a transaction in, with what it replaces and what it evicts going out.
 
         The last of `added` is its entry. Raises ValidationError with Core's reject string
-        (`max-fee-exceeded` where it pays more than `max_feerate`), or MissingInputsError where
-        inputs are unknown or spent.
+        (`max-fee-exceeded` where it pays more than `max_feerate`), MissingInputsError where
+        inputs are unknown or spent, or StoreError; then it is not here, and all others are.
         """
         candidate = self._check(tx, now)
         check_max_feerate(candidate.node, max_feerate)
-        work = MempoolWork()
-        replaced = self._remove(candidate.eviction.nodes, RemovalReason.REPLACED, work)
-        self._insert(candidate.node, candidate.ancestors, work)
-        evicted = self._expire(now, work) + self._trim(work)
-        if candidate.node in evicted:
-            self._restore(node for node in replaced + evicted if node is not candidate.node)
-            raise ValidationError("mempool full", "", RejectCode.INSUFFICIENT_FEE)
-        return self._commit(work)
+        with self._all_or_nothing() as work:
+            self._remove(candidate.eviction.nodes, RemovalReason.REPLACED, work)
+            self._insert(candidate.node, candidate.ancestors, work)
+            self._make_room(now, work, [candidate.node])
+            return self._commit(work)
 
     def accept_together(
         self, txs: Sequence[Transaction], now: int, max_feerate: FeeRate | None = None
@@ -140,16 +137,11 @@ class Mempool(MempoolView):
             check_feerate(
                 sum([node.modified_fee for node in nodes]), vsize, self._rolling_minimum(now)
             )
-        work = MempoolWork()
-        for node in nodes:
-            self._insert(node, ancestors_of(self._graph.parents_of(node.tx)), work)
-        evicted = self._expire(now, work) + self._trim(work)
-        if any(node in evicted for node in nodes):
-            left = [node for node in nodes if node.txid in self._graph.nodes]
-            self._remove(left, RemovalReason.SIZELIMIT, work)
-            self._restore(node for node in evicted if node not in nodes)
-            raise ValidationError("mempool full", "", RejectCode.INSUFFICIENT_FEE)
-        return self._commit(work)
+        with self._all_or_nothing() as work:
+            for node in nodes:
+                self._insert(node, ancestors_of(self._graph.parents_of(node.tx)), work)
+            self._make_room(now, work, nodes)
+            return self._commit(work)
 
     def check_in_turn(
         self, txs: Sequence[Transaction], now: int, max_feerate: FeeRate | None = None
@@ -209,25 +201,27 @@ class Mempool(MempoolView):
         return node.entry()
 
     def prioritise(self, txid: bytes, delta: int) -> None:
-        """Add `delta` base units to what a transaction counts as paying, here or to come."""
+        """Add `delta` base units to what a transaction counts as paying, here or to come.
+
+        Raises StoreError; then nothing has changed.
+        """
         total = self._fee_deltas.get(txid, 0) + delta
+        node = self._graph.nodes.get(txid)
+        if node is not None:
+            if self._store is not None:
+                self._store.save_mempool([stored_from_node(node)._replace(fee_delta=total)], [])
+            self._graph.set_fee_delta(node, total)
+            self._changes += 1
         if total:
             self._fee_deltas[txid] = total
         else:
             self._fee_deltas.pop(txid, None)
-        node = self._graph.nodes.get(txid)
-        if node is None:
-            return
-        self._graph.set_fee_delta(node, total)
-        self._changes += 1
-        if self._store is not None:
-            self._store.save_mempool([stored_from_node(node)], [])
 
     def expire(self, now: int) -> MempoolChange:
-        """Remove what has waited too long."""
-        work = MempoolWork()
-        self._expire(now, work)
-        return self._commit(work)
+        """Remove what has waited too long; raises StoreError, and then it is still here."""
+        with self._all_or_nothing() as work:
+            self._expire(now, work)
+            return self._commit(work)
 
     # -- the chain moves ----------------------------------------------------------------------
 
@@ -384,51 +378,58 @@ class Mempool(MempoolView):
         self._graph.add(node, ancestors)
         work.added[node.txid] = node
 
-    def _remove(
-        self, nodes: Iterable[Node], reason: RemovalReason, work: MempoolWork
-    ) -> list[Node]:
-        gone = self._graph.remove_with_descendants(nodes)
-        work.remove(gone, reason)
-        return gone
+    def _remove(self, nodes: Iterable[Node], reason: RemovalReason, work: MempoolWork) -> None:
+        work.remove(self._graph.remove_with_descendants(nodes), reason)
 
-    def _expire(self, now: int, work: MempoolWork) -> list[Node]:
-        gone: list[Node] = []
+    def _make_room(self, now: int, work: MempoolWork, newcomers: Iterable[Node]) -> None:
+        """Expire and trim; raises ValidationError where a newcomer is among those that go."""
+        self._expire(now, work)
+        self._trim(work)
+        if any(node.txid not in work.added for node in newcomers):
+            raise ValidationError("mempool full", "", RejectCode.INSUFFICIENT_FEE)
+
+    def _expire(self, now: int, work: MempoolWork) -> None:
         limit = now - self.rules.limits.expiry
         while (node := self._graph.oldest()) is not None and node.time < limit:
-            gone += self._remove([node], RemovalReason.EXPIRY, work)
-        return gone
+            self._remove([node], RemovalReason.EXPIRY, work)
 
-    def _trim(self, work: MempoolWork) -> list[Node]:
-        gone: list[Node] = []
+    def _trim(self, work: MempoolWork) -> None:
         incremental = self.rules.policy.incremental_feerate
         limit = self.rules.limits.max_usage
         while self._graph.usage > limit and (node := self._graph.worst()) is not None:
             rate = feerate_from_fee(node.descendant_fee, node.descendant_vsize)
             self._rolling_fee = raise_rolling_fee(self._rolling_fee, rate + incremental)
-            gone += self._remove([node], RemovalReason.SIZELIMIT, work)
-        return gone
+            self._remove([node], RemovalReason.SIZELIMIT, work)
 
-    def _restore(self, nodes: Iterable[Node]) -> None:
-        for node in sorted(nodes, key=lambda node: node.sequence):
-            self._graph.add(node, ancestors_of(self._graph.parents_of(node.tx)))
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[MempoolWork]:
+        """Note what is done to the graph, and undo it where the rules or the disk refuse it."""
+        work, graph = MempoolWork(), self._graph
+        try:
+            yield work
+        except (ValidationError, StoreError):
+            graph.remove_with_descendants(work.added.values())
+            for node in sorted(work.removed, key=lambda node: node.sequence):
+                graph.add(node, ancestors_of(graph.parents_of(node.tx)))
+            raise
 
     def _commit(self, work: MempoolWork, *, must_save: bool = True) -> MempoolChange:
         if not work.added and not work.removed:
             return MempoolChange()
-        self._changes += 1
         if self._store is not None:
             self._save(self._store, work, must_save=must_save)
+        self._changes += 1
         return self._numbered(work)
 
     def _save(self, store: MempoolStore, work: MempoolWork, *, must_save: bool) -> None:
         """Write what has changed, and what could not be written before."""
-        removed = [*self._unsaved.removed, *work.removed]
+        removed = {**self._unsaved.removed, **work.removed}
         nodes = {**self._unsaved.added, **work.added}
         added = {txid: node for txid, node in nodes.items() if txid in self._graph.nodes}
         try:
             store.save_mempool(
                 [stored_from_node(node) for node in added.values()],
-                [gone.tx.txid for gone in removed],
+                [node.txid for node in removed],
             )
         except StoreError as error:
             if must_save:

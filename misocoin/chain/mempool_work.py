@@ -14,18 +14,19 @@ class MempoolWork:
     def __init__(self) -> None:
         self.added: dict[bytes, Node] = {}
         """By txid."""
-        self.removed: list[Removed] = []
+        self.removed: dict[Node, RemovalReason] = {}
 
     def remove(self, nodes: Iterable[Node], reason: RemovalReason) -> None:
         """Note a removal, unless the node came in with the same call."""
         for node in nodes:
             if self.added.pop(node.txid, None) is None:
-                self.removed.append(Removed(node.tx, reason))
+                self.removed[node] = reason
 
     def change(self) -> MempoolChange:
         """All of it as a value."""
         return MempoolChange(
-            tuple([node.entry() for node in self.added.values()]), tuple(self.removed)
+            tuple([node.entry() for node in self.added.values()]),
+            tuple([Removed(node.tx, reason) for node, reason in self.removed.items()]),
         )
 
 

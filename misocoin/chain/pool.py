@@ -91,8 +91,18 @@ class TransactionPool:
     def _submit_package(
         self, txs: Sequence[Transaction], max_feerate: FeeRate | None
     ) -> PackageResult:
-        outcomes: dict[bytes, MempoolEntry | Refusal] = {}
         changes: list[MempoolChange] = []
+        try:
+            return self._submit_each_or_all(txs, max_feerate, changes)
+        finally:
+            # Also when the disk fails on the way: what came in before that has come in.
+            for change in changes:
+                self._publish(change)
+
+    def _submit_each_or_all(
+        self, txs: Sequence[Transaction], max_feerate: FeeRate | None, changes: list[MempoolChange]
+    ) -> PackageResult:
+        outcomes: dict[bytes, MempoolEntry | Refusal] = {}
         waiting: list[Transaction] = []
         for tx in txs:
             known = self.mempool.get(tx.txid)
@@ -119,8 +129,6 @@ class TransactionPool:
                 changes.append(change)
                 together = change.added
                 outcomes.update({entry.tx.wtxid: entry for entry in together})
-        for change in changes:
-            self._publish(change)
         return PackageResult(
             outcomes,
             frozenset([entry.tx.wtxid for change in changes for entry in change.added]),

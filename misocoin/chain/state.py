@@ -6,7 +6,7 @@ reader who took one needs no lock to walk its branch.
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain as chained
 from itertools import islice
 from typing import NamedTuple
@@ -202,6 +202,11 @@ class ChainState(ChainReader):
         self._store.apply(changes)
         self._unsaved = []
 
+    def _set_statuses(self, statuses: Mapping[HeaderNode, BlockStatus]) -> None:
+        rows = {node.hash: (status, self.tx_count(node)) for node, status in statuses.items()}
+        self._save(Changes(statuses=rows))
+        self._status.update({node.hash: status for node, status in statuses.items()})
+
     # -- headers ------------------------------------------------------------------------------
 
     def accept_headers(self, headers: Iterable[BlockHeader]) -> list[HeaderNode]:
@@ -374,24 +379,20 @@ class ChainState(ChainReader):
             raise ValidationError("bad-genesis", "genesis cannot be invalid")
         with self.lock:
             old = self._tip
-            while node.is_ancestor_of(self._tip):
-                self._disconnect_tip()
-            self._condemn(node)
-            self._candidates.refill(self.tree, self._tip.chain_work)
-            self._activate_best(old=old)
+            try:
+                while node.is_ancestor_of(self._tip):
+                    self._disconnect_tip()
+                self._condemn(node)
+            finally:  # where the disk failed, the way back is tried
+                self._candidates.refill(self.tree, self._tip.chain_work)
+                self._activate_best(old=old)
 
     def reconsider(self, node: HeaderNode) -> None:
         """Forget that a block, its ancestors or what builds on it were held to be invalid."""
         with self.lock:
-            changes = Changes()
-            for other in self.tree:
-                if self._is_failed(other) and (
-                    node.is_ancestor_of(other) or other.is_ancestor_of(node)
-                ):
-                    status = self.status(other) & ~BlockStatus.FAILED
-                    self._status[other.hash] = status
-                    changes.statuses[other.hash] = (status, self.tx_count(other))
-            self._save(changes)
+            kin = [n for n in self.tree if node.is_ancestor_of(n) or n.is_ancestor_of(node)]
+            failed = filter(self._is_failed, kin)
+            self._set_statuses({each: self.status(each) & ~BlockStatus.FAILED for each in failed})
             for other in self.tree:
                 self._note_header(other)
             self._candidates.refill(self.tree, self._tip.chain_work)
@@ -483,11 +484,9 @@ class ChainState(ChainReader):
 
     def _condemn(self, node: HeaderNode) -> None:
         """Mark a block and all that build on it as failed."""
-        changes = Changes()
-        for other in self.tree.descendants(node):
-            status = self.status(other) | BlockStatus.FAILED
-            self._status[other.hash] = status
-            changes.statuses[other.hash] = (status, self.tx_count(other))
+        failed = list(self.tree.descendants(node))
+        self._set_statuses({each: self.status(each) | BlockStatus.FAILED for each in failed})
+        for other in failed:
             self._candidates.discard(other)
         if node.is_ancestor_of(self._best_header):
             self._best_header = self._tip
@@ -496,4 +495,3 @@ class ChainState(ChainReader):
                 while best is not None and self._is_failed(best):
                     best = best.parent
                 self._note_header(best or self.tree.genesis)
-        self._save(changes)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_rules import MempoolRules
-from misocoin.errors import ValidationError
+from misocoin.errors import StoreError, ValidationError
 from misocoin.policy.settings import MempoolLimits, RelayPolicy
 from misocoin.primitives.transaction import Transaction
 from misocoin.store.records import StoredTransaction
@@ -12,13 +12,16 @@ from tests.fakes.chain import FakeChain
 
 
 class MemoryStore:
-    """A MempoolStore without a disk."""
+    """A MempoolStore without a disk, which can be full all the same."""
 
     def __init__(self) -> None:
         self.kept: dict[bytes, StoredTransaction] = {}
         self.calls = 0
+        self.is_full = False
 
     def save_mempool(self, added: Sequence[StoredTransaction], removed: Sequence[bytes]) -> None:
+        if self.is_full:
+            raise StoreError("the disk is full")
         self.calls += 1
         for txid in removed:
             self.kept.pop(txid, None)

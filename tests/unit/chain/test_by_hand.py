@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from misocoin.chain.events import Event, TipChanged
+from misocoin.chain.events import BlockConnected, BlockDisconnected, Event, TipChanged
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.chain.state import ChainOptions
 from misocoin.chain.verify import verify_chain
-from misocoin.errors import ValidationError
-from misocoin.store.records import BlockStatus
+from misocoin.errors import StoreError, ValidationError
+from misocoin.store.records import BlockStatus, Changes
 from misocoin.store.store import Store
 from tests.builders import (
     coins_after,
@@ -60,6 +60,51 @@ def test_coins_that_stand_on_an_invalidated_block_are_taken_back_after_a_kill(
         assert again.height == 3
         again.flush()
         verify_chain(again, ScriptChecks(1))
+
+
+@pytest.mark.parametrize("writes", range(4))
+def test_where_the_disk_fails_at_any_write_nothing_is_decided(
+    writes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three blocks are taken back, then the verdict is written; what was done is undone."""
+    params = small_params()
+    with memory_chain(params) as chain:
+        for block in grow(chain.tip, params, 5):
+            chain.submit_block(block)
+        tip, bad = chain.tip, chain.at_height(3)
+        before, left = stored_coins(chain), [writes]
+        seen: list[Event] = []
+        chain.events.subscribe(seen.append)
+        apply = chain._store.apply
+
+        def refuse_once(changes: Changes) -> None:
+            left[0] -= 1
+            if left[0] == -1:
+                raise StoreError("the disk is full")
+            apply(changes)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(chain._store, "apply", refuse_once)
+            with pytest.raises(StoreError, match="the disk is full"):
+                chain.invalidate(bad)
+        assert chain.tip is tip
+        assert chain.best_header is tip
+        assert not chain.status(bad) & BlockStatus.FAILED
+        assert stored_coins(chain) == before
+        verify_chain(chain, ScriptChecks(1))
+        assert [type(event) for event in seen] == [
+            *[BlockDisconnected] * writes, *[BlockConnected] * writes,
+        ]  # fmt: skip
+        chain.invalidate(bad)
+        assert chain.height == 2
+        left[0] = 0
+        with monkeypatch.context() as patch:
+            patch.setattr(chain._store, "apply", refuse_once)
+            with pytest.raises(StoreError):
+                chain.reconsider(bad)
+        assert chain.status(bad) & BlockStatus.FAILED
+        chain.reconsider(bad)
+        assert chain.tip is tip
 
 
 def test_the_chain_goes_on_to_a_branch_with_less_work() -> None:

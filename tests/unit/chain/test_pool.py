@@ -9,7 +9,8 @@ from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_entry import MempoolChange
 from misocoin.chain.mempool_rules import MempoolRules
 from misocoin.chain.pool import TransactionPool
-from misocoin.errors import MissingInputsError, ValidationError
+from misocoin.consensus.coins import Coin
+from misocoin.errors import MissingInputsError, StoreError, ValidationError
 from misocoin.policy.feerate import FeeRate
 from misocoin.policy.settings import MempoolLimits, RelayPolicy
 from misocoin.primitives.transaction import TxOut
@@ -189,6 +190,28 @@ def test_a_limit_on_the_fee_is_the_senders_choice(pool, payment):
         pool.submit(payment, FeeRate(4_536))
     assert len(pool.mempool) == 0
     assert pool.submit(payment, FeeRate(4_546)).fee == 500
+
+
+def test_what_came_in_of_a_package_before_the_disk_failed_is_told(
+    chain, pool, payment, monkeypatch
+):
+    heard = []
+    chain.events.subscribe(heard.append)
+    child = signed_spend(
+        {payment.outpoint(0): Coin(SUBSIDY - 500, KEY_SCRIPT, 0, False)},
+        [TxOut(SUBSIDY - 1_500, KEY_SCRIPT)],
+    )
+    accept = pool.mempool.accept
+
+    def accept_the_first(tx, *rest):
+        if tx == child:
+            raise StoreError("the disk is full")
+        return accept(tx, *rest)
+
+    monkeypatch.setattr(pool.mempool, "accept", accept_the_first)
+    with pytest.raises(StoreError, match="the disk is full"):
+        pool.submit_package([payment, child])
+    assert heard == [TransactionAdded(payment, 500)]
 
 
 def test_it_is_there_after_a_restart(chain, store, pool, payment):

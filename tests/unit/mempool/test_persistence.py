@@ -1,7 +1,5 @@
 """What was acknowledged is there again after a restart."""
 
-from collections.abc import Sequence
-
 import pytest
 
 from misocoin.chain.mempool import Mempool
@@ -108,17 +106,7 @@ def test_without_a_store_nothing_is_kept(chain: FakeChain) -> None:
 def test_what_a_full_disk_refuses_after_a_block_is_told_and_written_later(
     chain: FakeChain, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Full(MemoryStore):
-        is_full = False
-
-        def save_mempool(
-            self, added: Sequence[StoredTransaction], removed: Sequence[bytes]
-        ) -> None:
-            if self.is_full:
-                raise StoreError("the disk is full")
-            super().save_mempool(added, removed)
-
-    store = Full()
+    store = MemoryStore()
     pool = pool_on(chain, store=store)
     one, two, three = (spend([point], [40 * COIN]) for point in chain.spendable()[:3])
     for tx in (one, two):
@@ -133,3 +121,57 @@ def test_what_a_full_disk_refuses_after_a_block_is_told_and_written_later(
     store.is_full = False
     pool.accept(three, chain.now)
     assert set(store.kept) == {two.txid, three.txid}
+
+
+def state_of(pool: Mempool) -> tuple[object, ...]:
+    """All there is to see, but for the numbers that say in which order it came."""
+    entries = [entry._replace(sequence=0) for entry in pool.entries()]
+    info = pool.info(0)
+    sizes = (info.vsize, info.usage, info.total_fee, pool.sequence, pool.next_sequence)
+    return sorted(entries, key=lambda entry: entry.tx.txid), sizes, pool.fee_deltas()
+
+
+LAST = 336 * 3_600
+"""Seconds that a transaction may wait."""
+
+
+@pytest.mark.parametrize("what", ["alone", "child", "replacement", "eviction", "expiry", "package"])
+def test_what_a_full_disk_refuses_changes_nothing(chain: FakeChain, what: str) -> None:
+    store = MemoryStore()
+    coins = chain.spendable()
+    parent = spend([coins[0]], [40 * COIN])
+    child = spend([parent.outpoint(0)], [39 * COIN])
+    cheap = spend([coins[1]], [50 * COIN - 500])
+    pool = pool_on(chain, store=store)
+    for tx in (parent, child, cheap):
+        pool.accept(tx, chain.now)
+    now = chain.now + (LAST + 1 if what == "expiry" else 0)
+    if what == "eviction":
+        pool = pool_on(chain, limits=MempoolLimits(max_usage=pool.info(now).usage), store=store)
+        pool.load(now)
+    newcomer = {
+        "child": spend([child.outpoint(0)], [38 * COIN]),
+        "replacement": spend([coins[0]], [20 * COIN]),
+    }.get(what, spend([coins[2]], [49 * COIN]))
+    pool.prioritise(parent.txid, 7)
+    before, kept = state_of(pool), dict(store.kept)
+
+    def act() -> MempoolChange:
+        if what == "package":
+            return pool.accept_together([newcomer, spend([newcomer.outpoint(0)], [COIN])], now)
+        return pool.accept(newcomer, now)
+
+    store.is_full = True
+    with pytest.raises(StoreError, match="the disk is full"):
+        act()
+    assert state_of(pool) == before
+    assert store.kept == kept
+    with pytest.raises(StoreError):
+        pool.prioritise(parent.txid, 100)
+    assert state_of(pool) == before
+    store.is_full = False
+    change = act()
+    gone = {"replacement": {parent, child}, "eviction": {cheap}, "expiry": {parent, child, cheap}}
+    assert {removed.tx for removed in change.removed} == gone.get(what, set())
+    assert set(store.kept) == set(pool.txids()) >= {newcomer.txid}
+    assert state_of(started(chain, store, now))[0] == state_of(pool)[0]
