@@ -4,6 +4,7 @@ A candidate is a block whose body is stored, as are those of all its ancestors, 
 known to be invalid. The one with the most work is best; of equal work, the one that came first.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from misocoin.consensus.tree import HeaderNode
@@ -29,9 +30,9 @@ class Candidates:
         if parent is not None and not self.is_linked(parent):
             self._waiting.setdefault(parent.hash, []).append(node)
             return
-        ready = [node]
-        while ready:
-            linked = ready.pop()
+        ready = deque([node])
+        while ready:  # level by level: of those on one block, the body that waited longest first
+            linked = ready.popleft()
             self._arrival[linked.hash] = self._next_arrival
             self._next_arrival += 1
             if not self._is_failed(linked):

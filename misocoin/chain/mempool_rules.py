@@ -262,12 +262,12 @@ def _check_scripts(
         broken = verify_input(digests, index, consensus, signatures)
         if broken is not None:
             raise ValidationError(
-                f"mandatory-script-verify-flag-failed ({broken.message})",
+                f"mempool-script-verify-flag-failed ({broken.message})",
                 f"input {index} of {tx.txid_hex}",
             )
         if error is not None:
             raise ValidationError(
-                f"non-mandatory-script-verify-flag ({error.message})",
+                f"mempool-script-verify-flag-failed ({error.message})",
                 f"input {index} of {tx.txid_hex}",
                 RejectCode.NONSTANDARD,
             )

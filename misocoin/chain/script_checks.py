@@ -110,6 +110,6 @@ class ScriptChecks:
 
 def _script_failure(error: ScriptError, tx: Transaction, index: int) -> ValidationError:
     return ValidationError(
-        f"mandatory-script-verify-flag-failed ({error.message})",
+        f"block-script-verify-flag-failed ({error.message})",
         f"input {index} of {tx.txid_hex}",
     )

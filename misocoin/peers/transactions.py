@@ -42,7 +42,7 @@ def is_guilty(error: MisocoinError) -> bool:
     if error.reason in _INNOCENT:
         return False
     return error.reason.startswith(
-        ("bad-txns-", "mandatory-script-verify-flag-failed", "bad-cb", "coinbase")
+        ("bad-txns-", "mempool-script-verify-flag-failed", "bad-cb", "coinbase")
     )
 
 

@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
+from misocoin.params import Params
+from tests.functional.framework.both import Both
 from tests.functional.framework.daemon import Daemon, reserved_port
+from tests.functional.framework.kernel import Kernel, kernel_python
 from tests.functional.framework.postgres import PostgresServer, find_postgres
 from tests.functional.framework.registries import Registries
 
 MakeDaemon = Callable[..., Daemon]
+MakeBoth = Callable[[Params], Both]
 ReservePort = Callable[[], int]
 
 
@@ -78,3 +82,25 @@ def registries(tmp_path_factory: pytest.TempPathFactory) -> Registries:
     """Programs from PyPI and npm, kept in the folder that `TOOLS_CACHE` names, or for this run."""
     kept = os.environ.get("TOOLS_CACHE")
     return Registries(Path(kept).absolute() if kept else tmp_path_factory.mktemp("tools"))
+
+
+@pytest.fixture(scope="module")
+def kernel(registries: Registries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """Bitcoin Core's validation engine; the test is skipped where it cannot be had."""
+    kernel = Kernel(kernel_python(registries), tmp_path_factory.mktemp("kernel") / "log")
+    yield kernel
+    kernel.close()
+
+
+@pytest.fixture(scope="module")
+def make_both(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeBoth]:
+    """Make a chain of a network's in our chain state and in that engine, one at a time."""
+    made: list[Both] = []
+
+    def make(params: Params) -> Both:
+        made.append(Both(kernel, tmp_path_factory.mktemp("both"), params))
+        return made[-1]
+
+    yield make
+    for both in made:
+        both.close()

@@ -101,7 +101,7 @@ def test_the_cache_answers_like_a_dict(many):
 
 FAULTS = {
     "amount": "bad-cb-amount",
-    "signature": "mandatory-script-verify-flag-failed",
+    "signature": "block-script-verify-flag-failed",
     "double spend": "bad-txns-inputs-missingorspent",
     "unknown coin": "bad-txns-inputs-missingorspent",
     "immature": "bad-txns-premature-spend-of-coinbase",

@@ -381,7 +381,7 @@ class Node:
 
     def _check_transaction(self, peer: PeerId, tx: Transaction) -> None:
         if tx.vout[0].script_pubkey == b"BAD":
-            error = ValidationError("mandatory-script-verify-flag-failed", "", RejectCode.INVALID)
+            error = ValidationError("mempool-script-verify-flag-failed", "", RejectCode.INVALID)
             self.event(TransactionChecked(peer, tx, error))
             return
         self.add_transaction(tx)

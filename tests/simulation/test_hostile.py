@@ -311,7 +311,7 @@ def test_a_transaction_that_never_validates(network: Network) -> None:
     bad = [
         Transaction.build(1, [TxIn(OutPoint(bytes([i]) * 36))], [TxOut(1, b"")]) for i in range(6)
     ]
-    error = ValidationError("mandatory-script-verify-flag-failed", "", RejectCode.INVALID)
+    error = ValidationError("mempool-script-verify-flag-failed", "", RejectCode.INVALID)
     victim._check_transaction = lambda peer, tx: victim.event(  # type: ignore[method-assign]
         TransactionChecked(peer, tx, error)
     )

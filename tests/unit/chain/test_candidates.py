@@ -13,6 +13,8 @@ ROOT = HeaderNode(regtest().genesis.header, None)
 A1, B1 = _child(ROOT, 1), _child(ROOT, 2)
 A2, B2 = _child(A1), _child(B1)
 A3 = _child(A2)
+C2 = _child(A1, 3)
+C3 = _child(C2)
 
 
 def _candidates(*failed):
@@ -83,3 +85,16 @@ def test_what_cannot_win_any_more_is_forgotten():
     candidates.link(B2)
     candidates.prune(B2.chain_work)
     assert candidates.best(ROOT) is B2
+
+
+def test_of_bodies_that_waited_for_the_same_one_the_first_to_come_is_best():
+    """As in Bitcoin Core; what waited for them comes after them."""
+    for order in ((A2, C2), (C2, A2)):
+        candidates = _candidates()
+        for node in (*order, A1):
+            candidates.link(node)
+        assert candidates.best(ROOT) is order[0]
+    candidates = _candidates()
+    for node in (C3, A3, A2, C2, A1):
+        candidates.link(node)
+    assert candidates.best(ROOT) is A3

@@ -45,7 +45,7 @@ FIRST, SECOND = (
 
 
 FAULTS = {
-    "signature": "mandatory-script-verify-flag-failed",
+    "signature": "block-script-verify-flag-failed",
     "double spend": "bad-txns-inputs-missingorspent",
     "amount": "bad-cb-amount",
 }

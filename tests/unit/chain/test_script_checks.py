@@ -54,7 +54,7 @@ def test_a_wrong_signature_is_told_with_its_input(checks):
     with pytest.raises(ValidationError) as caught:
         _collect(checks, _payment(5, 40), bad, _payment(0, 3))
     assert caught.value.reason == (
-        "mandatory-script-verify-flag-failed "
+        "block-script-verify-flag-failed "
         "(Script evaluated without error but finished with a false/empty top stack element)"
     )
     assert caught.value.detail == f"input 0 of {bad.txid_hex}"
@@ -93,7 +93,7 @@ def test_what_was_found_valid_is_remembered(checks):
     _collect(checks, tx)
     _collect(checks, tx, use_cache=False)
     bad = with_bad_signature(tx)
-    with pytest.raises(ValidationError, match="mandatory-script-verify-flag-failed"):
+    with pytest.raises(ValidationError, match="block-script-verify-flag-failed"):
         checks.check_transaction(bad, _coins(bad), FLAGS)
     assert len(checks.cache) == 3
 

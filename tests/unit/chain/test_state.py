@@ -322,7 +322,7 @@ def test_a_repeated_tail_does_not_condemn_its_header(chain, params):
 def test_a_wrong_signature_in_a_block(chain, params, clothed):
     bad = make_block(chain.tip, params, [with_bad_signature(clothed.transactions[1])])
     before = stored_coins(chain)
-    assert _refused(chain, bad).startswith("mandatory-script-verify-flag-failed (")
+    assert _refused(chain, bad).startswith("block-script-verify-flag-failed (")
     assert stored_coins(chain) == before
     assert chain.submit_block(clothed).in_chain
 

@@ -183,7 +183,7 @@ def test_a_wrong_signature_that_was_never_checked(chain, store):
     assert chain.submit_block(make_block(chain.tip, PARAMS, [bad])).in_chain
     message = _difference(chain)
     assert message.startswith("block 7 (")
-    assert "mandatory-script-verify-flag-failed" in message
+    assert "block-script-verify-flag-failed" in message
 
 
 def test_a_false_filter_is_found(chain, store):

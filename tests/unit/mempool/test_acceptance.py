@@ -184,7 +184,7 @@ def test_unknown_scripts(chain: FakeChain, pool: Mempool) -> None:
     error = refusal(pool, discouraged, chain.now)
     assert error is not None
     assert error.reason == (
-        "non-mandatory-script-verify-flag (NOPx reserved for soft-fork upgrades)"
+        "mempool-script-verify-flag-failed (NOPx reserved for soft-fork upgrades)"
     )
     assert error.code is RejectCode.NONSTANDARD
     assert error.detail == f"input 0 of {discouraged.txid_hex}"
@@ -193,7 +193,7 @@ def test_unknown_scripts(chain: FakeChain, pool: Mempool) -> None:
     error = refusal(pool, wrong, chain.now)
     assert error is not None
     assert error.reason == (
-        "mandatory-script-verify-flag-failed (Script evaluated without error but finished with a "
+        "mempool-script-verify-flag-failed (Script evaluated without error but finished with a "
         "false/empty top stack element)"
     )
     assert error.code is RejectCode.INVALID
