@@ -40,7 +40,7 @@ from misocoin.market.pages import Pages
 from misocoin.market.queries import Queries
 from misocoin.market.query_calls import QueryCalls
 from misocoin.market.rate import RateLimit
-from misocoin.market.relay import Relay
+from misocoin.market.relay import ALIVE_SLOT, Relay
 from misocoin.market.trade import Trade
 from misocoin.market.watch import Watch
 from misocoin.market.wire import (
@@ -107,6 +107,7 @@ class _Calls:
             ("/nonce", get, self.nonce),
             ("/bid", post, self.post_bid),
             ("/bid/<key>", get, self.bid),
+            ("/bid/<key>", post, self.post_cancel),
             ("/tx/<key>", get, self.trade),
             ("/tx/<key>", post, self.post_message),
             ("/tx/<key>/proof", post, self.post_proof),
@@ -206,6 +207,11 @@ class _Calls:
         """Show a bid."""
         return self._tagged(lambda: self._parts.book.get_bid(key), lambda bid: f"s{bid.state.name}")
 
+    def post_cancel(self, key: str) -> Response:
+        """Take a bid back."""
+        self._parts.book.cancel_bid(key, self._form())
+        return see(f"/bid/{key}")
+
     def trade(self, key: str) -> Response:
         """Show a trade."""
         return self._tagged(
@@ -298,8 +304,13 @@ class _Calls:
     # -- relay ----------------------------------------------------------------------------
 
     def parcel(self, key: str, slot: str) -> Response:
-        """Hand out a parcel; 204 while there is none."""
+        """Hand out a parcel, or tell how long the seller is silent; 204 while there is none."""
         self._check_rate()
+        if slot == ALIVE_SLOT:
+            silence = self._parts.relay.silence(key)
+            if silence is None:
+                return Response(status=204)
+            return Response(f"{silence}\n", content_type="text/plain")
         wait = min(float(number_argument("wait", 0, 10_000)), MAX_WAIT)
         found = self._parts.relay.get(key, slot, 0)
         if found is None and wait:
@@ -310,10 +321,13 @@ class _Calls:
         return Response(found, content_type="application/octet-stream")
 
     def post_parcel(self, key: str, slot: str) -> Response:
-        """Take a parcel."""
-        relay = self._parts.relay
+        """Take a parcel, or a seller's sign of life."""
+        relay, signature = self._parts.relay, request.headers.get("X-Signature", "")
         parcel = self._body(relay.limits.parcel)
-        relay.put(key, slot, parcel, request.headers.get("X-Signature", ""))
+        if slot == ALIVE_SLOT:
+            relay.beat(key, parcel, signature)
+        else:
+            relay.put(key, slot, parcel, signature)
         return Response(status=204)
 
     # -- small things ---------------------------------------------------------------------

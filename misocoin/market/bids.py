@@ -1,14 +1,14 @@
 """Bids: who wants to buy or sell one piece of work, and at which price.
 
-Version 1 is BitWrk's. A bid of version 2 asks for a trade of version 2, and meets only its like:
-it puts up a bond, brings a key for the work's way, and may be one of a group whose results are
-compared.
+Version 1 is BitWrk's. A bid of version 2 asks for a trade of version 2: it puts up a bond, brings a
+key for the work's way, and may be one of a group whose results are compared. It meets its like, and
+bids of version 1 as well where it says so.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
 from misocoin.market.documents import BID_EXTRAS, bid_document
@@ -34,6 +34,20 @@ class BidType(IntEnum):
     SELL = 1
 
 
+class Versions(IntFlag):
+    """Which versions of a trade will do."""
+
+    OLD = 1
+    """BitWrk's."""
+    NEW = 2
+    BOTH = 3
+
+    @property
+    def numbers(self) -> list[int]:
+        """The versions' numbers."""
+        return [int(each) for each in (Versions.OLD, Versions.NEW) if each in self]
+
+
 class BidState(IntEnum):
     """Where a bid stands; the numbers are those on the wire."""
 
@@ -42,6 +56,7 @@ class BidState(IntEnum):
     PLACED = 1
     MATCHED = 2
     EXPIRED = 3
+    """Its time is up, or its owner has taken it back."""
 
 
 class Terms(NamedTuple):
@@ -57,6 +72,8 @@ class Terms(NamedTuple):
     agree: int = 0
     """How many sellers of the group must come to the same result to outvote the others; a seller
     says how many it takes at least to outvote him. 0: its results are compared with nobody's."""
+    or_old: bool = False
+    """Whether a trade of version 1, without all that, will do as well."""
 
 
 class BidRequest(NamedTuple):
@@ -99,9 +116,11 @@ class Bid:
     """None for version 1."""
 
     @property
-    def version(self) -> int:
-        """Of the trade that it asks for, 1 or 2."""
-        return 1 if self.terms is None else 2
+    def versions(self) -> Versions:
+        """Of the trade that it asks for."""
+        if self.terms is None:
+            return Versions.OLD
+        return Versions.BOTH if self.terms.or_old else Versions.NEW
 
     @property
     def bond(self) -> int:
@@ -149,12 +168,12 @@ def bid_request_from_form(form: Mapping[str, str]) -> BidRequest:
 
 def _terms_from_form(form: Mapping[str, str], price: Money) -> Terms | None:
     version = form.get("version", "1")
-    if version not in ("1", "2"):
-        raise Malformed("version must be 1 or 2")
+    if version not in ("1", "2", "both"):
+        raise Malformed("version must be 1, 2 or both")
     if version == "1":
         given = sorted(set(form) & set(BID_EXTRAS) - {"version"})
         if given:
-            raise Malformed(f"{given[0]} needs version=2")
+            raise Malformed(f"{given[0]} needs version=2 or both")
         return None
     bond = money_from_text(form["bond"]) if "bond" in form else Money(0, price.currency)
     if bond.currency is not price.currency or not 0 <= bond.amount <= MAX_AMOUNT // 4:
@@ -170,4 +189,6 @@ def _terms_from_form(form: Mapping[str, str], price: Money) -> Terms | None:
         raise Malformed("group must be 64 hex digits, of a buyer")
     if is_buyer and bool(group) != (int(agree) > 0):
         raise Malformed("group and agree go together")
-    return Terms(bond.amount, transit_key, group, int(agree))
+    if group and version == "both":
+        raise Malformed("group needs version=2 alone")
+    return Terms(bond.amount, transit_key, group, int(agree), version == "both")

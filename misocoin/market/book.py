@@ -32,15 +32,20 @@ from misocoin.market.bids import (
 from misocoin.market.checkers import CHECKERS
 from misocoin.market.database import Database
 from misocoin.market.disputes import check_refuted, proof_from_bytes
-from misocoin.market.documents import check_participant, check_signed, upload_document
-from misocoin.market.errors import NotAllowed, TooLate, Unknown
+from misocoin.market.documents import (
+    cancel_document,
+    check_participant,
+    check_signed,
+    upload_document,
+)
+from misocoin.market.errors import Malformed, NotAllowed, TooLate, Unknown
 from misocoin.market.ledger import (
     bid_movements,
     expiry_movements,
     match_movements,
     settlement_movements,
 )
-from misocoin.market.matching import deal_of, find_counterpart, pool_of
+from misocoin.market.matching import Pool, deal_of, find_counterpart, pool_of
 from misocoin.market.moments import MINUTE, Moment
 from misocoin.market.money import Money
 from misocoin.market.nonces import expiry_of, new_nonce
@@ -190,7 +195,7 @@ class Book:
             expires=Moment(now + self._times(request.article).bid),
             terms=request.terms,
         )
-        self._lock_pool(connection, pool_of(new).key)
+        self._lock_pool(connection, pool_of(new).market)
         number = connection.execute(_ADD_BID, row_from_bid(new)).scalar_one()
         bid = replace(new, key=self._keys.key(BID, number), order=number)
         other = self._find_counterpart(connection, bid, now)
@@ -223,20 +228,25 @@ class Book:
         def taken(buy: Bid) -> set[str]:
             return self._sellers_of(connection, buy)
 
-        start = 0
-        # Those that are preferred come first, so the first page that has one has the best.
-        while page := self._opposite(connection, bid, now, start):
-            found = find_counterpart(bid, page, now, taken)
-            if found is not None:
-                return found
-            start += _PAGE
-        return None
+        def best_of(pool: Pool) -> Bid | None:
+            start = 0
+            # Those that are preferred come first, so the first page that has one has the best.
+            while page := self._opposite(connection, bid, pool, now, start):
+                found = find_counterpart(bid, page, now, taken)
+                if found is not None:
+                    return found
+                start += _PAGE
+            return None
 
-    def _opposite(self, connection: Connection, bid: Bid, now: Moment, start: int) -> list[Bid]:
+        best = [found for pool in pool_of(bid).meets if (found := best_of(pool)) is not None]
+        return find_counterpart(bid, best, now, taken)
+
+    def _opposite(
+        self, connection: Connection, bid: Bid, pool: Pool, now: Moment, start: int
+    ) -> list[Bid]:
         query = _OPPOSITE[bid.type]
         rows = connection.execute(
-            query,
-            {"pool": pool_of(bid).key, "price": bid.price.amount, "now": now, "start": start},
+            query, {"pool": pool.key, "price": bid.price.amount, "now": now, "start": start}
         )
         return [self._keys.bid(row) for row in rows]
 
@@ -273,6 +283,28 @@ class Book:
         if row is None:
             raise Unknown("no such bid")
         return self._keys.bid(row)
+
+    def cancel_bid(self, key: str, form: Mapping[str, str]) -> None:
+        """Let its owner take back a bid that has met nobody; to do so again changes nothing.
+
+        Raises a MarketError.
+        """
+        if set(form) != {"cancel", "address", "signature"} or form["cancel"] != "on":
+            raise Malformed("a bid is taken back with cancel=on, address and signature")
+        bid, now = self.get_bid(key), self._now()
+        if form["address"] != bid.participant:
+            raise NotAllowed("only who has placed a bid can take it back")
+        check_signed(bid.participant, form["signature"], cancel_document(key))
+
+        def change(connection: Connection) -> None:
+            live = self._lock_bid(connection, bid)
+            if live.state is BidState.MATCHED:
+                raise TooLate("the bid has been matched")
+            if live.state is BidState.PLACED:
+                self._end_bid(connection, live, Moment(min(now, live.expires)))
+
+        self._database.write(change)
+        self._watch.wake([key])
 
     # -- trades ---------------------------------------------------------------------------
 
@@ -368,11 +400,11 @@ class Book:
         """Let bids and trades end whose time is up; how many did."""
         now = self._now()
         with self._database.read() as connection:
-            due_bids = connection.execute(_DUE_BIDS, {"now": now}).all()
+            due_bids = [self._keys.bid(row) for row in connection.execute(_DUE_BIDS, {"now": now})]
             due_trades = connection.execute(_DUE_TRADES, {"now": now}).scalars().all()
         ended = 0
-        for number, pool in due_bids:
-            ended += self._expire_bid(number, pool, now)
+        for bid in due_bids:
+            ended += self._expire_bid(bid)
         for number in due_trades:
             try:
                 self._advance(self._keys.key(TRADE, number), expire)
@@ -381,21 +413,28 @@ class Book:
                 continue  # a message, or another server, was first
         return ended
 
-    def _expire_bid(self, number: int, pool: str, now: Moment) -> bool:
+    def _expire_bid(self, bid: Bid) -> bool:
         def change(connection: Connection) -> bool:
-            self._lock_pool(connection, pool)
-            bid = self._keys.bid(connection.execute(_GET_BID, {"number": number}).one())
-            if bid.state is not BidState.PLACED or bid.expires > now:
+            live = self._lock_bid(connection, bid)
+            if live.state is not BidState.PLACED:
                 return False
-            connection.execute(
-                update(bids).where(bids.c.id == number).values(state=int(BidState.EXPIRED))
-            )
-            LockedAccounts(connection, [bid.participant]).move(expiry_movements(bid), now)
+            self._end_bid(connection, live, live.expires)
             return True
 
         is_expired = self._database.write(change)
-        self._watch.wake([self._keys.key(BID, number)])
+        self._watch.wake([bid.key])
         return is_expired
+
+    def _lock_bid(self, connection: Connection, bid: Bid) -> Bid:
+        """A bid as it is now, when nobody else can match it any more."""
+        self._lock_pool(connection, pool_of(bid).market)
+        return self._keys.bid(connection.execute(_GET_BID, {"number": bid.order}).one())
+
+    def _end_bid(self, connection: Connection, bid: Bid, expires: Moment) -> None:
+        """Let a bid end that has met nobody, and give back what it had put up."""
+        end = {"state": int(BidState.EXPIRED), "expires": expires}
+        connection.execute(update(bids).where(bids.c.id == bid.order).values(**end))
+        LockedAccounts(connection, [bid.participant]).move(expiry_movements(bid), self._now())
 
     def forget_old(self) -> None:
         """Forget nonces that nobody may use any more, and bids that met nobody long ago."""
@@ -435,7 +474,7 @@ def _opposite_of(kind: BidType) -> Select[Any]:
 
 _OPPOSITE = {kind: _opposite_of(kind) for kind in BidType}
 _DUE_BIDS = (
-    select(bids.c.id, bids.c.pool)
+    select(bids)
     .where(bids.c.state == int(BidState.PLACED), bids.c.expires <= bindparam("now"))
     .limit(_DUE)
 )

@@ -44,6 +44,11 @@ BID_EXTRAS = ("version", "bond", "transitkey", "group", "agree")
 """The fields that only bids of version 2 have, in their order."""
 
 
+def cancel_document(bid: str) -> str:
+    """The text by which its owner takes a bid back."""
+    return _joined({"bid": bid, "cancel": "on"})
+
+
 def message_document(arguments: Mapping[str, str], transaction: str) -> str:
     """The text of a message to a trade: all arguments and its key, sorted; empty ones bare."""
     pairs = sorted({**arguments, "txid": transaction}.items())

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import and_, func, or_, select
 
-from misocoin.market.bids import Bid, BidState, BidType
+from misocoin.market.bids import Bid, BidState, BidType, Versions
 from misocoin.market.database import Database
 from misocoin.market.moments import Moment
 from misocoin.market.rows import Keys
@@ -41,7 +41,7 @@ class OpenInterest(NamedTuple):
 
     article: str
     currency: str
-    version: int
+    versions: Versions
     type: BidType
     bids: int
     """How many they are."""
@@ -188,7 +188,7 @@ class Queries:
             OpenInterest(
                 row.article,
                 row.currency,
-                row.version,
+                Versions(row.version),
                 BidType(row.type),
                 row.many,
                 row.most if row.type == BidType.BUY else row.least,

@@ -102,7 +102,8 @@ class QueryCalls:
             [
                 {
                     "Article": each.article,
-                    "Version": each.version,
+                    "Version": max(each.versions.numbers),
+                    "Versions": each.versions.numbers,
                     "Type": each.type.name,
                     "Count": each.bids,
                     "Best": text_from_money(Money(each.best, unit_from_name(each.currency)[0])),

@@ -1,25 +1,34 @@
-"""The market as a post office for sellers without open ports: sealed parcels, kept for a while."""
+"""The market as a post office for sellers without open ports: sealed parcels, kept for a while.
+
+Such a seller says every few seconds that it is there, and its buyer asks when it did so last:
+nobody else would notice that it died at work.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, update
 
 from misocoin.market.accounts import insert_if_new
 from misocoin.market.book import Book
 from misocoin.market.database import Database
 from misocoin.market.documents import check_signed, upload_document
 from misocoin.market.errors import Malformed, NotAllowed, TooLarge, TooLate
-from misocoin.market.moments import MINUTE, Moment
+from misocoin.market.moments import MINUTE, SECOND, Moment
 from misocoin.market.parcels import Slot
 from misocoin.market.receipts import sha256_hex
 from misocoin.market.rows import TRADE, Keys
-from misocoin.market.schema import relay
-from misocoin.market.trade import RELAY_URL, Role, TradeState
+from misocoin.market.schema import relay, trades
+from misocoin.market.trade import RELAY_URL, Role, Trade, TradeState
 from misocoin.market.watch import Watch
 
 KEEP_TIME = 45 * MINUTE
-"""Microseconds that a parcel is kept: longer than a trade lasts."""
+"""Microseconds that a parcel is kept, or longer while its trade goes on."""
+
+ALIVE_SLOT = "alive"
+"""Where a seller leaves its signs of life."""
+
+_MAX_COUNT = 1 << 62
 
 
 class RelayLimits(NamedTuple):
@@ -57,15 +66,10 @@ class Relay:
         slot = _slot_from_name(slot_name)
         if len(data) > self.limits.parcel:
             raise TooLarge(f"a parcel has {self.limits.parcel} bytes at most")
-        trade = self._book.get_trade(key)
-        if trade.version == 1 or trade.worker_url != RELAY_URL:
-            raise NotAllowed("this transaction does not go through the relay")
+        trade = self._relayed(key)
         sender = trade.buyer if slot.sender is Role.BUYER else trade.seller
         check_signed(sender, signature, upload_document(sha256_hex(data), slot.value, key))
-        now = self._now()
-        if trade.state is TradeState.RETIRED or trade.timeout <= now:
-            raise TooLate("Transaction no longer active")
-        number = self._keys.number(TRADE, key)
+        now, number = self._now(), self._keys.number(TRADE, key)
 
         def change(connection: Connection) -> None:
             kept = connection.execute(select(func.coalesce(func.sum(relay.c.size), 0))).scalar_one()
@@ -79,6 +83,47 @@ class Relay:
 
         self._database.write(change)
         self._watch.wake([f"{key}/{slot.value}"])
+
+    def _relayed(self, key: str) -> Trade:
+        """A trade that goes on and through here. Raises a MarketError."""
+        trade = self._book.get_trade(key)
+        if trade.version == 1 or trade.worker_url != RELAY_URL:
+            raise NotAllowed("this transaction does not go through the relay")
+        if trade.state is TradeState.RETIRED or trade.timeout <= self._now():
+            raise TooLate("Transaction no longer active")
+        return trade
+
+    def beat(self, key: str, count: bytes, signature: str) -> None:
+        """Take a seller's sign of life: a decimal number, larger than the one before.
+
+        Raises a MarketError.
+        """
+        if not 0 < len(count) < 20 or not count.isdigit() or int(count) >= _MAX_COUNT:
+            raise Malformed("a sign of life is a decimal number of up to 62 bits")
+        trade, number, now = self._relayed(key), self._keys.number(TRADE, key), self._now()
+        document = upload_document(sha256_hex(count), ALIVE_SLOT, key)
+        check_signed(trade.seller, signature, document)
+
+        def change(connection: Connection) -> None:
+            sign = {"data": count, "size": len(count), "created": now}
+            if insert_if_new(connection, relay, trade=number, slot=ALIVE_SLOT, **sign):
+                return
+            where = (relay.c.trade == number, relay.c.slot == ALIVE_SLOT)
+            before = connection.execute(select(relay.c.data).where(*where).with_for_update())
+            if int(before.scalar_one()) >= int(count):
+                raise TooLate("a later sign of life was here before")
+            connection.execute(update(relay).where(*where).values(**sign))
+
+        self._database.write(change)
+
+    def silence(self, key: str) -> int | None:
+        """Seconds since a seller's last sign of life; None where there was none."""
+        number = self._keys.number(TRADE, key)
+        with self._database.read() as connection:
+            last = connection.execute(
+                select(relay.c.created).where(relay.c.trade == number, relay.c.slot == ALIVE_SLOT)
+            ).scalar()
+        return None if last is None else max(0, self._now() - last) // SECOND
 
     def get(self, key: str, slot_name: str, seconds: float) -> bytes | None:
         """A parcel, once it is there; None where it does not come within the time."""
@@ -100,9 +145,12 @@ class Relay:
     def forget_old(self) -> None:
         """Throw away parcels whose trade is over."""
         before = self._now() - KEEP_TIME
+        active = select(trades.c.id).where(trades.c.state == int(TradeState.ACTIVE))
 
         def change(connection: Connection) -> None:
-            connection.execute(delete(relay).where(relay.c.created < before))
+            connection.execute(
+                delete(relay).where(relay.c.created < before, relay.c.trade.not_in(active))
+            )
 
         self._database.write(change)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from misocoin.market.bids import Bid, BidState, BidType, Terms
+from misocoin.market.bids import Bid, BidState, BidType, Terms, Versions
 from misocoin.market.ledger import Movement, MovementType, References
 from misocoin.market.matching import pool_of
 from misocoin.market.moments import Moment
@@ -46,8 +46,9 @@ class Keys:
     def bid(self, row: Row[Any]) -> Bid:
         """A row of `bids`."""
         terms = None
-        if row.version == 2:
-            terms = Terms(row.bond, row.transit_key, row.group_name, row.agree)
+        if row.version != Versions.OLD:
+            or_old = row.version == Versions.BOTH
+            terms = Terms(row.bond, row.transit_key, row.group_name, row.agree, or_old)
         return Bid(
             key=self.key(BID, row.id),
             order=row.id,
@@ -142,7 +143,7 @@ def row_from_bid(bid: Bid) -> dict[str, Any]:
         "signature": bid.signature,
         "created": bid.created,
         "expires": bid.expires,
-        "version": bid.version,
+        "version": int(bid.versions),
         "bond": terms.bond,
         "transit_key": terms.transit_key,
         "group_name": terms.group,

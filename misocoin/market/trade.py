@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from misocoin.market.bids import Bid
 from misocoin.market.documents import check_signed, message_document
 from misocoin.market.errors import Malformed, NotAllowed, TooLate
-from misocoin.market.matching import deal_of
+from misocoin.market.matching import deal_of, is_new
 from misocoin.market.moments import Moment
 from misocoin.market.money import Money
 from misocoin.market.receipts import receipt_document, work_secret_hash
@@ -159,7 +159,7 @@ def trade_of(key: str, buy: Bid, sell: Bid, now: Moment, times: Times = BITWRK_T
     """The trade that two bids make."""
     deal = deal_of(buy, sell)
     terms = None
-    if buy.terms is not None and sell.terms is not None:
+    if buy.terms is not None and sell.terms is not None and is_new(buy, sell):
         terms = TradeTerms(
             deal.bond,
             buy.terms.transit_key,

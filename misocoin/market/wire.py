@@ -54,6 +54,7 @@ def bid_to_json(bid: Bid, names: Names = COIN_NAMES) -> Json:
     if bid.terms is not None:
         form |= {
             "Version": 2,
+            "Versions": bid.versions.numbers,
             "Bond": _text_from_money(Money(bid.terms.bond, currency), names),
             "TransitKey": bid.terms.transit_key,
             "Group": bid.terms.group or None,
@@ -71,7 +72,11 @@ def bid_from_json(data: bytes, key: str, order: int = 0) -> Bid:
         if form.get("Version") == 2:
             bond = money_from_text(form["Bond"]).amount
             terms = Terms(
-                bond, str(form["TransitKey"]), str(form["Group"] or ""), int(form["Agree"])
+                bond,
+                str(form["TransitKey"]),
+                str(form["Group"] or ""),
+                int(form["Agree"]),
+                1 in form.get("Versions", ()),
             )
         return Bid(
             key=key,

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from misocoin.errors import ConfigError, MisocoinError
 from misocoin.market.articles import articles_from_text
 from misocoin.market.audit import audit
-from misocoin.market.bids import Bid, BidState, BidType, bid_request_from_form, calculate_fee
+from misocoin.market.bids import (
+    Bid,
+    BidState,
+    BidType,
+    Versions,
+    bid_request_from_form,
+    calculate_fee,
+)
 from misocoin.market.checkers import CHECKERS, is_hashcash_result
 from misocoin.market.chunks import (
     MAX_CHUNK,
@@ -53,6 +60,7 @@ from misocoin.market.parcels import (
     work_parcel_from_bytes,
 )
 from misocoin.market.pow_work import MAX_BITS, nonce_from_result, work_from_puzzle
+from misocoin.market.queries import Queries
 from misocoin.market.receipts import crypt_result, seal, unseal
 from misocoin.market.trade import Outcome, message_from_form, trade_of
 from misocoin.market.wire import account_from_json, bid_from_json, trade_from_json
@@ -78,7 +86,8 @@ def bid_lists(draw):
         if draw(st.booleans()):
             group = draw(st.sampled_from(GROUPS)) if kind is BidType.BUY else ""
             agree = draw(st.integers(1, 3)) if group or kind is BidType.SELL else 0
-            more["terms"] = terms(draw(st.integers(0, 5)), group, agree)
+            or_old = not group and draw(st.booleans())
+            more["terms"] = terms(draw(st.integers(0, 5)), group, agree, or_old)
         made.append(make_bid(kind, draw(PRICES), order, participant=who, **more))
     return made
 
@@ -135,11 +144,14 @@ def test_who_meets_whom(bids):
         assert sell.price.amount <= deal.price <= buy.price.amount
         assert deal.price + deal.fee + deal.bond <= buy.reserved
         assert deal.bond <= sell.bond
+        common = buy.versions & sell.versions
+        assert common, "both sides know a version of the trade"
+        assert trade_of("t", buy, sell, NOW).version == max(common.numbers)
         if buy.terms and buy.terms.group:
             assert buy.participant != sell.participant
             groups[buy.participant, buy.terms.group, sell.participant] += 1
     assert set(groups.values()) <= {1}, "a group has a seller once"
-    plain = [bid for bid in played.open_bids if bid.terms is None]
+    plain = [bid for bid in played.open_bids if Versions.OLD in bid.versions and not bid.bond]
     buys = [bid.price.amount for bid in plain if bid.type is BidType.BUY]
     sells = [bid.price.amount for bid in plain if bid.type is BidType.SELL]
     assert not buys or not sells or max(buys) < min(sells), "nobody who fits is left waiting"
@@ -180,9 +192,14 @@ PEOPLE = (BUYER, SELLER, STRANGER)
 SAYINGS = ("acceptresult", "rejectresult", "rejectwork", "workerurl", "work", "deliver")
 ACTIONS = st.one_of(
     st.tuples(
-        st.just("bid"), st.sampled_from(BidType), st.sampled_from(PEOPLE), st.integers(0, 3000)
+        st.just("bid"),
+        st.sampled_from(BidType),
+        st.sampled_from(PEOPLE),
+        st.integers(0, 3000),
+        st.sampled_from(["1", "2", "both"]),
     ),
     st.tuples(st.just("say"), st.sampled_from(SAYINGS), st.sampled_from(PEOPLE), st.integers(0, 9)),
+    st.tuples(st.just("cancel"), st.sampled_from(PEOPLE), st.integers(0, 9)),
     st.tuples(st.just("wait"), st.integers(1, 700)),
 )
 
@@ -193,10 +210,11 @@ def test_whatever_people_do_the_audit_balances(actions):
     rig = Rig()
     for who in PEOPLE:
         rig.give(who, "uMISO 50")
+    bids: list[str] = []
     trades: list[str] = []
     for action in actions:
         with suppress(MarketError):
-            do(rig, action, trades)
+            do(rig, action, bids, trades)
         found = audit(rig.database, None)
         assert found.is_right, found.faults
     rig.pass_time(3600)
@@ -213,13 +231,22 @@ def test_whatever_people_do_the_audit_balances(actions):
     rig.close()
 
 
-def do(rig: Rig, action: tuple, trades: list[str]) -> None:
+def do(rig: Rig, action: tuple, bids: list[str], trades: list[str]) -> None:
     match action:
-        case ("bid", kind, who, price):
-            key = rig.bid(who, type=kind.name, price=f"satoshi {price}")
+        case ("bid", kind, who, price, version):
+            before = Queries(rig.database, rig.now).open_bids(100)
+            extras = {} if version == "1" else {"version": version, "transitkey": "ab" * 32}
+            extras |= {"bond": "satoshi 5"} if version == "2" else {}
+            key = rig.bid(who, type=kind.name, price=f"satoshi {price}", **extras)
+            bids.append(key)
             bid = rig.book.get_bid(key)
+            other = find_counterpart(bid, before, rig.now())
+            met = other and rig.book.get_bid(other.key).transaction
+            assert bid.transaction == met, "the store finds what the rules say"
             if bid.state is BidState.MATCHED:
                 trades.append(str(bid.transaction))
+        case ("cancel", who, number) if bids:
+            rig.cancel(who, bids[number % len(bids)])
         case ("say", "deliver", _, number) if trades:
             trade = rig.book.get_trade(trades[number % len(trades)])
             people = {who.address: who for who in PEOPLE}

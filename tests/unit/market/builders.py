@@ -6,7 +6,7 @@ from misocoin.crypto import base58
 from misocoin.crypto.hashes import hash160, sha256
 from misocoin.crypto.keys import PrivateKey
 from misocoin.market.bids import Bid, BidState, BidType, Terms, calculate_fee
-from misocoin.market.documents import bid_document, message_document
+from misocoin.market.documents import bid_document, cancel_document, message_document
 from misocoin.market.moments import Moment
 from misocoin.market.money import Money, money_from_text
 from misocoin.script.messages import sign_message
@@ -36,6 +36,11 @@ class Participant:
             **fields,
         }
         return {**form, "signature": self.sign(bid_document(form))}
+
+    def cancel_form(self, bid: str) -> dict[str, str]:
+        """A signed word that a bid is taken back."""
+        signature = self.sign(cancel_document(bid))
+        return {"cancel": "on", "address": self.address, "signature": signature}
 
     def message_form(self, transaction: str, **arguments: str) -> dict[str, str]:
         """A signed message to a trade."""
@@ -72,6 +77,6 @@ def make_bid(kind: BidType, price: int | str, order: int, **changes: Any) -> Bid
     return Bid(**fields)
 
 
-def terms(bond: int = 0, group: str = "", agree: int = 0) -> Terms:
+def terms(bond: int = 0, group: str = "", agree: int = 0, or_old: bool = False) -> Terms:
     """What a bid of version 2 has besides."""
-    return Terms(bond, "ab" * 32, group, agree)
+    return Terms(bond, "ab" * 32, group, agree, or_old)

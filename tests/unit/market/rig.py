@@ -68,6 +68,10 @@ class Rig:
     def sell(self, who: Participant, price: str, **fields: str) -> str:
         return self.bid(who, type="SELL", price=price, **fields)
 
+    def cancel(self, who: Participant, bid: str) -> None:
+        """Take a bid back."""
+        self.book.cancel_bid(bid, who.cancel_form(bid))
+
     def trade_of(self, bid: str) -> Trade:
         """The trade that a bid became."""
         key = self.book.get_bid(bid).transaction

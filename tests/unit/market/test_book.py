@@ -77,6 +77,33 @@ def test_a_bid_that_meets_nobody_expires_and_is_refunded(rig):
     assert rig.book.get_bid(rig.sell(SELLER, "mMISO 1")).state is BidState.PLACED
 
 
+def test_a_bid_can_be_taken_back(rig):
+    rig.give(BUYER, "MISO 1")
+    bid = rig.buy(BUYER, "mMISO 1")
+    with pytest.raises(NotAllowed, match="only who has placed"):
+        rig.cancel(SELLER, bid)
+    other = rig.buy(BUYER, "mMISO 1")
+    form = {**BUYER.cancel_form(bid), "signature": BUYER.cancel_form(other)["signature"]}
+    with pytest.raises(NotAllowed):
+        rig.book.cancel_bid(bid, form)
+    for broken in ({}, {"cancel": "on"}, {**form, "cancel": "off"}, {**form, "more": "1"}):
+        with pytest.raises(Malformed):
+            rig.book.cancel_bid(bid, broken)
+    with pytest.raises(Unknown):
+        rig.cancel(BUYER, bid + "0")
+    assert rig.holds(BUYER)[1] == 206_000
+    rig.pass_time(10)
+    for _ in range(2):
+        rig.cancel(BUYER, bid)
+        assert rig.holds(BUYER)[1] == 103_000
+    assert rig.book.get_bid(bid).state is BidState.EXPIRED
+    assert rig.book.get_bid(bid).expires == rig.now()
+    rig.sell(SELLER, "mMISO 1")
+    assert rig.book.get_bid(other).state is BidState.MATCHED
+    with pytest.raises(TooLate, match="has been matched"):
+        rig.cancel(BUYER, other)
+
+
 def test_free_trades_need_no_money(rig):
     rig.sell(SELLER, "MISO 0")
     trade = rig.trade_of(rig.buy(BUYER, "MISO 0"))

@@ -287,6 +287,57 @@ def test_a_group_outvotes_who_lies(rig):
     assert rig.holds(sellers[1]) == (ALL - PUT_UP, 0)
 
 
+def test_who_takes_both_versions_meets_either(rig):
+    key = transit_public_key(bytes(32))
+    both = {"version": "both", "transitkey": key, "bond": "mMISO 1"}
+    old_sell = rig.sell(SELLER, "mMISO 1")
+    new_sell = rig.sell(SELLER, "mMISO 1", **both)
+    buys = [rig.buy(BUYER, "mMISO 1", **(both | {"bond": "MISO 0"})) for _ in range(2)]
+    new, old = (rig.trade_of(buy) for buy in buys)
+    assert (new.seller_bid, new.version) == (new_sell, 2), "version 2 where it can be"
+    assert (old.seller_bid, old.version, old.bond) == (old_sell, 1, 0)
+    assert rig.holds(BUYER)[1] == 2 * 103_000
+    assert rig.holds(SELLER)[1] == 0, "nobody asked for a bond"
+    dear = rig.sell(SELLER, "mMISO 2", **both)
+    rig.say(SELLER, rig.trade_of(rig.buy(BUYER, "mMISO 2")).key, workerurl="http://127.0.0.1:1/")
+    assert rig.trade_of(dear).version == 1
+    with pytest.raises(Malformed, match="group needs version=2"):
+        rig.buy(BUYER, "mMISO 1", **both, group="ab" * 32, agree="2")
+
+
+def test_signs_of_life(rig):
+    buyer, seller = matched(rig)
+    key = buyer.trade.key
+
+    def beat(count: bytes, who: Participant = SELLER) -> None:
+        signature = who.sign(upload_document(sha256_hex(count), "alive", key))
+        rig.relay.beat(key, count, signature)
+
+    with pytest.raises(NotAllowed, match="relay"):
+        beat(b"1")
+    seller.say(workerurl="relay")
+    assert rig.relay.silence(key) is None
+    beat(b"7")
+    rig.pass_time(9.5)
+    assert rig.relay.silence(key) == 9
+    for count in (b"7", b"6"):
+        with pytest.raises(TooLate):
+            beat(count)
+    with pytest.raises(NotAllowed):
+        beat(b"8", BUYER)
+    for broken in (b"", b"-8", b"8.0", "٨".encode(), b"9" * 19, b"9" * 30):
+        with pytest.raises(Malformed):
+            beat(broken)
+    assert rig.relay.silence(key) == 9
+    beat(b"8")
+    assert rig.relay.silence(key) == 0
+    rig.pass_time(3600)
+    with pytest.raises(TooLate):
+        beat(b"9")
+    rig.relay.forget_old()
+    assert rig.relay.silence(key) is None
+
+
 def test_what_the_relay_refuses(rig):
     buyer, seller = matched(rig)
     with pytest.raises(NotAllowed, match="does not go through"):
