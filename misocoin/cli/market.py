@@ -15,7 +15,7 @@ from typing import Any
 
 from misocoin.cli.command import Command, run_group
 from misocoin.cli.logs import set_up_logging
-from misocoin.cli.market_client import CLIENT_COMMANDS
+from misocoin.cli.market_client import CLIENT_COMMANDS, articles_from_option
 from misocoin.cli.signals import stop_signals
 from misocoin.errors import ConfigError, StoreError
 from misocoin.market.articles import DEFAULT_ARTICLES, articles_from_text
@@ -64,7 +64,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         except Malformed as error:
             raise ConfigError(f"-trusted: {error}") from None
     rules = Rules(
-        articles=articles_from_text(_articles_text(values["articles"])),
+        articles=articles_from_option(values["articles"]) or articles_from_text(DEFAULT_ARTICLES),
         prefixes=prefixes,
         trusted_account=values["trusted"],
         any_worker_host=values["anyworkerhost"],
@@ -158,16 +158,6 @@ def _report(found: Audit) -> Iterator[str]:
     asked = "no node was asked" if found.on_chain is None else f"{found.on_chain} on the chain"
     yield f"coins held: {text_from_money(Money(found.coins))} ({asked})"
     yield "the books are right" if found.is_right else f"{len(found.faults)} faults"
-
-
-def _articles_text(name: str) -> str:
-    if not name:
-        return DEFAULT_ARTICLES
-    try:
-        return Path(name).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"-articles={name}: {why}") from None
 
 
 def store_of(values: Mapping[str, Any]) -> str | Path:

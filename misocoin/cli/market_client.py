@@ -10,11 +10,12 @@ from misocoin.cli.command import Command, UsageError
 from misocoin.cli.logs import set_up_logging
 from misocoin.cli.signals import stop_signals
 from misocoin.errors import ConfigError
+from misocoin.market.articles import ArticleRegistry, articles_from_text
 from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
 
 log = logging.getLogger(__name__)
 
-_VERSIONS = {"both": (2, 1), "1": (1,), "2": (2,)}
+_VERSIONS = {"1": 1, "2": 2, "both": 3}
 
 
 def _url(text: str) -> str:
@@ -24,20 +25,32 @@ def _url(text: str) -> str:
     return url.rstrip("/")
 
 
+def articles_from_option(name: str) -> ArticleRegistry | None:
+    """Read the registry in a file; None where none is named. Raises ConfigError."""
+    if not name:
+        return None
+    try:
+        return articles_from_text(Path(name).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"-articles={name}: {why}") from None
+
+
 def _client(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
     # The service is imported late: other commands of the group do without it.
+    from misocoin.market.bids import Versions
     from misocoin.market.client.client import FOLDER, MarketClient, Settings
-    from misocoin.market.client.purchases import Rules
+    from misocoin.market.client.lots import Rules
     from misocoin.market.client.workers import SellRules
     from misocoin.market.money import money_from_text
 
     set_up_logging(values["loglevel"], values["logjson"])
-    versions = _VERSIONS[values["trades"]]
+    versions = Versions(_VERSIONS[values["trades"]])
     bond = money_from_text(values["bond"]).amount
     if bond < 0:
         raise ConfigError("-bond must not be negative")
     ext_port = values["extport"]
-    if versions == (1,) and ext_port < 0:
+    if versions is Versions.OLD and ext_port < 0:
         log.info("without -extport nothing can be sold by version 1")
     settings = Settings(
         market=_url(values["market"]),
@@ -45,8 +58,9 @@ def _client(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
         host=values["host"],
         port=values["port"],
         store_size=values["storesize"] << 20,
-        buying=Rules(versions, bond, values["atonce"], values["patience"]),
+        buying=Rules(versions, bond, values["atonce"], values["patience"], values["silence"]),
         selling=SellRules(versions, bond, values["agree"]),
+        articles=articles_from_option(values["articles"]),
         ext_port=None if ext_port < 0 else ext_port,
         ext_address=values["extaddr"],
     )
@@ -133,6 +147,10 @@ _CLIENT_OPTIONS = (
            integer_between(1, 128), 16, placeholder="n"),
     Option("patience", "Buying", "seconds after which a purchase is given up",
            integer_between(1, 7 * 86_400), 3600, placeholder="n"),
+    Option("silence", "Buying", "seconds without a sign of life after which a seller behind the "
+           "relay is given up", integer_between(5, 3600), 20, placeholder="n"),
+    Option("articles", "Buying", "which results are checked, and how: a file like that of the "
+           "market's operator", default="", placeholder="file", default_text="as the market says"),
     Option("agree", "Selling", "sellers that may outvote us at least; 0: results are compared "
            "with nobody's", integer_between(0, 32), 2, placeholder="n"),
     Option("extport", "Selling", "TCP port that buyers reach, 0 for a free one; without it sales "

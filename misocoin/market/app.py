@@ -33,14 +33,15 @@ from misocoin.market.bank import Bank, Withdrawal
 from misocoin.market.bids import FEE_PERCENT, Bid
 from misocoin.market.book import Book
 from misocoin.market.disputes import MAX_PROOF
-from misocoin.market.errors import Malformed, TooLarge
-from misocoin.market.moments import Moment, text_from_moment
+from misocoin.market.errors import Malformed, TooLarge, Unknown
+from misocoin.market.moments import SECOND, Moment, text_from_moment
 from misocoin.market.money import Money, Names, text_from_money
 from misocoin.market.pages import Pages
+from misocoin.market.parcels import ALIVE_SLOT
 from misocoin.market.queries import Queries
 from misocoin.market.query_calls import QueryCalls
 from misocoin.market.rate import RateLimit
-from misocoin.market.relay import ALIVE_SLOT, Relay
+from misocoin.market.relay import Relay
 from misocoin.market.trade import Trade
 from misocoin.market.watch import Watch
 from misocoin.market.wire import (
@@ -125,6 +126,7 @@ class _Calls:
             ("/myip", get, self.my_ip),
             ("/motd", get, self.message_of_the_day),
             ("/info", get, self.info),
+            ("/article/<path:name>", get, self.article),
         ]
 
     # -- what comes in --------------------------------------------------------------------
@@ -358,6 +360,14 @@ class _Calls:
             ],
         }
         return json_answer(shown)
+
+    def article(self, name: str) -> Response:
+        """Tell how an article is traded."""
+        found = self._parts.book.article(name)
+        if found is None:
+            raise Unknown(f"article {name[:60]!r} is not traded here")
+        seconds = {name: each // SECOND for name, each in found.times._asdict().items()}
+        return json_answer({"Article": name, "Checker": found.checker, "Seconds": seconds})
 
 
 def withdrawal_to_json(found: Withdrawal, names: Names) -> Mapping[str, Any]:

@@ -49,6 +49,7 @@ from misocoin.market.matching import Pool, deal_of, find_counterpart, pool_of
 from misocoin.market.moments import MINUTE, Moment
 from misocoin.market.money import Money
 from misocoin.market.nonces import expiry_of, new_nonce
+from misocoin.market.parcels import PROOF_SLOT
 from misocoin.market.receipts import sha256_hex
 from misocoin.market.relations import RelationType
 from misocoin.market.rows import BID, TRADE, Keys, changes_from_trade, row_from_bid, row_from_trade
@@ -67,9 +68,6 @@ from misocoin.market.trade import (
     trade_of,
 )
 from misocoin.market.watch import Watch
-
-PROOF_SLOT = "proof"
-"""Name of the upload by which a buyer proves a result wrong."""
 
 KEEP_UNMET = 24 * 60 * MINUTE
 """Microseconds that a bid is shown which expired without a trade."""

@@ -10,8 +10,8 @@ from misocoin.market.errors import Malformed, NotAllowed, TooLarge, TooLate
 from misocoin.market.receipts import sha256_hex, unseal
 from misocoin.market.trade import Trade
 
-MAX_PROOF = 1 << 24
-"""Bytes of a proof."""
+MAX_PROOF = 17 << 20
+"""Bytes of a proof: room for a result of 16 MiB and a work that can be checked."""
 
 
 def bytes_from_proof(work: bytes, encrypted: bytes) -> bytes:

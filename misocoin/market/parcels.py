@@ -12,6 +12,9 @@ from misocoin.market.errors import Malformed
 from misocoin.market.receipts import sha256_hex
 from misocoin.market.trade import Role
 
+ALIVE_SLOT, PROOF_SLOT = "alive", "proof"
+"""Names of uploads that are no parcels: a seller's sign of life, a buyer's proof."""
+
 _SECRET_SIZE = 32
 _HASH_SIZE = 32
 

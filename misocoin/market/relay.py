@@ -15,7 +15,7 @@ from misocoin.market.database import Database
 from misocoin.market.documents import check_signed, upload_document
 from misocoin.market.errors import Malformed, NotAllowed, TooLarge, TooLate
 from misocoin.market.moments import MINUTE, SECOND, Moment
-from misocoin.market.parcels import Slot
+from misocoin.market.parcels import ALIVE_SLOT, Slot
 from misocoin.market.receipts import sha256_hex
 from misocoin.market.rows import TRADE, Keys
 from misocoin.market.schema import relay, trades
@@ -24,9 +24,6 @@ from misocoin.market.watch import Watch
 
 KEEP_TIME = 45 * MINUTE
 """Microseconds that a parcel is kept, or longer while its trade goes on."""
-
-ALIVE_SLOT = "alive"
-"""Where a seller leaves its signs of life."""
 
 _MAX_COUNT = 1 << 62
 

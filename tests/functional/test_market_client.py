@@ -73,6 +73,16 @@ def is_solved(work: bytes, result: bytes) -> bool:
     return int.from_bytes(trial, "big") <= json.loads(work)["target"]
 
 
+def wait_for_offers(market: MarketProcess, article: str, versions: list[int]) -> None:
+    """Wait until somebody bids for or offers an article, by these versions."""
+
+    def is_there() -> bool:
+        book = Stranger(market.url).get("/query/book")
+        return any((each["Article"], each["Versions"]) == (article, versions) for each in book)
+
+    wait_until(is_there, "somebody bids")
+
+
 @pytest.mark.parametrize(
     ("options", "version"),
     [((), 2), (STRAIGHT, 2), ((*STRAIGHT, "-trades=1"), 1)],
@@ -94,15 +104,13 @@ def test_a_work_is_bought_and_sold(make_client, market, options, version):
     worker.close()
 
 
-def test_a_stranger_buys_from_ours(make_client, market):
+def test_a_stranger_buys_from_ours_who_offers_first(make_client, market):
     seller = make_client(*STRAIGHT)
     worker = FakeWorker(seller, "snafu", shout)
-    stranger = Stranger(market.url)
-    # The stranger asks first, so that ours sees which version is wanted.
-    bid = stranger.bid("BUY", "snafu", "BTC 0")
-    bought = Later(lambda: stranger.fetch(stranger.trade_of(bid), b"a stranger's work"))
     seller.permit("SELL", "snafu", "MISO 0", 1)
-    assert bought.result(60) == b"A STRANGER'S WORK"
+    wait_for_offers(market, "snafu", [1, 2])
+    stranger = Stranger(market.url)
+    assert stranger.buy("snafu", "BTC 0", b"a stranger's work") == b"A STRANGER'S WORK"
     worker.close()
 
 
@@ -121,10 +129,20 @@ def test_a_stranger_buys_in_chunks(make_client, market):
     worker.close()
 
 
-def test_ours_buys_from_a_stranger(make_client, market):
-    buyer, stranger = make_client("-trades=1"), Stranger(market.url, quirk=True)
+@pytest.mark.parametrize("options", [(), ("-trades=1",)], ids=["both", "version-1"])
+def test_ours_buys_from_a_stranger(make_client, market, options):
+    buyer, stranger = make_client(*options), Stranger(market.url, quirk=True)
     sale = stranger.sell("fnord", "BTC 0", shout)
     assert buyer.buy("fnord", b"our work", "?price=MISO+0") == b"OUR WORK"
+    sale.finish()
+
+
+def test_ours_asks_before_a_stranger_offers(make_client, market):
+    buyer, stranger = make_client(), Stranger(market.url, quirk=True)
+    bought = Later(buyer.buy, "fnord", b"early work", "?price=MISO+0")
+    wait_for_offers(market, "fnord", [1, 2])
+    sale = stranger.sell("fnord", "BTC 0", shout)
+    assert bought.result(60) == b"EARLY WORK"
     sale.finish()
 
 
@@ -190,6 +208,50 @@ def test_mandates_run_out_and_can_be_revoked(make_client):
     assert client.form("/", action="permit", type="BUY", articleid="x", price="1").status == 400
 
 
+def test_what_met_nobody_can_be_taken_back(make_client, market):
+    client, stranger = make_client(), Stranger(market.url)
+    asked = client.post("/buy/foobar?price=MISO+0", b"no more", Prefer="respond-async")
+    path = asked.headers["Location"]
+    key = path.rpartition("/")[2]
+    wait_for_offers(market, "foobar", [1, 2])
+    bid = wait_until(lambda: client.json("/activities")[0]["Info"]["BidId"], "it has a bid")
+    page = client.get("/", Accept="text/html").body.decode()
+    assert f'name="key" value="{key}"' in page
+    assert client.form("/ui/cancel", key=key).status == 303
+    told = wait_until(lambda: (t := client.json(path))["State"] != "OPEN" and t, "it has ended")
+    assert (told["State"], told["Error"]) == ("FAILED", "cancelled by the owner of this client")
+    assert stranger.get(f"/bid/{bid}")["State"] == 3
+    assert client.form("/cancel", key=key).status == 404
+    # A worker that takes its leave takes its offer along.
+    worker = FakeWorker(client, "snafu", shout)
+    client.permit("SELL", "snafu", "MISO 0", 1)
+    offer = wait_until(lambda: client.json("/activities")[0]["Info"]["BidId"], "it is offered")
+    assert client.form("/unregisterworker", id="w").status == 200
+    wait_until(lambda: stranger.get(f"/bid/{offer}")["State"] == 3, "the offer is gone")
+    worker.close()
+
+
+def test_what_is_traded_goes_on(make_client):
+    buyer, seller = make_client(), make_client()
+    began, go = threading.Event(), threading.Event()
+
+    def slow(work: bytes) -> bytes:
+        began.set()
+        go.wait(60)
+        return work.upper()
+
+    worker = FakeWorker(seller, "foobar", slow)
+    seller.permit("SELL", "foobar", "MISO 0", 1)
+    bought = Later(buyer.buy, "foobar", b"wanted", "?price=MISO+0")
+    assert began.wait(60)
+    (activity,) = buyer.json("/activities")
+    refused = buyer.form("/cancel", key=activity["Key"])
+    assert (refused.status, refused.body) == (409, b"a trade has come of it already\n")
+    go.set()
+    assert bought.result(60) == b"WANTED"
+    worker.close()
+
+
 def test_own_workers_come_first_and_cost_nothing(make_client):
     client = make_client()
     worker = FakeWorker(client, "foobar", shout)
@@ -239,7 +301,9 @@ def test_a_liar_and_a_dunce_are_passed_over(make_client, market):
 def test_a_purchase_outlives_kills(tmp_path, make_client, killed):
     market = MarketProcess(tmp_path / "own")
     market.start()
-    buyer, seller = make_client(url=market.url), make_client(url=market.url)
+    # However long a start takes here, nobody is given up.
+    buyer = make_client("-silence=600", url=market.url)
+    seller = make_client(url=market.url)
     go, began = threading.Event(), threading.Event()
 
     def slow(work: bytes) -> bytes:
@@ -269,6 +333,28 @@ def test_a_purchase_outlives_kills(tmp_path, make_client, killed):
         go.set()
         worker.close()
         market.close()
+
+
+def test_a_seller_who_dies_behind_the_relay_is_missed(make_client):
+    buyer, victim, other = make_client("-silence=6"), make_client(), make_client()
+    began, never = threading.Event(), threading.Event()
+
+    def hang(_work: bytes) -> bytes:
+        began.set()
+        never.wait(60)
+        return b""
+
+    workers = [FakeWorker(victim, "foobar", hang)]
+    victim.permit("SELL", "foobar", "MISO 0", 1)
+    bought = Later(buyer.buy, "foobar", b"urgent", "?price=MISO+0")
+    assert began.wait(60)
+    victim.kill()
+    workers.append(FakeWorker(other, "foobar", shout))
+    other.permit("SELL", "foobar", "MISO 0", 1)
+    assert bought.result(60) == b"URGENT"
+    never.set()
+    for worker in workers:
+        worker.close()
 
 
 def test_several_sellers_must_agree(make_client):
@@ -318,3 +404,8 @@ def test_work_that_no_market_trades(make_client):
     answer = make_client().post("/buy/unheard/of?price=MISO+0", b"work")
     assert answer.status == 500
     assert b"not traded here" in answer.body
+
+
+def test_work_that_is_none_of_its_article_is_bought_from_nobody(make_client):
+    answer = make_client().post(f"/buy/{BITMESSAGE}?price=MISO+0", b"{}")
+    assert (answer.status, answer.body) == (500, b"initialHash is missing or of another type\n")

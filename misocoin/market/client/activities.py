@@ -7,10 +7,11 @@ forbids it by itself; those that ended are kept for a while, to be looked at.
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Condition
 from typing import Any
 
+from misocoin.errors import MisocoinError
 from misocoin.market.bids import BidType
 from misocoin.market.client.journal import Journal
 from misocoin.market.client.mandates import (
@@ -20,7 +21,7 @@ from misocoin.market.client.mandates import (
     mandate_from_form,
     mandate_from_journal,
 )
-from misocoin.market.errors import MarketError, NotAllowed, Unknown
+from misocoin.market.errors import MarketError, NotAllowed, TooLate, Unknown
 from misocoin.market.moments import Moment
 from misocoin.market.money import Money, text_from_money
 
@@ -48,6 +49,7 @@ class Activity:
     """What it may cost, or must bring; None until it is permitted."""
     accepted: bool = False
     forbidden: bool = False
+    cancelled: bool = False
     alive: bool = True
     bid: str = ""
     trade: str = ""
@@ -57,10 +59,20 @@ class Activity:
     size: int = 0
     """Bytes of the work."""
 
+    open_bids: set[str] = field(default_factory=set)
+    """Keys of its bids that have met nobody yet, as far as is known."""
+    running: set[str] = field(default_factory=set)
+    """Keys of its trades that have not failed."""
+
     @property
     def waits(self) -> bool:
         """Whether it needs the owner's word."""
         return self.alive and not self.accepted and not self.forbidden
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        """Whether the owner may still take it back: nobody works on it."""
+        return self.alive and self.accepted and not self.running and not self.cancelled
 
     def to_json(self) -> dict[str, Any]:
         """As BitWrk's client tells it."""
@@ -175,6 +187,27 @@ class Activities:
             activity = self._waiting(key)
             activity.forbidden = True
             self._changed.notify_all()
+
+    def cancel(self, key: str, take_back: Callable[[str], None]) -> None:
+        """Take back one activity that was permitted, with its bids; `take_back` takes back one.
+
+        Raises TooLate where a bid has been matched: such a trade goes on.
+        """
+        with self._changed:
+            activity = self._all.get(key)
+            if activity is None or not activity.alive or not activity.accepted:
+                raise Unknown("no such activity is under way")
+            if not activity.can_be_cancelled:
+                raise TooLate("a trade has come of it already")
+            activity.cancelled = True
+            bids = tuple(activity.open_bids)
+            self._changed.notify_all()
+        try:
+            for bid in bids:
+                take_back(bid)
+        except MisocoinError:
+            activity.cancelled = False
+            raise
 
     def _waiting(self, key: str) -> Activity:
         activity = self._all.get(key)

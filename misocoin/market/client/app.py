@@ -27,7 +27,8 @@ from misocoin.market.client.files import ContentStore
 from misocoin.market.client.mandates import form_from_mandate
 from misocoin.market.client.multipart import parts_from_form
 from misocoin.market.client.pages import Pages
-from misocoin.market.client.purchases import Purchase, Purchases, State
+from misocoin.market.client.purchase import Purchase, State
+from misocoin.market.client.purchases import Purchases
 from misocoin.market.client.workers import Workers
 from misocoin.market.errors import Malformed, MarketError, NotAllowed, Unknown
 from misocoin.market.moments import text_from_moment
@@ -159,6 +160,7 @@ class _Calls:
             ("/workers", get, here(self.workers)),
             ("/activities", get, here(self.activities)),
             ("/", post, here(self.permit)),
+            ("/cancel", post, here(self.cancel)),
             ("/mandates", get, here(self.mandates)),
             ("/revokemandate", both, here(self.revoke)),
             ("/myaccount", get, here(self.my_account)),
@@ -252,6 +254,11 @@ class _Calls:
         if form.get("action") != "permit":
             raise Malformed("action must be permit")
         self._parts.activities.permit(form)
+        return _see("/")
+
+    def cancel(self) -> Response:
+        """Take back a purchase or a sale that nobody works on."""
+        self._parts.activities.cancel(fields().get("key", ""), self._parts.calls.cancel)
         return _see("/")
 
     def mandates(self) -> Response:

@@ -4,23 +4,20 @@ Each step looks at the trade first, so that a purchase goes on where it was afte
 either side.
 """
 
-import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from misocoin.http.client import Bounds, HttpClient
 from misocoin.http.errors import HttpError
-from misocoin.market.bids import BidType, Terms
 from misocoin.market.checkers import Checker
-from misocoin.market.client.boxes import Box
+from misocoin.market.client.boxes import LOOK_SECONDS, BuyerBox
 from misocoin.market.client.calls import Refused, checked
 from misocoin.market.client.follow import Failed, Follower
 from misocoin.market.client.multipart import form_with_files
-from misocoin.market.disputes import bytes_from_proof
+from misocoin.market.client.placing import Attempt
+from misocoin.market.disputes import MAX_PROOF, bytes_from_proof
 from misocoin.market.errors import Malformed, MarketError, NotAllowed
-from misocoin.market.money import Money
 from misocoin.market.parcels import (
     Slot,
     WorkParcel,
@@ -32,7 +29,6 @@ from misocoin.market.receipts import (
     crypt_result,
     receipt_document_from_key_hash,
     sha256_hex,
-    transit_public_key,
     unseal,
     work_secret_hash,
 )
@@ -46,49 +42,6 @@ _ANSWER_SECONDS, _OLD_ANSWER_SECONDS = 8.0, 60.0
 _TRANSFER = Bounds(5, 600, 900, 1 << 25)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A bid of ours to buy, and what only we know about it."""
-
-    bid: str
-    """Its key."""
-    purchase: str
-    """Key of the purchase it is for."""
-    version: int
-    transit_secret: str
-    """X25519 secret, hex; empty in version 1."""
-    buyer_secret: str
-    """What the seller must show the market, hex."""
-
-
-def form_from_attempt(attempt: Attempt) -> dict[str, Any]:
-    """What the journal keeps of it."""
-    return {
-        "purchase": attempt.purchase,
-        "version": attempt.version,
-        "transit_secret": attempt.transit_secret,
-        "buyer_secret": attempt.buyer_secret,
-    }
-
-
-def attempt_from_journal(key: str, form: Mapping[str, Any]) -> Attempt:
-    """Read what the journal keeps."""
-    return Attempt(
-        key, form["purchase"], form["version"], form["transit_secret"], form["buyer_secret"]
-    )
-
-
-class Order(NamedTuple):
-    """What is to be bought."""
-
-    article: str
-    price: Money
-    bond: int = 0
-    """Base units that both sides put up in version 2."""
-    group: str = ""
-    agree: int = 0
-
-
 class Delivery(NamedTuple):
     """A result that is here, and not yet accepted."""
 
@@ -97,23 +50,15 @@ class Delivery(NamedTuple):
     encrypted: bytes
 
 
-def place_attempt(follower: Follower, purchase: str, order: Order, version: int) -> Attempt:
-    """Bid. Raises Refused where the market does not take it."""
-    secret = secrets.token_bytes(32) if version > 1 else b""
-    terms = None
-    if version > 1:
-        terms = Terms(order.bond, transit_public_key(secret), order.group, order.agree)
-    bid = follower.patiently(
-        lambda: follower.calls.place_bid(BidType.BUY, order.article, order.price, terms)
-    )
-    return Attempt(bid, purchase, version, secret.hex(), secrets.token_hex(32))
-
-
 class Buyer:
     """Has one work done by the seller of one trade."""
 
-    def __init__(self, follower: Follower, http: HttpClient, attempt: Attempt) -> None:
+    def __init__(
+        self, follower: Follower, http: HttpClient, attempt: Attempt, silence: float
+    ) -> None:
+        """`silence`: seconds without a sign of life after which a relayed seller is given up."""
         self._follower = follower
+        self._silence = silence
         self._http = http
         self._attempt = attempt
 
@@ -140,8 +85,8 @@ class Buyer:
             raise Failed("the seller rejects the work", trade.seller)
         try:
             delivery = (
-                self._fetch_sealed(trade, work)
-                if attempt.version > 1
+                self._fetch_sealed(trade, work, b"" if checker is None else work)
+                if trade.version > 1
                 else self._fetch_old(trade, work)
             )
         except NotAllowed as error:
@@ -158,12 +103,12 @@ class Buyer:
 
         Those of version 2 hear of the match at once; others look now and then.
         """
-        seller = self._follower.now(key).seller
-        patience = _ANSWER_SECONDS if self._attempt.version > 1 else _OLD_ANSWER_SECONDS
+        trade = self._follower.now(key)
+        patience = _ANSWER_SECONDS if trade.version > 1 else _OLD_ANSWER_SECONDS
         try:
             return self._follower.until(key, lambda t: t.phase not in _BEFORE_WORK, patience)
         except Failed as error:
-            raise Failed(str(error), seller) from None
+            raise Failed(str(error), trade.seller) from None
 
     def accept(self, delivery: Delivery) -> None:
         """Pay for a result."""
@@ -185,20 +130,26 @@ class Buyer:
 
     # -- version 2 ------------------------------------------------------------------------
 
-    def _fetch_sealed(self, trade: Trade, work: bytes) -> Delivery:
+    def _fetch_sealed(self, trade: Trade, work: bytes, proof: bytes) -> Delivery:
+        """`proof` is what would be shown of the work to prove the result wrong."""
         secret = bytes.fromhex(self._attempt.transit_secret)
-        box = Box(self._follower, self._http, trade, secret, is_buyer=True)
+        box = BuyerBox(self._follower, self._http, trade, secret, self._silence)
         if trade.phase is Phase.TRANSMITTING:
             parcel = WorkParcel(self._attempt.buyer_secret, work)
             box.put(Slot.WORK, bytes_from_work_parcel(parcel))
         parcel_back = result_parcel_from_bytes(box.get(Slot.RESULT))
+        if len(bytes_from_proof(proof, parcel_back.encrypted)) > MAX_PROOF:
+            # Before the receipt: a lie of that size could not be shown to the market.
+            raise Failed("the result is too large to be disputed", trade.seller)
         trade = self._follower.now(trade.key)
         if trade.phase not in _KEY_KNOWN:
             document = receipt_document_from_key_hash(
                 parcel_back.hash, parcel_back.key_hash, trade.key
             )
             box.put(Slot.RECEIPT, bytes_from_receipt(self._follower.calls.identity.sign(document)))
-        trade = self._follower.until(trade.key, lambda trade: trade.result_key is not None)
+        trade = self._follower.until(
+            trade.key, _has_key, look_around=box.check_seller, wait=LOOK_SECONDS
+        )
         key = bytes.fromhex(trade.result_key or "")
         encrypted = parcel_back.encrypted
         try:
@@ -232,7 +183,7 @@ class Buyer:
             raise Failed(f"the seller is gone: {error}", trade.seller) from None
         except Refused as error:
             raise Failed(f"the seller refuses: {error}", trade.seller) from None
-        trade = self._follower.until(trade.key, lambda trade: trade.result_key is not None)
+        trade = self._follower.until(trade.key, _has_key)
         if trade.receipt is None or trade.receipt.hash != digest:
             raise Failed("the seller shows a receipt for something else", trade.seller, lied=True)
         result = crypt_result(encrypted, bytes.fromhex(trade.result_key or ""))
@@ -241,6 +192,10 @@ class Buyer:
     def _send_receipt(self, url: str, receipt: Mapping[str, str]) -> None:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         checked(self._http.post(url, urlencode(receipt).encode(), headers, _TRANSFER))
+
+
+def _has_key(trade: Trade) -> bool:
+    return trade.result_key is not None
 
 
 def _is_right(checker: Checker, work: bytes, result: bytes) -> bool:

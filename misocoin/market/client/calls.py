@@ -7,18 +7,19 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from misocoin.http.client import Bounds, HttpClient, HttpResponse
-from misocoin.market.bids import Bid, BidType, Terms
-from misocoin.market.book import PROOF_SLOT
+from misocoin.market.bids import Bid, BidType, Terms, Versions
 from misocoin.market.client.identity import Identity
 from misocoin.market.documents import (
     address_request_document,
     bid_document,
+    cancel_document,
     message_document,
     upload_document,
     withdrawal_document,
 )
 from misocoin.market.errors import Malformed, MarketError
-from misocoin.market.money import Money, money_from_text, text_from_money
+from misocoin.market.money import Money, text_from_money
+from misocoin.market.parcels import PROOF_SLOT
 from misocoin.market.receipts import sha256_hex
 from misocoin.market.trade import Trade
 from misocoin.market.wire import Account, account_from_json, bid_from_json, trade_from_json
@@ -49,15 +50,6 @@ class MarketInfo(NamedTuple):
     trusted_account: str = ""
 
 
-class Interest(NamedTuple):
-    """Live bids of one side for one article."""
-
-    article: str
-    type: BidType
-    version: int
-    best: Money
-
-
 class MarketCalls:
     """A market at `url`, as one participant. Threads may share it.
 
@@ -69,6 +61,7 @@ class MarketCalls:
         self.url = url.rstrip("/")
         self.identity = identity
         self._http = http
+        self._versions: Versions | None = None
         self._bounds = Bounds(5, WAIT_SECONDS + 15, WAIT_SECONDS + 30, _ANSWER)
 
     # -- HTTP -----------------------------------------------------------------------------
@@ -103,20 +96,19 @@ class MarketCalls:
         except (KeyError, TypeError, ValueError):
             raise Malformed("the market's answer is not about itself") from None
 
-    def interest(self) -> list[Interest]:
-        """Live bids by article and side."""
-        try:
-            return [
-                Interest(
-                    str(each["Article"]),
-                    BidType[each["Type"]],
-                    int(each["Version"]),
-                    money_from_text(each["Best"]),
-                )
-                for each in json.loads(self._get("/query/book").body)
-            ]
-        except (KeyError, TypeError, ValueError, RecursionError):
-            raise Malformed("the market's answer is not its book") from None
+    def versions(self) -> Versions:
+        """Of trades that the market knows; asked once."""
+        if self._versions is None:
+            known = [each for each in Versions if int(each) in self.info().versions]
+            self._versions = Versions(sum(known))
+        return self._versions
+
+    def checker_name(self, article: str) -> str | None:
+        """What decides a dispute about an article's results; None for nothing. Raises Refused."""
+        name = json_object(self._get(f"/article/{quote(article)}").body).get("Checker")
+        if name is not None and not isinstance(name, str):
+            raise Malformed("the market's answer is not about an article")
+        return name
 
     # -- bids and trades ------------------------------------------------------------------
 
@@ -131,7 +123,8 @@ class MarketCalls:
         }
         if terms is not None:
             bond = text_from_money(Money(terms.bond, price.currency))
-            form |= {"version": "2", "bond": bond, "transitkey": terms.transit_key}
+            version = "both" if terms.or_old else "2"
+            form |= {"version": version, "bond": bond, "transitkey": terms.transit_key}
             form |= {"group": terms.group} if terms.group else {}
             form |= {"agree": str(terms.agree)} if terms.agree else {}
         answer = self._post("/bid", form | {"signature": self.identity.sign(bid_document(form))})
@@ -146,6 +139,15 @@ class MarketCalls:
         if answer.status == 304:
             return None, tag
         return bid_from_json(answer.body, key), answer.headers.get("ETag", "")
+
+    def cancel(self, bid: str) -> None:
+        """Take a bid back."""
+        form = {
+            "cancel": "on",
+            "address": self.identity.address,
+            "signature": self.identity.sign(cancel_document(bid)),
+        }
+        self._post(f"/bid/{quote(bid, safe='')}", form)
 
     def trade(self, key: str, tag: str = "", wait: int = 0) -> tuple[Trade | None, str]:
         """A trade and its tag; None while it is as the tag says."""

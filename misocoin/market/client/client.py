@@ -16,15 +16,18 @@ from misocoin.http.errors import HttpError
 from misocoin.http.server import PERMIT, HttpServer, is_loopback
 from misocoin.http.sockets import Limits
 from misocoin.market.answers import http_error, text_answer
+from misocoin.market.articles import ArticleRegistry
 from misocoin.market.client.activities import Activities
 from misocoin.market.client.app import Parts, make_app
 from misocoin.market.client.calls import MarketCalls
+from misocoin.market.client.checking import Checking
 from misocoin.market.client.doors import MAX_BODY, Call, Doors
 from misocoin.market.client.files import ContentStore
 from misocoin.market.client.identity import load_identity
 from misocoin.market.client.journal import Journal
+from misocoin.market.client.lots import Rules
 from misocoin.market.client.pages import Pages
-from misocoin.market.client.purchases import Purchases, Rules
+from misocoin.market.client.purchases import Purchases
 from misocoin.market.client.workers import SellRules, Workers
 from misocoin.market.errors import MarketError
 from misocoin.market.moments import Moment
@@ -57,6 +60,8 @@ class Settings:
     """Bytes of works and results on disk."""
     buying: Rules = field(default_factory=Rules)
     selling: SellRules = field(default_factory=SellRules)
+    articles: ArticleRegistry | None = None
+    """How results are checked; None: as the market says."""
     ext_port: int | None = None
     """Where buyers reach us straight; None: through the market's relay alone."""
     ext_address: str = "auto"
@@ -98,6 +103,7 @@ class MarketClient:
             files,
             self.activities,
             self._workers,
+            Checking(self.calls, settings.articles),
             settings.buying,
             clock,
         )

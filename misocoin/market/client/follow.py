@@ -37,6 +37,12 @@ class Expired(Failed):
     """Nobody took a bid while it lived."""
 
 
+class Cancelled(MarketError):
+    """The owner does not want it any more."""
+
+    status = 500
+
+
 class Follower:
     """Follows bids and trades for one activity."""
 
@@ -61,43 +67,50 @@ class Follower:
             rest = min(2 * rest, _LONGEST_REST)
 
     def rest(self, seconds: float) -> None:
-        """Wait; raises Stopping where the client ends."""
-        if self.stopping.wait(seconds):
-            raise Stopping("the client is about to end")
+        """Wait; raises Stopping where the client ends, Cancelled where the owner says so."""
+        self.stopping.wait(seconds)
+        self._check_stop()
 
-    def trade_of(
-        self, bid: str, look_around: Callable[[], None] = lambda: None, wait: int = WAIT_SECONDS
-    ) -> str:
-        """Wait for a bid's match; the trade's key. Raises Expired.
-
-        `look_around` is called now and then, about every `wait` seconds.
-        """
+    def trade_of(self, bid: str) -> str:
+        """Wait for a bid's match; the trade's key. Raises Expired, Cancelled."""
+        self.activity.bid = bid
+        self.activity.open_bids.add(bid)
         tag, pace = "", Pace()
         while True:
-            seconds = wait if tag else 0
+            seconds = WAIT_SECONDS if tag else 0
             found, tag = self.patiently(lambda t=tag, s=seconds: self.calls.bid(bid, t, s))  # type: ignore[misc]
             if found is not None:
                 self.activity.phase = found.state.name
                 if found.state is BidState.MATCHED and found.transaction:
                     self.activity.trade = found.transaction
+                    self.activity.running.add(found.transaction)
+                    self.activity.open_bids.discard(bid)
                     return found.transaction
                 if found.state is BidState.EXPIRED:
+                    self.activity.open_bids.discard(bid)
+                    self._check_stop()
                     raise Expired("the bid has expired: nobody wanted that trade")
-            else:
-                look_around()
             self._check_stop()
             pace.rest()
 
     def until(
-        self, key: str, is_there: Callable[[Trade], bool], patience: float = float("inf")
+        self,
+        key: str,
+        is_there: Callable[[Trade], bool],
+        patience: float = float("inf"),
+        look_around: Callable[[], None] = lambda: None,
+        wait: int = WAIT_SECONDS,
     ) -> Trade:
-        """Wait until a trade is as wanted. Raises Failed where it ends before, or time is up."""
+        """Wait until a trade is as wanted. Raises Failed where it ends before, or time is up.
+
+        `look_around` is called now and then, about every `wait` seconds.
+        """
         tag, pace, deadline = "", Pace(), monotonic() + patience
         while True:
             left = deadline - monotonic()
             if left <= 0:
                 raise Failed("the other side does not answer")
-            seconds = ceil(min(WAIT_SECONDS, left)) if tag else 0
+            seconds = ceil(min(wait, left)) if tag else 0
             trade, tag = self.patiently(lambda t=tag, s=seconds: self.calls.trade(key, t, s))  # type: ignore[misc]
             if trade is not None:
                 self.activity.phase = trade.phase.value
@@ -106,6 +119,7 @@ class Follower:
                 if trade.state is TradeState.RETIRED:
                     raise Failed(f"the trade ended in phase {trade.phase.value}")
             else:
+                look_around()
                 pace.rest()
             self._check_stop()
 
@@ -124,3 +138,5 @@ class Follower:
     def _check_stop(self) -> None:
         if self.stopping.is_set():
             raise Stopping("the client is about to end")
+        if self.activity.cancelled and not self.activity.running:
+            raise Cancelled("cancelled by the owner of this client")

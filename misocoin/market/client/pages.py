@@ -65,6 +65,7 @@ class Pages:
             ("/ui/revoke", post, self._acting(self._revoke)),
             ("/ui/permit", post, self._acting(self._permit)),
             ("/ui/forbid", post, self._acting(self._forbid)),
+            ("/ui/cancel", post, self._acting(self._cancel)),
             ("/ui/address", post, self._acting(self._ask_address)),
             ("/ui/withdraw", post, self._acting(self._withdraw)),
             ("/ui/unregister", post, self._acting(self._unregister)),
@@ -179,6 +180,10 @@ class Pages:
 
     def _forbid(self, form: Mapping[str, str]) -> str:
         self._activities.forbid(form.get("key", ""))
+        return "/"
+
+    def _cancel(self, form: Mapping[str, str]) -> str:
+        self._activities.cancel(form.get("key", ""), self._calls.cancel)
         return "/"
 
     def _ask_address(self, _form: Mapping[str, str]) -> str:

@@ -1,22 +1,18 @@
 """One sale: from its bid to the receipt, in either version of a trade."""
 
 import json
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 from misocoin.http.client import HttpClient
-from misocoin.market.bids import BidType, Terms
-from misocoin.market.client.boxes import Box, nonce_for
+from misocoin.market.client.boxes import Box, Heartbeat, nonce_for
 from misocoin.market.client.calls import MarketCalls
 from misocoin.market.client.doors import Doors, Mailbox, OldDoor, ParcelDoor
 from misocoin.market.client.follow import Failed, Follower
+from misocoin.market.client.placing import Sale
 from misocoin.market.documents import check_signed
 from misocoin.market.errors import Malformed, MarketError, NotAllowed
 from misocoin.market.moments import SECOND, Moment
-from misocoin.market.money import Money
 from misocoin.market.parcels import (
     ResultParcel,
     Slot,
@@ -31,7 +27,6 @@ from misocoin.market.receipts import (
     seal,
     sha256_hex,
     transit_key,
-    transit_public_key,
     unseal,
     work_secret_hash,
 )
@@ -43,80 +38,6 @@ DoWork = Callable[[bytes, float], bytes]
 _DELIVERED = frozenset(
     {Phase.UNVERIFIED, Phase.FINISHED, Phase.RESULT_DISPUTED, Phase.REFUTED, Phase.UPHELD}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Sale:
-    """A bid of ours to sell, and what only we know about it."""
-
-    bid: str
-    """Its key."""
-    worker: str
-    """Id of the worker that is to do it."""
-    article: str
-    version: int
-    transit_secret: str
-    """X25519 secret, hex; empty in version 1."""
-    result_key: str
-    """What the result is encrypted with, hex."""
-    path: str
-    """Of the door that the buyer comes to, if it comes to one."""
-
-
-def form_from_sale(sale: Sale) -> dict[str, Any]:
-    """What the journal keeps of it."""
-    return {
-        "worker": sale.worker,
-        "article": sale.article,
-        "version": sale.version,
-        "transit_secret": sale.transit_secret,
-        "result_key": sale.result_key,
-        "path": sale.path,
-    }
-
-
-def sale_from_journal(key: str, form: Mapping[str, Any]) -> Sale:
-    """Read what the journal keeps."""
-    return Sale(
-        key,
-        form["worker"],
-        form["article"],
-        form["version"],
-        form["transit_secret"],
-        form["result_key"],
-        form["path"],
-    )
-
-
-class Offer(NamedTuple):
-    """What is offered."""
-
-    article: str
-    price: Money
-    bond: int = 0
-    """The most base units that a buyer may ask to be put up."""
-    agree: int = 0
-    """How many sellers may outvote us at least; 0: our results are compared with nobody's."""
-
-
-def place_sale(follower: Follower, worker: str, offer: Offer, version: int) -> Sale:
-    """Bid. Raises Refused where the market does not take it."""
-    secret = secrets.token_bytes(32) if version > 1 else b""
-    terms = None
-    if version > 1:
-        terms = Terms(offer.bond, transit_public_key(secret), "", offer.agree)
-    bid = follower.patiently(
-        lambda: follower.calls.place_bid(BidType.SELL, offer.article, offer.price, terms)
-    )
-    return Sale(
-        bid,
-        worker,
-        offer.article,
-        version,
-        secret.hex(),
-        secrets.token_hex(32),
-        secrets.token_hex(4),
-    )
 
 
 class Seller:
@@ -148,6 +69,8 @@ class Seller:
             side = self._open(trade, stack)
             url = RELAY_URL if isinstance(side, _Relayed) else f"{self._base_url}/{self._sale.path}"
             self._follower.say(key, lambda trade: trade.worker_url == url, workerurl=url)
+            if url == RELAY_URL:
+                stack.enter_context(Heartbeat(self.calls, self._http, key, self._now))
             trade = self._follower.until(
                 key, lambda trade: trade.work_hash is not None and trade.phase in _GOING
             )
@@ -161,7 +84,7 @@ class Seller:
                 raise Failed(f"the buyer's parcel is wrong: {error}", trade.buyer) from None
 
     def _open(self, trade: Trade, stack: ExitStack) -> "_Side":
-        if self._sale.version == 1:
+        if trade.version == 1:
             old = OldDoor(self._doors.chunks, lambda: self._seconds_left(trade.key))
             stack.enter_context(self._doors.open(old, self._sale.path))
             stack.callback(old.mailbox.close)

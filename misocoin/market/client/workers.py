@@ -7,6 +7,7 @@ for one work at a time, and must register again after each.
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Condition, Event, Thread
 from typing import Any, NamedTuple
@@ -15,20 +16,20 @@ from urllib.parse import urlsplit
 from misocoin.errors import MisocoinError
 from misocoin.http.client import Bounds, HttpClient
 from misocoin.http.errors import HttpError
-from misocoin.market.bids import BidType
+from misocoin.market.bids import BidType, Versions
 from misocoin.market.client.activities import Activities, Activity, Stopping
 from misocoin.market.client.calls import MarketCalls
 from misocoin.market.client.doors import Doors
-from misocoin.market.client.follow import Expired, Failed, Follower
+from misocoin.market.client.follow import Cancelled, Expired, Failed, Follower
 from misocoin.market.client.journal import Journal
-from misocoin.market.client.selling import (
+from misocoin.market.client.placing import (
     Offer,
     Sale,
-    Seller,
-    form_from_sale,
+    form_from_bid,
     place_sale,
     sale_from_journal,
 )
+from misocoin.market.client.selling import Seller
 from misocoin.market.errors import Malformed, MarketError, NotAllowed, TooLarge, Unknown
 from misocoin.market.moments import Moment
 from misocoin.market.money import Money
@@ -51,8 +52,8 @@ _REST_AFTER_FAILURE = 5.0
 class SellRules(NamedTuple):
     """How this client sells."""
 
-    versions: tuple[int, ...] = (2, 1)
-    """Of trades. Old ones are offered when somebody asks for them, or where there are no others."""
+    versions: Versions = Versions.BOTH
+    """Of trades that will do; old ones only where buyers reach us."""
     bond: int = 0
     """The most base units that a buyer may ask to be put up."""
     agree: int = 0
@@ -71,6 +72,8 @@ class Worker:
     last_error: str = ""
     doing: str = ""
     """What keeps it from new work, in words."""
+    activity: str = ""
+    """Key of its latest sale."""
     lent: bool = False
     """Whether a purchase of this machine has it."""
     registered: int = 0
@@ -163,7 +166,10 @@ class Workers:
             self._changed.notify_all()
 
     def unregister(self, worker_id: str) -> None:
-        """Let a worker go; what it does now is still sold. Raises Unknown."""
+        """Let a worker go: what it does now is still sold, what it offers is not.
+
+        Raises Unknown.
+        """
         with self._changed:
             worker = self._workers.get(worker_id)
             if worker is None:
@@ -172,6 +178,8 @@ class Workers:
             self._journal.change((_WORKER, worker_id, None))
             self._changed.notify_all()
         self._activities.wake()
+        with suppress(MisocoinError):
+            self._activities.cancel(worker.activity, self._calls.cancel)
 
     def all(self) -> list[Worker]:
         """In the order in which they came."""
@@ -226,6 +234,7 @@ class Workers:
         price = None if sale is None else Money(0)
         worker.doing = "Waiting for permission" if sale is None else ""
         activity = self._activities.open(key, BidType.SELL, worker.article, price)
+        worker.activity = key
         try:
             if sale is None:
                 granted = self._activities.wait_for_permission(
@@ -240,7 +249,7 @@ class Workers:
             self._activities.end(activity, "done")
         except Stopping:
             return
-        except NotAllowed as error:
+        except (NotAllowed, Cancelled) as error:
             worker.idle, worker.last_error = False, str(error)
             self._activities.end(activity, str(error))
         except MisocoinError as error:
@@ -263,34 +272,19 @@ class Workers:
             return
 
     def _offer(self, worker: Worker, activity: Activity, price: Money) -> Sale:
-        offer = Offer(worker.article, price, self._rules.bond, self._rules.agree)
-        follower = Follower(self._calls, activity, self._stopping)
-        sale = place_sale(follower, worker.id, offer, self._version_for(offer))
-        self._journal.change((_SALE, sale.bid, form_from_sale(sale)))
-        return sale
-
-    def _version_for(self, offer: Offer) -> int:
-        """What buyers ask for now; without any, the newest that we sell."""
-        versions = self._rules.versions
-        usable = versions if self._base_url() else tuple(each for each in versions if each > 1)
-        if not usable:
+        rules, versions = self._rules, self._rules.versions
+        if not self._base_url():
+            versions &= Versions.NEW
+        if not versions:
             raise Failed("version 1 needs a port that buyers reach (-extport)")
-        if len(usable) == 1:
-            return usable[0]
-        try:
-            asked = {
-                each.version
-                for each in self._calls.interest()
-                if each.article == offer.article and each.type is BidType.BUY
-                and each.best.amount >= offer.price.amount
-            }  # fmt: skip
-        except MisocoinError:
-            asked = set()
-        return next((each for each in usable if each in asked), usable[0])
+        offer = Offer(BidType.SELL, worker.article, price, rules.bond, agree=rules.agree)
+        follower = Follower(self._calls, activity, self._stopping)
+        sale = place_sale(follower, worker.id, offer, versions)
+        self._journal.change((_SALE, sale.bid, form_from_bid(sale)))
+        return sale
 
     def _serve(self, worker: Worker, activity: Activity, sale: Sale) -> None:
         follower = Follower(self._calls, activity, self._stopping)
-        activity.bid = sale.bid
         try:
             trade = follower.trade_of(sale.bid)
             worker.doing = "At work"
@@ -298,6 +292,11 @@ class Workers:
             seller.serve(trade, lambda work, seconds: self._push(worker, work, seconds))
             worker.done += 1
         except Stopping:
+            raise
+        except Cancelled:
+            with suppress(MisocoinError):
+                self._calls.cancel(sale.bid)
+            self._journal.change((_SALE, sale.bid, None))
             raise
         except BaseException:
             self._journal.change((_SALE, sale.bid, None))

@@ -159,7 +159,7 @@ class Stranger:
     def say(self, trade: str, **arguments: str) -> None:
         self.post(f"/tx/{trade}", self.message_form(trade, **arguments), (303,))
 
-    def poll(self, path: str, until: Callable[[Any], bool], seconds: float = 30) -> Any:
+    def poll(self, path: str, until: Callable[[Any], bool], seconds: float = 60) -> Any:
         """Ask with If-None-Match, as the original does, until the answer pleases."""
         deadline, tag = time.monotonic() + seconds, ""
         while time.monotonic() < deadline:

@@ -10,10 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misocoin.errors import MisocoinError, StoreError
-from misocoin.market.bids import BidType
-from misocoin.market.client.activities import Activities
+from misocoin.market.articles import articles_from_text
+from misocoin.market.bids import BidType, Versions
+from misocoin.market.checkers import CHECKERS
+from misocoin.market.client.activities import Activities, Activity
+from misocoin.market.client.boxes import Pulse
+from misocoin.market.client.calls import Refused
+from misocoin.market.client.checking import Checking
 from misocoin.market.client.doors import Call, ChunkMemory, OldDoor, ParcelDoor
 from misocoin.market.client.files import ContentStore
+from misocoin.market.client.follow import Failed, Follower
 from misocoin.market.client.identity import KEY_FILE, load_identity
 from misocoin.market.client.journal import Journal
 from misocoin.market.client.mandates import (
@@ -23,6 +29,7 @@ from misocoin.market.client.mandates import (
     mandate_from_journal,
 )
 from misocoin.market.client.multipart import form_with_files, parts_from_form, plain_body
+from misocoin.market.client.placing import Offer, form_from_bid, place_sale, sale_from_journal
 from misocoin.market.documents import upload_document
 from misocoin.market.errors import Malformed, MarketError, NotAllowed, TooLarge
 from misocoin.market.moments import MINUTE, Moment
@@ -195,3 +202,85 @@ def test_a_door_of_version_2_takes_parcels_of_its_buyer_alone():
     assert door.answer(Call("GET", "result", {}, b"")).status == 204
     threading.Timer(0.05, door.mailbox.put, ("result", b"for the buyer")).start()
     assert door.answer(Call("GET", "result", {}, b"", 10)).body == b"for the buyer"
+
+
+# -- what the market tells -----------------------------------------------------------------------
+
+
+def test_silence_counts_only_while_the_market_answers():
+    pulse = Pulse(0)
+    assert pulse.silence(5, None) == 5
+    assert pulse.silence(10, 2) == 2
+    assert pulse.silence(15, 7) == 7
+    assert pulse.silence(20, 12) == 12
+    # The market was away: nobody could say anything.
+    assert pulse.silence(60, 52) == 0
+    assert pulse.silence(65, 57) == 5
+    assert pulse.silence(70, 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("own", "told", "expected"),
+    [
+        (None, "bitmessage", "bitmessage"),
+        (None, None, None),
+        (None, "unheard of", None),
+        (None, Refused(404, "no such page"), None),
+        ("[[article]]\nname = 'a'\nchecker = 'hashcash'", "bitmessage", "hashcash"),
+        ("[[article]]\nname = 'b'", "bitmessage", None),
+    ],
+)
+def test_whose_checker_counts(own, told, expected):
+    class Calls:
+        asked = 0
+
+        def checker_name(self, _article):
+            self.asked += 1
+            if isinstance(told, Exception):
+                raise told
+            return told
+
+    calls = Calls()
+    checking = Checking(calls, own and articles_from_text(own))
+    for _ in range(2):
+        assert checking.checker_of("a") is (CHECKERS[expected] if expected else None)
+    assert calls.asked == (0 if own else 2 if isinstance(told, Exception) else 1)
+
+
+def test_what_ships_is_checked_whatever_the_market_says():
+    class Calls:
+        def checker_name(self, _article):
+            return None
+
+    checking = Checking(Calls())
+    assert checking.checker_of("net.misocoin/pow/hashcash/0") is CHECKERS["hashcash"]
+
+
+@pytest.mark.parametrize(
+    ("known", "wanted", "asked"),
+    [
+        (3, Versions.BOTH, "both"),
+        (3, Versions.NEW, "2"),
+        (3, Versions.OLD, "1"),
+        (1, Versions.BOTH, "1"),
+        (1, Versions.NEW, None),
+    ],
+)
+def test_which_version_a_bid_asks_for(known, wanted, asked):
+    class Calls:
+        def versions(self):
+            return Versions(known)
+
+        def place_bid(self, _kind, _article, _price, terms):
+            return "1" if terms is None else "both" if terms.or_old else "2"
+
+    activity = Activity("k", BidType.SELL, "a", NOW)
+    follower = Follower(Calls(), activity, threading.Event())
+    offer = Offer(BidType.SELL, "a", Money(1))
+    if asked is None:
+        with pytest.raises(Failed, match="version 1 only"):
+            place_sale(follower, "w", offer, wanted)
+        return
+    sale = place_sale(follower, "w", offer, wanted)
+    assert sale.bid == asked
+    assert sale_from_journal(asked, form_from_bid(sale)) == sale
