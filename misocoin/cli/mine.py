@@ -79,13 +79,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def script_and_network(address: str) -> tuple[bytes, Params]:
     """The script that an address stands for, and its network; raises AddressError."""
-    for name in NETWORK_NAMES:
-        params = params_by_name(name)
+    complaints = []
+    for params in map(params_by_name, NETWORK_NAMES):
         try:
             return script_from_address(address, params), params
-        except AddressError:
-            continue
-    raise AddressError(f"{address[:100]} is no address of {', '.join(NETWORK_NAMES)}")
+        except AddressError as error:
+            # The chain that the prefix names comes first: its complaint is of use.
+            is_meant = address.strip().lower().startswith(f"{params.address.hrp}1")
+            complaints.insert(0 if is_meant else len(complaints), error)
+    raise complaints[0]
 
 
 class RpcNode:
@@ -145,5 +147,6 @@ def _mine(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
     miner = RemoteMiner(node, select_engine(values["engine"]), options)
     with stop_signals(miner.stop):
         miner.run()
-    print(f"{miner.accepted} blocks mined, {miner.refused} refused")
+    blocks = "1 block" if miner.accepted == 1 else f"{miner.accepted} blocks"
+    print(f"{blocks} mined, {miner.refused} refused")
     return 0

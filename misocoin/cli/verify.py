@@ -1,6 +1,7 @@
 """The command `verify`: whether a file is the one that a proof is about, and since when.
 
-    misocoin verify contract.pdf contract.pdf.ots
+    misocoin verify contract.pdf                  # and contract.pdf.ots beside it
+    misocoin verify contract.pdf elsewhere.ots
 
 Offline, against the headers that the light wallet has checked; or against those of a file or of
 nodes. Exit code 0 where the proof holds, and 1 where it does not, or not yet.
@@ -22,9 +23,10 @@ from misocoin.consensus.block_rules import MEDIAN_TIME_SPAN
 from misocoin.notary.evidence import Evidence, check_digest, check_proof
 from misocoin.notary.files import (
     ProofFileError,
+    check_readable,
     digest_of_file,
+    file_and_proof,
     path_from_text,
-    proof_path,
     read_proof,
     replace_proof,
 )
@@ -38,9 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _verify(values: Mapping[str, Any], words: tuple[str, ...]) -> int:
-    file = path_from_text(words[0])
-    path = path_from_text(words[1]) if len(words) > 1 else proof_path(file)
+    if len(words) > 1:
+        file, path = path_from_text(words[0]), path_from_text(words[1])
+    else:
+        file, path = file_and_proof(words[0])
     params, now = params_of(values), int(time.time())
+    check_readable(file)
     proof = read_proof(path)
     check_digest(proof, digest_of_file(file, proof.op))
     with open_headers(values) as headers:

@@ -21,6 +21,7 @@ from misocoin.errors import ConfigError, ParseError
 from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
 from misocoin.pow.engines import ENGINE_NAMES, missing_native_notice, select_engine
 from misocoin.work.client import WorkClient, fetch_stats
+from misocoin.work.errors import WorkAway
 from misocoin.work.framing import object_from_bytes
 from misocoin.work.jobs import answer_fields, puzzle_from_fields
 from misocoin.work.line import Endpoint, FramedLine
@@ -74,9 +75,14 @@ def _do(values: Mapping[str, Any], words: tuple[str, ...]) -> int:
         fallback=values["fallback"],
         threads=values["threads"],
         engine=values["engine"],
+        away=_tell_of_fallback,
     )
     print(json.dumps(answer_fields(puzzle, client.solve(puzzle))))
     return 0
+
+
+def _tell_of_fallback(why: WorkAway) -> None:
+    print(f"misocoin work: {why}; searching on this machine instead", file=sys.stderr)
 
 
 def _stats(values: Mapping[str, Any], words: tuple[str, ...]) -> int:

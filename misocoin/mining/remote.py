@@ -180,11 +180,11 @@ class RemoteMiner:
                 return ""
             self._work, self._work_at = work, self._clock()
             log.info(
-                "work on block %d with %d transactions, %.8g coins, %s hashes/s",
+                "work on block %d with %d transactions, %.8g coins%s",
                 template.height,
                 len(template.transactions),
                 template.coinbase_value / 1e8,
-                f"{rate:,.0f}",
+                f", {rate:,.0f} hashes/s" if rate else "",
             )
         self._searcher.refresh()
         return work.long_poll_id

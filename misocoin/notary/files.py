@@ -40,6 +40,20 @@ def proof_path(path: Path) -> Path:
     return path.with_name(path.name + SUFFIX)
 
 
+def file_and_proof(text: str) -> tuple[Path, Path]:
+    """A file and the proof beside it, by the name of either. Raises ProofFileError."""
+    path = path_from_text(text)
+    if path.suffix == SUFFIX and not os.path.lexists(proof_path(path)):
+        return path.with_suffix(""), path
+    return path, proof_path(path)
+
+
+def check_readable(path: Path) -> None:
+    """Check that a file is there. Raises ProofFileError."""
+    with _opened(path):
+        pass
+
+
 def digest_of_file(path: Path, op: Op = Op.SHA256) -> bytes:
     """A file's digest, of any size of file. Raises ProofFileError."""
     with _opened(path) as file:

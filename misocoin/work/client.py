@@ -60,11 +60,12 @@ class WorkClient:
         fallback: bool = True,
         threads: int = 1,
         engine: str = "auto",
+        away: Callable[[WorkAway], None] | None = None,
     ) -> None:
         """Take where the service is.
 
         `seconds` limits each call. With `fallback` a puzzle is searched on this machine, with so
-        many threads of that engine, while the service is away.
+        many threads of that engine, while the service is away; `away` hears why, before.
         """
         self.endpoint = Endpoint(host, port, token, tls)
         """Where the service is."""
@@ -72,6 +73,7 @@ class WorkClient:
         self._fallback = fallback
         self._threads = threads
         self._engine = engine
+        self._away = away
 
     def do_pow(self, initial_hash: bytes, target: int) -> BitmessageAnswer:
         """Solve a Bitmessage puzzle: 64 bytes, and the largest trial value that wins.
@@ -104,6 +106,8 @@ class WorkClient:
                 if is_last and not self._fallback:
                     raise
                 if is_last:
+                    if self._away is not None:
+                        self._away(error)
                     break
             finally:
                 if line is not None:

@@ -68,14 +68,14 @@ def test_it_mines_what_is_paid_and_goes_on_when_the_node_is_back(
     process.send_signal(signal.SIGTERM)
     assert process.wait(DEADLINE) == 0
     log.close()
-    assert "blocks mined, 0 refused" in log.text
+    assert "mined, 0 refused" in log.text
 
 
 @pytest.mark.parametrize(
     ("options", "code", "hint"),
     [
         ([], 2, "-address=<address>"),
-        (["-address=x"], 1, "x is no address of miso"),
+        (["-address=x"], 1, "'x' is not an address"),
         (["-address", ADDRESS, "-user=me"], 2, "go together"),
         (["-address", ADDRESS, "-engine=magic"], 2, "choose auto"),
         (["-adress=x"], 2, "did you mean -address?"),

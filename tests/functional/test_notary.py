@@ -127,7 +127,8 @@ def test_three_files_and_one_payment(daemon: Daemon, desk: Desk) -> None:
     said = desk.run("notarize", "-upgrade", *[f"{name}.ots" for name in names])
     assert said.count("is complete: block 102 holds it") == 3
     for name in names[1:]:
-        assert "the proof holds" in desk.run("verify", name)
+        assert f"{name}: the proof holds" in desk.run("verify", name)
+        assert f"{name}: the proof holds" in desk.run("verify", f"{name}.ots")
 
     undo = flip(desk.folder / names[1], 3)
     assert "another file, or the file has changed" in desk.run("verify", names[1], code=1)
@@ -196,7 +197,9 @@ def test_what_cannot_be_notarized(daemon: Daemon, desk: Desk) -> None:
     ):
         assert reason in desk.run("notarize", *words, code=code)
         assert desk.listing() == names
-    assert "No such file" in desk.run("verify", names[0], code=1)
+    assert f"{names[0]}.ots: No such file" in desk.run("verify", names[0], code=1)
+    assert "missing.txt: No such file" in desk.run("verify", "missing.txt", code=1)
+    assert "missing.txt: No such file" in desk.run("verify", "missing.txt.ots", code=1)
     desk.proof(names[0]).write_bytes(b"no proof")
     assert "not a proof" in desk.run("verify", names[0], code=1)
 
@@ -273,7 +276,8 @@ def test_a_kill_leaves_no_payment_without_its_proofs(daemon: Daemon, desk: Desk)
         if proof.attested[0].message in proven - paid:
             assert "knows nothing of it" in desk.run("verify", name, code=1)
         else:
-            assert "the proof holds" in desk.run("verify", name)
+            assert f"{name}: the proof holds" in desk.run("verify", name)
+        assert f"{name}: the proof holds" in desk.run("verify", f"{name}.ots")
 
 
 @pytest.mark.long

@@ -144,6 +144,14 @@ def test_the_command_line(start, tmp_path):
     assert stats["miners"] == 1
 
 
+def test_the_command_line_says_that_it_searches_here(tmp_path, reserve_port):
+    place = f"localhost:{reserve_port()}"
+    done = work(tmp_path, "do", f"-target={KNOWN_TARGET}", f"-hash={KNOWN_HASH}", place)
+    assert json.loads(done.stdout) == {"nonce": KNOWN_NONCE, "trialValue": KNOWN_TRIAL}
+    assert done.stderr.startswith(f"misocoin work: no work service at {place}")
+    assert done.stderr.endswith("; searching on this machine instead\n")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "complaint"),
     [
