@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def script_and_network(address: str) -> tuple[bytes, Params]:
     """The script that an address stands for, and its network; raises AddressError."""
-    complaints = []
+    complaints: list[AddressError] = []
     for params in map(params_by_name, NETWORK_NAMES):
         try:
             return script_from_address(address, params), params

@@ -20,6 +20,7 @@ from sqlalchemy.pool import StaticPool
 
 from misocoin.errors import ConfigError, StoreError
 from misocoin.market import schema
+from misocoin.packages import package_missing
 
 log = logging.getLogger(__name__)
 
@@ -219,6 +220,4 @@ def _postgres_engine(where: str, connections: int) -> Engine:
     except ArgumentError:
         raise ConfigError("the database's address is no URL") from None
     except ImportError:
-        raise ConfigError(
-            "PostgreSQL needs the package psycopg: pip install 'misocoin[postgres]'"
-        ) from None
+        raise package_missing("PostgreSQL", "psycopg[binary]") from None

@@ -8,6 +8,7 @@ from misocoin.chain.events import Event
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import ConfigError
 from misocoin.notify.zmq_messages import MessageCounter, Topic, bodies_of
+from misocoin.packages import package_missing
 
 if TYPE_CHECKING:
     import zmq
@@ -46,9 +47,7 @@ class ZmqPublisher:
         try:
             import zmq
         except ImportError:
-            raise ConfigError(
-                "-zmqpub… needs pyzmq: pip install 'misocoin[zmq]', or pip install pyzmq"
-            ) from None
+            raise package_missing("-zmqpub…", "pyzmq") from None
         self._block_bytes = block_bytes
         self._context = zmq.Context()
         self._sockets: dict[str, zmq.Socket[bytes]] = {}

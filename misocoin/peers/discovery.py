@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from misocoin.errors import ConfigError, ParseError
+from misocoin.packages import package_missing
 from misocoin.peers.messages import Address, address_from_parts
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ LOOPBACK = "127.0.0.1"
 
 MAX_FOUND = 32
 """Nodes that a `Finder` keeps at most: anybody can show any number of them."""
-
-NEEDED = "-discover needs the package zeroconf: pip install 'misocoin[discover]'"
 
 
 class Discovery:
@@ -67,7 +66,7 @@ class Discovery:
         try:
             import zeroconf
         except ImportError:
-            raise ConfigError(NEEDED) from None
+            raise package_missing("-discover", "zeroconf") from None
         choice: Any = [LOOPBACK] if self._is_local else zeroconf.InterfaceChoice.All
         try:
             self._zeroconf = zeroconf.Zeroconf(
@@ -151,7 +150,7 @@ class Finder:
         try:
             import zeroconf
         except ImportError:
-            raise ConfigError(NEEDED) from None
+            raise package_missing("-discover", "zeroconf") from None
         try:
             self._zeroconf = zeroconf.Zeroconf(ip_version=zeroconf.IPVersion.V4Only)
         except (OSError, zeroconf.Error) as error:

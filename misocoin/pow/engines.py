@@ -44,5 +44,6 @@ def missing_native_notice() -> str | None:
         return None
     return (
         "The native module is not built: proof of work is searched with hashlib, some thirty "
-        "times slower. With a C compiler installed, `pip install .` builds it."
+        "times slower. With a C compiler at hand, install Misocoin again (in a checkout: "
+        "`make clean run`)."
     )

@@ -11,6 +11,7 @@ from struct import pack, unpack
 from typing import Any, Final, Protocol
 
 from misocoin.errors import ConfigError
+from misocoin.packages import package_missing
 from misocoin.pow.engine import Engine, SearchResult, StopFlag
 from misocoin.pow.portable import PortableEngine
 from misocoin.pow.puzzles import (
@@ -62,9 +63,7 @@ class OpenClEngine(Engine):
         try:
             self._cl: Any = import_module("pyopencl")
         except ImportError as error:
-            raise ConfigError(
-                "engine 'opencl' needs pyopencl: pip install 'misocoin[opencl]'"
-            ) from error
+            raise package_missing("engine 'opencl'", "pyopencl[pocl]") from error
         self._device = _best_device(self._cl)
         self._context = self._cl.Context([self._device])
         self._programs: dict[StampDigest, Any] = {}

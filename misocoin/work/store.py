@@ -35,6 +35,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from misocoin.errors import ConfigError, ParseError, StoreError
+from misocoin.packages import package_missing
 from misocoin.pow.puzzles import Puzzle
 from misocoin.work.answers import ErrorCode
 from misocoin.work.desk import Solution
@@ -412,9 +413,7 @@ def url_from_text(where: str) -> URL:
     try:
         import psycopg  # noqa: F401 - is it here?
     except ImportError:
-        raise ConfigError(
-            "PostgreSQL needs the package psycopg: pip install 'psycopg[binary]'"
-        ) from None
+        raise package_missing("PostgreSQL", "psycopg[binary]") from None
     return url.set(drivername="postgresql+psycopg")
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from threading import Lock
 from time import monotonic
 
-from misocoin.errors import ConfigError
 from misocoin.market.errors import Malformed, TooLarge
 from misocoin.market.workers.wasm_work import MAX_OUTPUT, wasm_work_from_bytes
+from misocoin.packages import package_missing
 from misocoin.pow.engine import StopFlag
 
 _PACKAGE = Path(__file__).resolve().parents[2]
@@ -31,9 +31,7 @@ class Sandbox:
     def __init__(self, memory: int, seconds: float) -> None:
         """`memory` in bytes. Raises ConfigError where wasmtime is missing."""
         if find_spec("wasmtime") is None:
-            raise ConfigError(
-                "WebAssembly needs the package wasmtime: pip install 'misocoin[wasm]'"
-            )
+            raise package_missing("WebAssembly", "wasmtime")
         self._memory = memory
         self._seconds = seconds
         self._lock = Lock()

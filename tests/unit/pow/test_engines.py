@@ -84,7 +84,7 @@ def test_a_native_module_of_an_older_version_is_not_used(monkeypatch):
 
 def test_opencl_without_its_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyopencl", None)
-    with pytest.raises(ConfigError, match=r"pip install 'misocoin\[opencl\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'pyopencl\[pocl\]'"):
         select_engine("opencl")
 
 
