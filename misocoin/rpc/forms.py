@@ -27,7 +27,7 @@ from misocoin.rpc.schema import (
 )
 from misocoin.script.address import encode_template
 from misocoin.script.asm import asm_from_script
-from misocoin.script.descriptor import descriptor_from_template
+from misocoin.script.descriptor_text import descriptor_from_template
 from misocoin.script.templates import template_from_script
 
 SCRIPTS_REMEMBERED = 10_000

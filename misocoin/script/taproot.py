@@ -1,10 +1,14 @@
 """Taproot's commitments: leaves, branches, tweak and control block (BIP341)."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
 
 from misocoin.codec import compact_size
 from misocoin.crypto.hashes import tagged_hash
-from misocoin.crypto.keys import is_taproot_tweak
+from misocoin.crypto.keys import is_taproot_tweak, xonly_tweak_add
+from misocoin.errors import KeyFormatError
 
 LEAF_TAPSCRIPT = 0xC0
 """The leaf version whose scripts are tapscripts (BIP342)."""
@@ -70,3 +74,72 @@ def is_committed(control: ControlBlock, leaf: bytes, output_key: bytes) -> bool:
     """Whether the output key (32 bytes) commits to the leaf of that hash."""
     tweak = tweak_hash(control.internal_key, root_from_path(leaf, control.path))
     return is_taproot_tweak(output_key, control.parity, control.internal_key, tweak)
+
+
+ScriptTree: TypeAlias = bytes | tuple["ScriptTree", "ScriptTree"]
+"""The scripts of an output: one tapscript, or two trees under a branch."""
+
+
+class TaprootLeaf(NamedTuple):
+    """A script by which an output can be spent."""
+
+    script: bytes
+    path: tuple[bytes, ...]
+    """As in `ControlBlock.path`."""
+
+    @property
+    def hash(self) -> bytes:
+        """As `leaf_hash`."""
+        return leaf_hash(LEAF_TAPSCRIPT, self.script)
+
+
+def leaves_of(tree: ScriptTree) -> tuple[bytes, tuple[TaprootLeaf, ...]]:
+    """The merkle root of a tree, and its leaves from left to right."""
+    if isinstance(tree, bytes):
+        return leaf_hash(LEAF_TAPSCRIPT, tree), (TaprootLeaf(tree, ()),)
+    (left, left_leaves), (right, right_leaves) = map(leaves_of, tree)
+
+    def under(leaves: tuple[TaprootLeaf, ...], neighbour: bytes) -> Iterator[TaprootLeaf]:
+        return (leaf._replace(path=(*leaf.path, neighbour)) for leaf in leaves)
+
+    return branch_hash(left, right), (*under(left_leaves, right), *under(right_leaves, left))
+
+
+@dataclass(frozen=True)
+class TaprootOutput:
+    """What an output key commits to."""
+
+    internal_key: bytes
+    """32 bytes, x coordinate."""
+    tree: ScriptTree | None = None
+
+    @cached_property
+    def _root_and_leaves(self) -> tuple[bytes, tuple[TaprootLeaf, ...]]:
+        return (b"", ()) if self.tree is None else leaves_of(self.tree)
+
+    @property
+    def leaves(self) -> tuple[TaprootLeaf, ...]:
+        """The scripts by which it can be spent."""
+        return self._root_and_leaves[1]
+
+    @property
+    def tweak(self) -> bytes:
+        """What is added to the internal key."""
+        return tweak_hash(self.internal_key, self._root_and_leaves[0])
+
+    @cached_property
+    def _key_and_parity(self) -> tuple[bytes, int]:
+        tweaked = xonly_tweak_add(self.internal_key, self.tweak)
+        if tweaked is None:
+            raise KeyFormatError("that internal key has no output key")
+        return tweaked
+
+    @property
+    def output_key(self) -> bytes:
+        """32 bytes. Raises KeyFormatError for an internal key that is none."""
+        return self._key_and_parity[0]
+
+    def control_block(self, leaf: TaprootLeaf) -> bytes:
+        """What proves that the output key commits to a leaf."""
+        first = LEAF_TAPSCRIPT | self._key_and_parity[1]
+        return bytes((first,)) + self.internal_key + b"".join(leaf.path)

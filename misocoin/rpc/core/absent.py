@@ -83,7 +83,7 @@ DIFFERENCES: Final[tuple[str, ...]] = (
     "`chunkweight`, `fees.chunk`).",
     "`getdeploymentinfo` has no `testdummy`; taproot holds from genesis on.",
     "`gettxoutsetinfo` tells of the tip alone, without an index; `muhash` takes 0.4 ms a coin.",
-    "Descriptors have keys in hex or WIF, not extended ones, and so no ranges.",
+    "Descriptors have no miniscript and no `musig`.",
     "What Core infers of a script it knows keys to, `desc` leaves as `addr(...)`.",
     "A rejection reads `reason (detail)`, the reason in Core's words.",
     "`estimatesmartfee` knows what this node has seen since it started.",

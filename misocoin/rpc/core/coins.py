@@ -19,6 +19,7 @@ from misocoin.errors import NotFoundError, ParseError
 from misocoin.http.errors import RpcError
 from misocoin.primitives.transaction import OutPoint, outpoint, outpoint_index
 from misocoin.rpc.core.blocks import block_in_chain
+from misocoin.rpc.core.descriptors import descriptors_of, expansions_of, range_from_json
 from misocoin.rpc.core.utxo_stats import SetHash, calculate_utxo_stats
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
@@ -46,9 +47,14 @@ from misocoin.rpc.schema import (
     optional,
     text,
 )
-from misocoin.script.descriptor import descriptor_from_text
 
 MAX_SCAN_OBJECTS = 1_000
+
+MAX_NEEDLES = 4_000_000
+"""Scripts that can be looked for at once."""
+
+DEFAULT_SCAN_RANGE = (0, 1_000)
+"""Numbers of a descriptor with a range that are looked for, both included."""
 
 
 class CoreCoins:
@@ -182,7 +188,10 @@ class CoreCoins:
         self,
         action: Annotated[str, STRING, "start, abort or status"],
         scanobjects: Annotated[
-            list[Json], ARRAY, 'descriptors, or objects {"desc": descriptor}'
+            list[Json],
+            ARRAY,
+            'descriptors, or objects {"desc": descriptor, "range": end or [begin, end] (1000 '
+            "without)}",
         ] = [],  # noqa: B006 - never changed
     ) -> Json:
         """Find the coins of descriptors; looks through all coins."""
@@ -206,15 +215,28 @@ class CoreCoins:
             raise invalid(f"at most {MAX_SCAN_OBJECTS} descriptors can be looked for at once")
         needles: dict[bytes, str] = {}
         for each in objects:
-            shown = each.get("desc") if isinstance(each, dict) else each
-            if not isinstance(shown, str):
-                raise invalid("Descriptor needs to be provided in scan object")
-            try:
-                found = descriptor_from_text(shown, self._chain.params)
-            except ParseError as error:
-                raise RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, str(error)) from None
-            needles.update(zip(found.scripts, found.parts, strict=True))
+            for script, shown in self._needles_of(each):
+                needles[script] = shown
+                if len(needles) > MAX_NEEDLES:
+                    raise invalid(f"at most {MAX_NEEDLES} scripts can be looked for at once")
         return needles
+
+    def _needles_of(self, each: Json) -> Iterator[tuple[bytes, str]]:
+        """The scripts that one object stands for, and the descriptor of each."""
+        params, ends = self._chain.params, DEFAULT_SCAN_RANGE
+        shown = each
+        if isinstance(each, dict):
+            shown = each.get("desc")
+            if each.get("range") is not None:
+                ends = range_from_json(each["range"])
+            if shown is None:
+                raise invalid("Descriptor needs to be provided in scan object")
+        if not isinstance(shown, str):
+            raise invalid("Scan object needs to be either a string or an object")
+        for descriptor in descriptors_of(shown, params):
+            begin, end = ends if descriptor.is_range else (0, 0)
+            for expansion in expansions_of(descriptor, params, begin, end):
+                yield from expansion.outputs
 
     def _find(self, needles: dict[bytes, str]) -> Json:
         tip, every = self._chain.iterate_coins_at_tip()

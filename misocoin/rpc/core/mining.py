@@ -11,12 +11,13 @@ from misocoin.chain.state import ChainState
 from misocoin.chain.template import BlockTemplate, TemplateOptions, build_template, template_with
 from misocoin.consensus.difficulty import calculate_network_difficulty, target_from_bits
 from misocoin.consensus.tree import HeaderNode, next_bits
-from misocoin.errors import AddressError, ParseError, ValidationError
+from misocoin.errors import AddressError, ValidationError
 from misocoin.http.errors import RpcError
 from misocoin.policy.fee_estimate import MAX_TARGET
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import Transaction
+from misocoin.rpc.core.descriptors import descriptors_of, expansions_of
 from misocoin.rpc.core.forms import CHAIN_NAMES
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
@@ -26,7 +27,6 @@ from misocoin.rpc.methods.mining import MAX_GENERATED
 from misocoin.rpc.params import ARRAY, BOOLEAN, INTEGER, STRING, invalid, transaction_from_hex
 from misocoin.rpc.schema import array, coins, hexadecimal, number, obj, optional, text
 from misocoin.script.address import script_from_address
-from misocoin.script.descriptor import descriptor_from_text
 
 DEFAULT_LOOKUP = 120
 """Blocks over which the network's hash rate is told."""
@@ -198,10 +198,15 @@ class CoreMining:
                 return script_from_address(text, params)
             except AddressError:
                 pass
-        try:
-            scripts = descriptor_from_text(text, params).scripts
-        except ParseError as error:
-            raise RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, f"{what}: {error}") from None
+        found = descriptors_of(text, params, what=f"{what}: ")
+        if len(found) > 1:
+            raise invalid("Multipath descriptor not accepted")
+        if found[0].is_range:
+            raise invalid(
+                "Ranged descriptor not accepted. Maybe pass through deriveaddresses first?"
+            )
+        (expansion,) = expansions_of(found[0], params)
+        scripts = [script for script, _ in expansion.outputs]
         # Of a combo Core pays the second, or the third if there is one.
         return scripts[2] if len(scripts) > 2 else scripts[-1]
 

@@ -15,7 +15,8 @@ from misocoin.rpc.json import Json
 from misocoin.rpc.params import ARRAY, INTEGER, STRING, invalid
 from misocoin.rpc.schema import array, boolean, hexadecimal, number, obj, optional, text
 from misocoin.script.address import address_from_script, script_from_address
-from misocoin.script.descriptor import with_checksum
+from misocoin.script.descriptor_text import with_checksum
+from misocoin.script.machine import MAX_ELEMENT_SIZE
 from misocoin.script.messages import is_signed_by, sign_message
 from misocoin.script.templates import (
     ScriptKind,
@@ -27,9 +28,6 @@ from misocoin.script.templates import (
 
 MAX_KEYS = 16
 """Keys of a multisig: more could not be written as a small number."""
-
-MAX_REDEEM_SCRIPT = 520
-"""Bytes of a script behind P2SH: it has to be pushed."""
 
 WITNESS_KINDS = frozenset(
     {
@@ -136,8 +134,8 @@ class CoreUtil:
                 "present."
             ]
         script = multisig_script(nrequired, tuple(found))
-        if address_type == "legacy" and len(script) > MAX_REDEEM_SCRIPT:
-            raise invalid(f"redeemScript exceeds size limit: {len(script)} > {MAX_REDEEM_SCRIPT}")
+        if address_type == "legacy" and len(script) > MAX_ELEMENT_SIZE:
+            raise invalid(f"redeemScript exceeds size limit: {len(script)} > {MAX_ELEMENT_SIZE}")
         output, descriptor = _wrapped(script, _multi_text(nrequired, found), address_type)
         form: dict[str, Json] = {
             "address": address_from_script(output, self._params),

@@ -30,7 +30,7 @@ from misocoin.rpc.schema import (
     timestamp,
 )
 from misocoin.script.address import address_from_script
-from misocoin.script.descriptor import with_checksum
+from misocoin.script.descriptor_text import with_checksum
 from misocoin.script.templates import ScriptKind, template_from_script
 from misocoin.units import sats_from_json
 from misocoin.wallet.addresses import AddressType, OwnAddress, address_type_from_text
