@@ -51,6 +51,32 @@ class BanList:
                     self.set(target[:80], until, time)
 
 
+class Record:
+    """Points against nodes whose links have ended: a new link does not wipe them out.
+
+    Those of the last `most` nodes are kept, by what a ban would name.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._points: dict[str, int] = {}
+
+    def keep(self, link: Link, points: int) -> None:
+        """A link has ended."""
+        target = ban_target(link)
+        if target is None or not points:
+            return
+        self._points.pop(target, None)
+        if len(self._points) >= self._most:
+            del self._points[next(iter(self._points))]
+        self._points[target] = points
+
+    def take(self, link: Link) -> int:
+        """The points that a new link begins with."""
+        target = ban_target(link)
+        return 0 if target is None else self._points.pop(target, 0)
+
+
 def ban_target(link: Link) -> str | None:
     """What to ban for a peer's deeds: its host, or only the address it listens on.
 

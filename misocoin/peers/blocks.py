@@ -98,8 +98,13 @@ class BlockRelay:
     # -- our news -----------------------------------------------------------------------------
 
     def tip_moved(self, tip: HeaderNode, connected: Iterable[Block]) -> None:
-        """Tell everyone who does not have it of our new tip."""
+        """Tell everyone of our new tip, those who told us of it too: so they know how far we are.
+
+        Who was pushed the block hears of it again, by its header: it may have had no use for a
+        block whose parent it was still validating, and only now we can give headers up to it.
+        """
         core = self._core
+        self._note_pushed()
         self._partials = {
             h: p
             for h, p in self._partials.items()
@@ -108,15 +113,33 @@ class BlockRelay:
         if core.is_syncing:
             return
         block = next((b for b in connected if b.hash == tip.hash), None)
-        for peer in core.alive(lambda p: p.is_ours and not p.has(tip)):
-            if peer.told_hash == tip.hash:
-                peer.told = tip
-                continue
-            message: Message | None = None
-            if peer.wants_compact and block is not None and tip.parent and peer.has(tip.parent):
+        for peer in core.alive(lambda p: p.is_ours and p.told is not tip):
+            message: Message
+            if peer.best is not None and tip.is_ancestor_of(peer.best):
+                if peer.best is not tip:
+                    continue  # there is more to come from it
+                message = Announce((tip.header,))
+            elif peer.told_hash == tip.hash or block is None or not self._takes(peer, tip):
+                message = self._news(peer, tip)
+            else:
                 message = self._compact(block)
-            core.send(peer, message or self._news(peer, tip))
+            core.send(peer, message)
             peer.told = tip
+
+    def _note_pushed(self) -> None:
+        """Peers have the blocks that they pushed, once these are in our tree."""
+        chain = self._core.chain
+        for peer in self._core.alive(lambda p: bool(p.pushed)):
+            node = chain.get(peer.pushed)
+            if node is not None:
+                peer.pushed = b""
+                if not chain.is_failed(node):
+                    self._headers.shown(peer, node)
+
+    @staticmethod
+    def _takes(peer: Peer, tip: HeaderNode) -> bool:
+        """Whether a peer asked for compact blocks and can use this one."""
+        return peer.wants_compact and tip.parent is not None and peer.has(tip.parent)
 
     def _compact(self, block: Block) -> CompactBlock:
         if self._last is None or self._last.header.hash != block.hash:
@@ -126,8 +149,8 @@ class BlockRelay:
     @staticmethod
     def _news(peer: Peer, tip: HeaderNode) -> Announce:
         """The headers that lead from what a peer has to our tip, or just the tip's."""
-        shown = peer.best or peer.told
-        start = None if shown is None else fork_point(shown, tip)
+        known = [node for node in (peer.best, peer.told) if node is not None]
+        start = max((fork_point(node, tip) for node in known), default=None, key=_height)
         if start is None or tip.height - start.height > MAX_HEADERS:
             return Announce((tip.header,))
         return Announce(tuple([node.header for node in tip.back_to(start)][::-1]))
@@ -183,6 +206,7 @@ class BlockRelay:
             lasting = error.reason != "time-too-new"
             core.punish(peer, 100 if lasting else 10, f"invalid header: {error}")
             return
+        peer.pushed = header.hash
         if self._is_here(header.hash):
             if known is not None:
                 self._headers.announced(peer, (header,))
@@ -244,6 +268,9 @@ class BlockRelay:
             if parent is not None and other.has(parent) and other.told_hash != block.hash:
                 core.send(other, compact)
                 other.told_hash = block.hash
-        peer.told_hash = block.hash
         self._prefer(peer)
         self._download.submit(peer, block, block.size)
+
+
+def _height(node: HeaderNode) -> int:
+    return node.height

@@ -60,13 +60,15 @@ class HeaderSync:
         """A row of answers of this peer is over; another may begin."""
         peer.presync = None
         peer.was_full = False
-        if self.source != peer.id:
-            return
-        self.source = None
         core = self._core
-        for other in core.alive(lambda other: other is not peer):
-            if other.best is None or other.claimed_work > core.chain.best_header.chain_work:
-                self.ask(other)
+        if self.source == peer.id:
+            self.source = None
+            for other in core.alive(lambda other: other is not peer):
+                if other.best is None or other.claimed_work > core.chain.best_header.chain_work:
+                    self.ask(other)
+        unknown, peer.unknown = peer.unknown, b""
+        if unknown and not peer.is_gone and core.chain.get(unknown) is None:
+            self._seek(peer)
 
     def tick(self) -> None:
         """Look for late answers and peers that were silent for long."""
@@ -124,8 +126,16 @@ class HeaderSync:
     def _unconnected(self, peer: Peer, headers: tuple[BlockHeader, ...]) -> None:
         """Ask for what lies between, once: many announcements may come in one go."""
         core = self._core
-        if core.chain.get(headers[0].hash) is not None or peer.headers_since is not None:
-            return  # genesis itself, or the answer is on its way
+        if core.chain.get(headers[0].hash) is not None:
+            return  # genesis itself
+        if peer.headers_since is not None:
+            peer.unknown = headers[-1].hash  # the answer on its way may be older than this news
+            return
+        self._seek(peer)
+
+    def _seek(self, peer: Peer) -> None:
+        """Ask for what lies between our headers and those that a peer announced."""
+        core = self._core
         peer.unconnected += 1
         if peer.unconnected > MOST_UNCONNECTED:
             core.punish(peer, 20, "headers that lead nowhere")
@@ -144,7 +154,7 @@ class HeaderSync:
         if core.chain.is_failed(node):
             core.punish(peer, 100, "headers on an invalid block")
             return
-        self._shown(peer, node)
+        self.shown(peer, node)
         if not new:
             self._more(peer, node, is_full)
             return
@@ -194,7 +204,7 @@ class HeaderSync:
         else:
             self._too_little(peer, presync.work)
 
-    def _shown(self, peer: Peer, node: HeaderNode) -> None:
+    def shown(self, peer: Peer, node: HeaderNode) -> None:
         """The peer has shown that it has this block."""
         if peer.best is None or node.chain_work >= peer.best.chain_work:
             if peer.best is not node:
@@ -206,7 +216,7 @@ class HeaderSync:
         """The chain has looked at headers of this peer."""
         core = self._core
         if event.nodes:
-            self._shown(peer, event.nodes[-1])
+            self.shown(peer, event.nodes[-1])
         if event.error is not None:
             self._refused(peer, event.error)
             return
@@ -224,6 +234,7 @@ class HeaderSync:
             core.punish(peer, 10, "headers from the future")
         elif reason:
             core.punish(peer, 100, f"invalid headers: {error}")
+        peer.unknown = b""
         self._end(peer)
 
     def _more(self, peer: Peer, last: HeaderNode, is_full: bool) -> None:
@@ -235,5 +246,6 @@ class HeaderSync:
         elif last.height - core.chain.tip.height <= core.limits.headers_ahead:
             self.ask(peer, last)
         else:
+            peer.unknown = b""
             self._end(peer)
             peer.headers_due = core.now + 5.0

@@ -9,7 +9,7 @@ from random import Random
 
 from misocoin.params import Params
 from misocoin.peers.addresses import AddressBook, is_local
-from misocoin.peers.bans import BanList, ban_target
+from misocoin.peers.bans import BanList, Record, ban_target
 from misocoin.peers.blocks import BlockRelay
 from misocoin.peers.bounded import BoundedSet
 from misocoin.peers.download import Download
@@ -86,6 +86,7 @@ class Machine:
         self.nonce = nonce
         self._core = Core(params, chain, limits, random)
         self.bans = BanList(limits.bans)
+        self._record = Record(limits.bans)
         self.gossip = Gossip(self._core, AddressBook(limits, random), self.bans, dials=dials)
         self.headers = HeaderSync(self._core)
         self.download = Download(self._core)
@@ -177,6 +178,8 @@ class Machine:
             target = ban_target(peer.link) if is_banned else None
             if target is not None:
                 self.bans.set(target, core.time + core.limits.ban_seconds, core.time)
+            else:
+                self._record.keep(peer.link, peer.score)
             core.act(Disconnect(peer_id, why, target is not None))
             self._forget(peer)
         if core.want_schedule:
@@ -250,6 +253,7 @@ class Machine:
             case HeadersChecked():
                 self.headers.checked(peer, event)
             case Disconnected():
+                self._record.keep(peer.link, peer.score)
                 self._forget(peer)
                 self._core.want_schedule = True
 
@@ -261,9 +265,11 @@ class Machine:
                 core.act(Disconnect(link.peer, "connected already"))
                 return
             core.drop(twin, "connected twice")
+            self._record.keep(twin.link, twin.score)
         known = BoundedSet[bytes](core.limits.known_ids)
         peer = Peer(link, core.now, known, core.limits.address_burst)
         peer.tokens_at = core.now
+        peer.score = self._record.take(link)
         if link.hello is not None:
             peer.claimed_work = link.hello.work
             peer.clock_offset = link.hello.time - core.time

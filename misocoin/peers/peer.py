@@ -50,6 +50,10 @@ class Peer:
     presync: Presync | None = None
     unconnected: int = 0
     """Announcements whose parents were unknown, one after the other."""
+    unknown: bytes = b""
+    """A block that it announced while we waited for headers that may end below it."""
+    pushed: bytes = b""
+    """The last block it pushed in compact form, which our header tree may not hold yet."""
     blocks: set[bytes] = field(default_factory=set)
     """Blocks asked of it."""
     late: BoundedSet[bytes] = field(default_factory=lambda: BoundedSet(4096))

@@ -21,6 +21,16 @@ MOST_ASKED = 1000
 MAX_ORPHAN_WEIGHT = 400_000
 """Weight of a transaction that is kept while its parents are unknown."""
 
+_NOT_YET = frozenset(
+    {
+        "bad-txns-premature-spend-of-coinbase",
+        "non-BIP68-final",
+        "non-final",
+        "too-long-mempool-chain",
+    }
+)
+"""Why a transaction may be refused now and welcome after the next block."""
+
 _INNOCENT = frozenset(
     {
         "bad-txns-inputs-missingorspent",
@@ -69,8 +79,10 @@ class TransactionRelay:
         self._rejected = BoundedSet[bytes](core.limits.rejected_ids)
         self._checking: dict[bytes, PeerId] = {}
         self._orphans: dict[bytes, tuple[Transaction, PeerId]] = {}
-        self._dropped: dict[bytes, PeerId] = {}
-        """Orphans there was no room for, to be asked for again when a block has come."""
+        self._again = BoundedSet[bytes](core.limits.transaction_requests)
+        """Ids to be asked for again when a block has come: refused too early, or no room."""
+        self._is_untold = False
+        """Whether the pool holds transactions that nobody was told of, because we were syncing."""
 
     def known(self) -> ValuesView[Transaction]:
         """The transactions a block may hold."""
@@ -83,7 +95,7 @@ class TransactionRelay:
     @property
     def size(self) -> int:
         """Things remembered besides the pool: wanted, orphans, rejected ids."""
-        kept = len(self._orphans) + len(self._dropped)
+        kept = len(self._orphans) + len(self._again)
         return len(self._wanted) + kept + len(self._rejected)
 
     def load(self, transactions: Collection[Transaction]) -> None:
@@ -96,7 +108,10 @@ class TransactionRelay:
 
     def connected(self, peer: Peer) -> None:
         """Tell a new peer what the pool holds, the newest if it is a lot."""
-        if not peer.is_ours or self._core.is_syncing:
+        if not peer.is_ours:
+            return
+        if self._core.is_syncing:
+            self._is_untold = True
             return
         ids = list(self._pool)[-self._core.limits.known_ids :]
         for at in range(0, len(ids), MAX_IDS):
@@ -116,7 +131,9 @@ class TransactionRelay:
         self._forget_wanted(tx.wtxid)
         self._forget_wanted(tx.txid)
         self._orphans.pop(tx.wtxid, None)
-        if not self._core.is_syncing:
+        if self._core.is_syncing:
+            self._is_untold = True
+        else:
             for peer in self._core.alive(lambda p: p.is_ours):
                 self._tell(peer, [tx.wtxid])
         self._adopt(tx.txid)
@@ -129,20 +146,22 @@ class TransactionRelay:
     def tip_moved(self, connected: Collection[Block]) -> None:
         """Blocks took transactions along; what was refused before may be fine now."""
         self._rejected.clear()
-        if not (self._pool or self._orphans or self._wanted or self._dropped):
+        if not (self._pool or self._orphans or self._wanted or self._again):
             return
         for block in connected:
             for tx in block.transactions:
                 self.removed(tx)
-                self._forget_wanted(tx.wtxid)
+                if self._forget_wanted(tx.wtxid):
+                    self._rejected.add(tx.wtxid)  # it may be on its way
                 self._orphans.pop(tx.wtxid, None)
-                if self._orphans:
-                    self._adopt(tx.txid)
-        dropped, self._dropped = self._dropped, {}
+        for wtxid in list(self._orphans):
+            self._check_again(wtxid)
+        again = list(self._again)
+        self._again.clear()
         for peer in self._core.alive():
-            again = tuple([w for w, owner in dropped.items() if owner == peer.id])
-            if again:
-                self.announced(peer, again)
+            known = tuple([wtxid for wtxid in again if wtxid in peer.known_ids])
+            if known:
+                self.announced(peer, known)
 
     # -- others' news -------------------------------------------------------------------------
 
@@ -203,16 +222,19 @@ class TransactionRelay:
         for at in range(0, len(batch), BATCH):
             core.send(peer, GetTransactions(tuple(batch[at : at + BATCH])))
 
-    def _forget_wanted(self, wtxid: bytes) -> None:
+    def _forget_wanted(self, wtxid: bytes) -> bool:
+        """Wait for a transaction no longer; False if nobody did."""
         wanted = self._wanted.pop(wtxid, None)
         if wanted is None:
-            return
+            return False
         for peer_id in (wanted.asked, *wanted.others):
             peer = None if peer_id is None else self._core.peers.get(peer_id)
             if peer is not None:
                 peer.wanted.pop(wtxid, None)
                 if peer_id == wanted.asked:
                     peer.asked_ids -= 1
+                    peer.late.add(wtxid)
+        return True
 
     def _pass_on(self, wtxid: bytes, wanted: _Wanted) -> None:
         """Whoever was asked does not send it: ask the next who announced it."""
@@ -236,18 +258,20 @@ class TransactionRelay:
         return wanted is not None and wanted.asked is not None
 
     def received(self, peer: Peer, transactions: tuple[Transaction, ...]) -> None:
-        """Take transactions that were asked for."""
+        """Take transactions that were asked for, be it long ago."""
         core = self._core
         unasked = 0
         for tx in transactions:
             peer.known_ids.add(tx.wtxid)
             name = tx.wtxid if tx.wtxid in self._wanted else tx.txid
             wanted = self._wanted.get(name)
-            if wanted is None or wanted.asked != peer.id:
-                is_late = tx.wtxid in peer.late or tx.txid in peer.late
-                unasked += not is_late and not self._is_known(tx.wtxid)
+            was_asked = wanted is not None and wanted.asked == peer.id
+            if not (was_asked or tx.wtxid in peer.late or tx.txid in peer.late):
+                unasked += not self._is_known(tx.wtxid)
                 continue
             self._forget_wanted(name)
+            peer.late.discard(tx.wtxid)
+            peer.late.discard(tx.txid)
             if not self._is_known(tx.wtxid):
                 self._checking[tx.wtxid] = peer.id
                 core.act(CheckTransaction(peer.id, tx))
@@ -274,6 +298,8 @@ class TransactionRelay:
             return
         self._rejected.add(tx.wtxid)
         self._orphans.pop(tx.wtxid, None)
+        if isinstance(error, ValidationError) and error.reason in _NOT_YET:
+            self._again.add(tx.wtxid)
         if peer is not None and is_guilty(error):
             core.punish(peer, 34, f"an invalid transaction: {error}")
 
@@ -286,9 +312,8 @@ class TransactionRelay:
             if len(self._orphans) >= self._core.limits.orphans:
                 # A random victim: nobody can aim at one.
                 victim = self._core.random.choice(list(self._orphans))
-                _, owner = self._orphans.pop(victim)
-                if len(self._dropped) < self._core.limits.transaction_requests:
-                    self._dropped[victim] = owner
+                del self._orphans[victim]
+                self._again.add(victim)
             self._orphans[tx.wtxid] = (tx, peer.id)
         parents = {outpoint_txid(txin.prevout) for txin in tx.vin}
         for parent in sorted(parents):
@@ -300,11 +325,14 @@ class TransactionRelay:
 
     def _adopt(self, txid: bytes) -> None:
         """Try the orphans again that spend outputs of a transaction that came."""
-        for wtxid, (tx, peer_id) in list(self._orphans.items()):
+        for wtxid, (tx, _) in list(self._orphans.items()):
             if any(outpoint_txid(txin.prevout) == txid for txin in tx.vin):
-                del self._orphans[wtxid]
-                self._checking[wtxid] = peer_id
-                self._core.act(CheckTransaction(peer_id, tx))
+                self._check_again(wtxid)
+
+    def _check_again(self, wtxid: bytes) -> None:
+        tx, peer_id = self._orphans.pop(wtxid)
+        self._checking[wtxid] = peer_id
+        self._core.act(CheckTransaction(peer_id, tx))
 
     # -- time ---------------------------------------------------------------------------------
 
@@ -323,6 +351,10 @@ class TransactionRelay:
         for peer in core.alive():
             if not peer.asked_ids:
                 self._ask(peer)
+        if self._is_untold and not core.is_syncing:
+            self._is_untold = False
+            for peer in core.alive():
+                self.connected(peer)
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone."""
