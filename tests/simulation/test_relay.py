@@ -8,7 +8,7 @@ import pytest
 from misocoin.errors import MisocoinError, MissingInputsError, RejectCode, ValidationError
 from misocoin.peers.events import PeerId, TipMoved, TransactionChecked
 from misocoin.peers.messages import Announce, BlockBody, GetHeaders, Message, Request
-from misocoin.primitives.block import Block, BlockHeader, header_from_bytes
+from misocoin.primitives.block import Block, header_from_bytes
 from misocoin.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
 from tests.simulation.chain import make_block
 from tests.simulation.liars import Liar, honest
@@ -70,13 +70,15 @@ def test_an_announcement_while_headers_are_on_their_way() -> None:
     """The answer ends below the news: what lies between is asked for, not waited for."""
     network = Network(Random(1), 0.05)
     (victim,) = line(network, 1)
-    news: list[BlockHeader] = []
+    news: list[Block] = []
 
-    def answer(liar: Liar, request: Request) -> list[Message]:
-        answers = honest(liar, request)
+    def answer(source: Liar, request: Request) -> list[Message]:
+        answers = honest(source, request)
         if news and isinstance(request, GetHeaders):
+            block = news.pop()
+            source.chain.submit(block)
             (peer,) = victim.machine.peers
-            victim.deliver(peer, Announce((news.pop(),)))  # by a poll, faster than the answer
+            victim.deliver(peer, Announce((block.header,)))  # by a poll, faster than the answer
         return answers
 
     source = Liar(network, answer)
@@ -85,9 +87,8 @@ def test_an_announcement_while_headers_are_on_their_way() -> None:
     for n in range(2):
         source.chain.submit(make_block(source.chain.tip, b"%d" % n))
     block = make_block(source.chain.tip, b"news")
-    news.append(block.header)
+    news.append(block)
     source.send(Announce((source.chain.tip.header,)))
-    network.at(0.5, lambda: source.chain.submit(block))
     network.run_until(12)
     assert victim.chain.tip.hash == block.hash
 
