@@ -133,7 +133,7 @@ def verify(
     ]
     script, amount = pbk.ScriptPubkey(bytes.fromhex(spent[index][1])), spent[index][0]
     precomputed = PrecomputedTransactionData(tx, outputs)
-    return [script.verify(amount, tx, precomputed, index, each) for each in flags]
+    return [bool(script.verify(amount, tx, precomputed, index, each)) for each in flags]
 
 
 def read_transaction(raw: str) -> tuple[str, str] | None:
