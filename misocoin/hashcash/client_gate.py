@@ -20,7 +20,6 @@ from misocoin.hashcash.gate import (
     HELLO_ID,
     Action,
     Bounds,
-    Close,
     Dial,
     EndFar,
     Gate,
@@ -35,7 +34,6 @@ from misocoin.hashcash.gate import (
 )
 from misocoin.hashcash.lines import (
     AnnouncementFilter,
-    Interleaver,
     LineBuffer,
 )
 from misocoin.hashcash.original import DEFAULT_BITS, stamp_puzzle
@@ -43,10 +41,8 @@ from misocoin.hashcash.price import bits_for_cost, cost_of
 from misocoin.hashcash.requests import (
     INVALID_REQUEST,
     STAMP_ERROR,
-    UNREACHABLE,
     BadRequest,
     Request,
-    refusal,
     request_from_line,
 )
 from misocoin.units import UnixTime
@@ -224,13 +220,10 @@ class ClientGate(Gate):
         bounds: Bounds | None = None,
     ) -> None:
         """`counterpart` is shared by the connections to one server."""
-        self._tally = tally
+        super().__init__(tally, bounds)
         self._terms = terms or Terms()
         self._counterpart = counterpart or Counterpart()
-        self._bounds = bounds or Bounds()
         self._state = State.DIALLING
-        self._lines = LineBuffer(self._bounds.line)
-        self._near = Interleaver()
         self._filter = AnnouncementFilter()
         self._answers = LineBuffer(self._bounds.line)
         self._queue: deque[_Waiting] = deque()
@@ -238,8 +231,6 @@ class ClientGate(Gate):
         self._heard: Heard | None = None
         self._greeting = b""
         self._job: Job | None = None
-        self._has_ended = False
-        self._reason = ""
 
     @property
     def buffered(self) -> int:
@@ -260,8 +251,8 @@ class ClientGate(Gate):
             try:
                 line = self._lines.next()
             except ParseError as error:
-                answer = refusal(b"", INVALID_REQUEST, str(error))
-                actions += [ToNear(self._near.add(answer)), *self._happen(Event.BROKEN, now)]
+                actions.append(self._answer(b"", INVALID_REQUEST, str(error)))
+                actions += self._happen(Event.BROKEN, now)
                 break
             if line is None:
                 break
@@ -339,7 +330,7 @@ class ClientGate(Gate):
             request = request_from_line(line)
         except BadRequest as error:
             self._tally["refused_invalid"] += 1
-            return [ToNear(self._near.add(refusal(b"", error.code, str(error))))]
+            return [self._answer(b"", error.code, str(error))]
         self._queue.append(_Waiting(line, end, request))
         self._queued += len(line)
         self._measure()
@@ -396,8 +387,7 @@ class ClientGate(Gate):
                 self._job = self._job_for(self._queue[0], now)
             except BadRequest as error:
                 self._tally["refused_here"] += 1
-                answer = refusal(self._pop().line, error.code, str(error))
-                actions.append(ToNear(self._near.add(answer) if answer else b""))
+                actions.append(self._answer(self._pop().line, error.code, str(error)))
         if self._queue:
             return [*actions, *self._happen(Event.REQUEST, now)]
         return [*actions, *(self._happen(Event.DRAINED, now) if self._has_ended else [])]
@@ -452,14 +442,7 @@ class ClientGate(Gate):
         return Job(waiting.line, asked._replace(bits=bits, time=time), bits)
 
     def _refuse_queue(self) -> list[Action]:
-        answers = []
-        while self._queue:
-            answers.append(refusal(self._pop().line, UNREACHABLE, self._reason))
-        return [ToNear(self._near.add(answer)) for answer in answers if answer]
-
-    def _close(self) -> Action:
-        self.is_closed = True
-        return Close()
+        return self._answer_unreachable([self._pop().line for _ in range(len(self._queue))])
 
 
 def _without_greeting_answer(data: bytes) -> tuple[bytes, bool]:

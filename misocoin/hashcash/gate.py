@@ -13,7 +13,9 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 from misocoin.hashcash.challenge import Challenge, mint_request_stamp
+from misocoin.hashcash.lines import Interleaver, LineBuffer
 from misocoin.hashcash.original import mint
+from misocoin.hashcash.requests import UNREACHABLE, refusal
 from misocoin.pow.engine import Engine, StopFlag
 
 HELLO_ID: Final = "hashcash.hello"
@@ -130,6 +132,15 @@ class Gate(ABC):
     is_closed: bool = False
     """Whether it wanted to be closed."""
 
+    def __init__(self, tally: Tally, bounds: Bounds | None) -> None:
+        """Begin with nothing heard from either side."""
+        self._tally = tally
+        self._bounds = bounds or Bounds()
+        self._lines = LineBuffer(self._bounds.line)
+        self._near = Interleaver()
+        self._has_ended = False
+        self._reason = ""
+
     @property
     def has_paid(self) -> bool:
         """Whether this connection has shown that it is of use."""
@@ -183,6 +194,20 @@ class Gate(ABC):
     def tick(self, now: float) -> list[Action]:
         """A few seconds have passed."""
         return []
+
+    # -- for both kinds -----------------------------------------------------------------------
+
+    def _answer(self, line: bytes, code: int, message: str, data: object = None) -> ToNear:
+        """Refuse a request, between two lines of the far side."""
+        return ToNear(self._near.add(refusal(line, code, message, data)))
+
+    def _answer_unreachable(self, lines: Iterable[bytes]) -> list[Action]:
+        """Tell who waits that the far side cannot be reached."""
+        return [self._answer(line, UNREACHABLE, self._reason) for line in lines]
+
+    def _close(self) -> Action:
+        self.is_closed = True
+        return Close()
 
 
 def merged(actions: Iterable[Action]) -> list[Action]:

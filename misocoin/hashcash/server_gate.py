@@ -17,7 +17,6 @@ from misocoin.hashcash.gate import (
     HELLO_ID,
     Action,
     Bounds,
-    Close,
     Dial,
     EndFar,
     Gate,
@@ -28,15 +27,12 @@ from misocoin.hashcash.gate import (
     Version,
     merged,
 )
-from misocoin.hashcash.lines import Interleaver, LineBuffer
 from misocoin.hashcash.original import DEFAULT_BITS, check
 from misocoin.hashcash.price import cost_of
 from misocoin.hashcash.requests import (
     INVALID_REQUEST,
     STAMP_ERROR,
-    UNREACHABLE,
     BadRequest,
-    refusal,
     request_from_line,
 )
 from misocoin.hashcash.toll import Toll
@@ -118,21 +114,16 @@ class ServerGate(Gate):
         bounds: Bounds | None = None,
     ) -> None:
         """`account` is whose load this connection's requests are; see `price`."""
+        super().__init__(tally, bounds)
         self._toll = toll
         self._account = account
-        self._tally = tally
         self._version = version
         self._original_bits = original_bits
-        self._bounds = bounds or Bounds()
         self._state = State.UNPAID
-        self._lines = LineBuffer(self._bounds.line)
-        self._near = Interleaver()
         self._waiting: list[bytes] = []
         self._announced: Challenge | None = None
         self._has_paid = False
         self._is_held = False
-        self._has_ended = False
-        self._reason = ""
 
     @property
     def has_paid(self) -> bool:
@@ -303,8 +294,7 @@ class ServerGate(Gate):
         self, line: bytes, code: int, message: str, now: float, data: object = None
     ) -> list[Action]:
         """Answer a bad line, and make its sender wait if it has sent many of them."""
-        answer = refusal(line, code, message, data)
-        return [ToNear(self._near.add(answer) if answer else b""), *self._make_wait(now)]
+        return [self._answer(line, code, message, data), *self._make_wait(now)]
 
     def _make_wait(self, now: float) -> list[Action]:
         seconds = self._toll.refuse(self._account, now)
@@ -338,17 +328,13 @@ class ServerGate(Gate):
 
     def _refuse_waiting(self) -> list[Action]:
         """Tell who waits that the server cannot be reached."""
-        answers = [refusal(line, UNREACHABLE, self._reason) for line in self._waiting]
+        answers = self._answer_unreachable(self._waiting)
         self._waiting.clear()
         self.is_full = False
-        return [ToNear(self._near.add(answer)) for answer in answers if answer]
+        return answers
 
     def _drain(self) -> bytes:
         data = b"".join(self._waiting)
         self._waiting.clear()
         self.is_full = False
         return data
-
-    def _close(self) -> Action:
-        self.is_closed = True
-        return Close()
