@@ -106,8 +106,8 @@ def _buy(values: Mapping[str, Any], words: tuple[str, ...]) -> int:
     shop = MarketShop(f"http://{client}", price)
     buyer = Buyer(lambda: FramedLine(endpoint), shop, values["after"], values["atonce"])
     stopping = threading.Event()
-    log.info("buying for %s by way of %s", endpoint, client)
     with stop_signals(stopping.set):
+        log.info("buying for %s by way of %s", endpoint, client)
         try:
             while not stopping.wait(ROUND_SECONDS):
                 buyer.step()

@@ -25,9 +25,24 @@ from misocoin.pow.engine import StopFlag
 from misocoin.pow.engines import select_engine
 
 SERVICE = "my.server"
+REQUEST = b'{"id": 1, "method": "server.version", "params": []}\n'
 NOW = 1_795_243_200.0
 ENGINE = select_engine()
 CHEAP = Tariff(quiet_bits=4, pressed_bits=4, max_bits=12)
+
+
+def cutter(sizes):
+    """What cuts bytes into pieces of these sizes, taken in turn."""
+
+    def cut(data):
+        pieces, place, turn = [], 0, 0
+        while place < len(data):
+            size = sizes[turn % len(sizes)]
+            pieces.append(data[place : place + size])
+            place, turn = place + size, turn + 1
+        return pieces
+
+    return cut
 
 
 def make_toll(tariff=CHEAP, **more):
@@ -227,3 +242,18 @@ def original_client(line, zeros="0000"):
             request["pow"] = digest
             return canonical(request) + b"\n"
     raise AssertionError("no nonce")
+
+
+def fault_of(answer):
+    """What is wrong with a stamp, by the refusal."""
+    reply = json.loads(answer)
+    assert reply["error"]["code"] == -32029
+    assert reply["error"]["data"]["challenge"].startswith("2:")
+    return reply["error"]["data"]["stamp"]
+
+
+def stamped_line(toll=None, request=REQUEST):
+    """What a client's gate sends for a request, the greeting left out."""
+    pair = Pair(toll)
+    pair.client.near(request)
+    return pair.client.take_far()
