@@ -158,7 +158,8 @@ def _finalize(values: Values, words: Words) -> int:
 
 def _show(values: Values, words: Words) -> int:
     psbt, params = _read(words[0]), params_of(values)
-    print(f"payment {psbt.tx.txid_hex}, {len(psbt.inputs)} inputs")
+    count = len(psbt.inputs)
+    print(f"payment {psbt.tx.txid_hex}, {count} input{'s' if count != 1 else ''}")
     for output in psbt.tx.vout:
         address = address_from_script(output.script_pubkey, params) or "a script without address"
         print(f"to      {text_from_sats(output.value):>20}  {address}")

@@ -1,7 +1,7 @@
 """The command `misocoin wallet send`: sign here, write down, hand to every node."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -136,6 +136,7 @@ def _send(values: Values, words: tuple[str, ...]) -> int:
     folder = open_folder(values)
     keys = folder.find(words[0])
     outputs, sink = recipients_from_words(words[1:], folder, takes_all=values["all"])
+    asked = {sink, *(output.script_pubkey for output in outputs)}
     if len(values["note"]) > 1000 or not values["note"].isprintable():
         raise WalletError("a note is one line of at most 1000 characters")
     now = int(time.time())
@@ -146,22 +147,23 @@ def _send(values: Values, words: tuple[str, ...]) -> int:
         maturity = folder.params.coinbase_maturity
         plan = plan_from(keys, wallet, outputs, sink, rate, maturity, now)
         if values["dry-run"]:
-            _show(folder, plan, keys)
+            _show(folder, plan, asked)
             print("Nothing was sent.")
             return 0
         unlocked(keys, values)
         payment = sign_plan(plan, keys.keychain.ring_for(plan.scripts))
         wallet.journalise(payment.tx, now, values["note"], values["expiry"] * 3600)
         folder.note_used([output.script_pubkey for output in payment.tx.vout])
-        _show(folder, plan, keys)
+        _show(folder, plan, asked)
         print(f"Payment {payment.tx.txid_hex} is signed and written down.")
         hand_out(payment.tx.txid, wallet, pool, now)
     return 0
 
 
-def _show(folder: KeyFolder, plan: Plan, keys: NamedKeys) -> None:
+def _show(folder: KeyFolder, plan: Plan, asked: Collection[bytes | None]) -> None:
+    """Print what is paid; to scripts that nobody asked to pay goes the change."""
     for output in plan.tx.vout:
-        what = "change" if keys.keychain.is_change(output.script_pubkey) else "to"
+        what = "to" if output.script_pubkey in asked else "change"
         amount = text_from_sats(output.value)
         print(f"{what:8}{amount:>20}  {folder.address(output.script_pubkey)}")
     print(f"{'fee':8}{text_from_sats(plan.fee):>20}")

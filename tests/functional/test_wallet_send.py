@@ -101,6 +101,8 @@ def test_paying_by_name(daemon: Daemon, purse: Purse, run: Run) -> None:
     code, out, err = run("send", "rob", "10", theirs, "2.5", "rob", "-note=for tea", "-dry-run")
     assert (code, err) == (0, "")
     assert out.endswith("Nothing was sent.\n")
+    out = run("send", "rob", "10", theirs, "-dry-run")[1]
+    assert sorted(line.split()[0] for line in out.splitlines()[:3]) == ["change", "fee", "to"]
     assert purse.states() == []
     code, out, err = run("send", "rob", "10", theirs, "2.5", "rob", "-note=for tea")
     assert (code, err) == (0, "")

@@ -37,7 +37,7 @@ def test_an_engine_that_cannot_run_is_one_line(capsys, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyopencl", None)
     assert bench.main(["--engine", "opencl"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("misocoin: engine 'opencl' needs pyopencl")
+    assert error.startswith("misocoin: engine 'opencl' needs the package pyopencl")
     assert error.count("\n") == 1
 
 
