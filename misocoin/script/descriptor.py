@@ -19,10 +19,8 @@ from misocoin.script.address import address_from_script, script_from_address
 from misocoin.script.descriptor_keys import DerivedKey, KeyExpression, key_from_text
 from misocoin.script.descriptor_text import body_from_text, descriptor_from_script, with_checksum
 from misocoin.script.machine import MAX_ELEMENT_SIZE
-from misocoin.script.opcodes import OP_CHECKSIG, OP_CHECKSIGADD, OP_NUMEQUAL
-from misocoin.script.script import push_data, push_int
 from misocoin.script.sigops import MAX_KEYS_PER_MULTISIG
-from misocoin.script.taproot import MAX_CONTROL_NODES, ScriptTree, TaprootOutput
+from misocoin.script.taproot import MAX_CONTROL_NODES, KeyScript, ScriptTree, TaprootOutput
 from misocoin.script.templates import (
     multisig_script,
     p2pk_script,
@@ -443,16 +441,12 @@ def _tapscript(expression: _Expression, index: int) -> tuple[bytes, str]:
     keys = [key.at(index) for key in expression.keys]
     if expression.name == "pk":
         (key,) = keys
-        return push_data(key.xonly) + bytes((OP_CHECKSIG,)), f"pk({key.xonly_text})"
+        return KeyScript((key.xonly,)).serialize(), f"pk({key.xonly_text})"
     if expression.name == "sortedmulti_a":
         keys.sort(key=lambda key: key.xonly)
-    parts = [
-        push_data(key.xonly) + bytes((OP_CHECKSIGADD if place else OP_CHECKSIG,))
-        for place, key in enumerate(keys)
-    ]
-    end = push_int(expression.threshold) + bytes((OP_NUMEQUAL,))
+    script = KeyScript(tuple([key.xonly for key in keys]), expression.threshold).serialize()
     texts = ",".join([key.xonly_text for key in keys])
-    return b"".join(parts) + end, f"multi_a({expression.threshold},{texts})"
+    return script, f"multi_a({expression.threshold},{texts})"
 
 
 def _tree_text(tree: _Tree, text_of: Callable[[_Expression], str]) -> str:

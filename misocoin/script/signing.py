@@ -1,17 +1,20 @@
 """Signing inputs that spend standard outputs: P2PK, P2PKH, multisig, P2SH, P2WPKH, P2WSH, P2TR.
 
-Taproot outputs are signed by key path, for output keys that commit to no scripts (BIP86).
+Taproot outputs are signed by key path: for an output key that is held, that commits to a key that
+is held and to no scripts (BIP86), or of which more is known. What is known of it may also be a
+script that asks for signatures (BIP342).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from misocoin.crypto.hashes import hash160, sha256
-from misocoin.crypto.keys import PrivateKey, verify_ecdsa
+from misocoin.crypto.keys import PrivateKey, verify_ecdsa, verify_schnorr
 from misocoin.errors import WalletError
 from misocoin.primitives.transaction import Transaction, TxIn
 from misocoin.script.encoding import is_strict_der
+from misocoin.script.machine import NO_CODESEPARATOR
 from misocoin.script.script import operations, push_data
 from misocoin.script.sighash import (
     SIGHASH_ALL,
@@ -22,7 +25,13 @@ from misocoin.script.sighash import (
     segwit_sighash,
     taproot_sighash,
 )
-from misocoin.script.taproot import tweak_hash
+from misocoin.script.taproot import (
+    KeyScript,
+    TaprootLeaf,
+    TaprootOutput,
+    key_script_from_bytes,
+    tweak_hash,
+)
 from misocoin.script.templates import (
     ScriptKind,
     ScriptTemplate,
@@ -44,6 +53,9 @@ class KeySource(Protocol):
     def key_for_output_key(self, output_key: bytes) -> PrivateKey | None:
         """The private key, already tweaked, of a taproot output key (32 bytes)."""
 
+    def taproot_for(self, output_key: bytes) -> TaprootOutput | None:
+        """What a taproot output key (32 bytes) commits to, where that is known."""
+
     def script_for_hash(self, script_hash: bytes) -> bytes | None:
         """The script behind a P2SH (HASH160, 20 bytes) or P2WSH (SHA-256, 32 bytes) output."""
 
@@ -58,10 +70,17 @@ class KeyRing:
     """HASH160 of a public key -> its private key."""
     scripts: Mapping[bytes, bytes]
     """HASH160 and SHA-256 of a script -> the script."""
+    taproot: Mapping[bytes, TaprootOutput] = field(default_factory=dict)
+    """Output key -> what it commits to."""
 
     @classmethod
-    def build(cls, keys: Iterable[PrivateKey], scripts: Iterable[bytes] = ()) -> "KeyRing":
-        """Hold `keys`, and the scripts that P2SH and P2WSH outputs stand for.
+    def build(
+        cls,
+        keys: Iterable[PrivateKey],
+        scripts: Iterable[bytes] = (),
+        taproot: Iterable[TaprootOutput] = (),
+    ) -> "KeyRing":
+        """Hold `keys`, the scripts that P2SH and P2WSH outputs stand for, and taproot outputs.
 
         P2SH-P2WPKH of the keys needs no script to be named.
         """
@@ -76,6 +95,7 @@ class KeyRing:
                 **{hash160(script): script for script in all_scripts},
                 **{sha256(script): script for script in all_scripts},
             },
+            {output.output_key: output for output in taproot},
         )
 
     def key_for_public_key(self, public_key: bytes) -> PrivateKey | None:
@@ -89,10 +109,14 @@ class KeyRing:
     def key_for_output_key(self, output_key: bytes) -> PrivateKey | None:
         """As `KeySource.key_for_output_key`; derives the output key of each key that is held."""
         for key in self.by_public_key.values():
-            tweaked = output_key_of(key)
-            if tweaked.xonly_public_key == output_key:
-                return tweaked
+            for tweaked in (output_key_of(key), key):
+                if tweaked.xonly_public_key == output_key:
+                    return tweaked
         return None
+
+    def taproot_for(self, output_key: bytes) -> TaprootOutput | None:
+        """As `KeySource.taproot_for`."""
+        return self.taproot.get(output_key)
 
     def script_for_hash(self, script_hash: bytes) -> bytes | None:
         """As `KeySource.script_for_hash`."""
@@ -195,12 +219,76 @@ class _Signer:
             elements = self.elements(template_from_script(script), script, segwit=True)
             return (*elements, script)
         if template.kind is ScriptKind.P2TR:
-            return (self.schnorr(template.solutions[0]),)
+            return self.taproot(template.solutions[0])
         return None
 
-    def schnorr(self, output_key: bytes) -> bytes:
-        key = self.held(self.keys.key_for_output_key(output_key))
-        digest = taproot_sighash(self.digests, self.index, self.hash_type)
+    def taproot(self, output_key: bytes) -> tuple[bytes, ...]:
+        """The witness of the key path, or else of the first script that keys are here for."""
+        key = self.keys.key_for_output_key(output_key)
+        known = self.keys.taproot_for(output_key)
+        if key is None and known is not None:
+            internal = self.key_for_xonly(known.internal_key)
+            key = None if internal is None else internal.xonly_tweak_add(known.tweak)
+        if key is not None:
+            return (self.schnorr(key),)
+        witness = None if known is None else self.script_path(known)
+        if witness is None:
+            raise WalletError(f"no key for input {self.index}")
+        return witness
+
+    def key_for_xonly(self, xonly: bytes) -> PrivateKey | None:
+        even, odd = (self.keys.key_for_public_key(bytes((parity,)) + xonly) for parity in (2, 3))
+        return even or odd
+
+    def script_path(self, output: TaprootOutput) -> tuple[bytes, ...] | None:
+        """The witness of a script, the shortest way first; None without any signature."""
+        partial = None
+        for leaf in sorted(output.leaves, key=lambda leaf: len(leaf.path)):
+            script = key_script_from_bytes(leaf.script)
+            if script is None:
+                continue
+            signatures = self.leaf_signatures(leaf, script)
+            count = len(signatures) - signatures.count(b"")
+            witness = (*reversed(signatures), leaf.script, output.control_block(leaf))
+            if count == (script.required or 1):
+                return witness
+            if count and self.is_partial:
+                partial = partial or witness
+        return partial
+
+    def leaf_signatures(self, leaf: TaprootLeaf, script: KeyScript) -> list[bytes]:
+        """A signature or nothing for each key: those that are there, and new ones."""
+        there = self.digests.tx.vin[self.index].witness if self.is_partial else ()
+        found = []
+        missing = script.required or 1
+        for xonly in script.keys:
+            signature = b""
+            if missing:
+                signature = self.leaf_signature_there(leaf, xonly, there)
+                if not signature and (key := self.key_for_xonly(xonly)) is not None:
+                    signature = self.schnorr(key, leaf)
+            missing -= bool(signature)
+            found.append(signature)
+        return found
+
+    def leaf_signature_there(
+        self, leaf: TaprootLeaf, xonly: bytes, elements: tuple[bytes, ...]
+    ) -> bytes:
+        """The valid signature of a key among these; empty without one."""
+        for element in elements:
+            if len(element) not in (64, 65):
+                continue
+            digest = self.taproot_digest(element[64] if len(element) == 65 else 0, leaf)
+            if digest is not None and verify_schnorr(xonly, element[:64], digest):
+                return element
+        return b""
+
+    def taproot_digest(self, hash_type: int, leaf: TaprootLeaf | None) -> bytes | None:
+        of_leaf = None if leaf is None else (leaf.hash, NO_CODESEPARATOR)
+        return taproot_sighash(self.digests, self.index, hash_type, leaf=of_leaf)
+
+    def schnorr(self, key: PrivateKey, leaf: TaprootLeaf | None = None) -> bytes:
+        digest = self.taproot_digest(self.hash_type, leaf)
         if digest is None:
             raise WalletError(f"input {self.index} cannot be signed with that hash type")
         return key.sign_schnorr(digest) + (bytes((self.hash_type,)) if self.hash_type else b"")

@@ -9,6 +9,9 @@ from misocoin.codec import compact_size
 from misocoin.crypto.hashes import tagged_hash
 from misocoin.crypto.keys import is_taproot_tweak, xonly_tweak_add
 from misocoin.errors import KeyFormatError
+from misocoin.script.opcodes import OP_CHECKSIG, OP_CHECKSIGADD, OP_NUMEQUAL
+from misocoin.script.script import operations, push_data, push_int
+from misocoin.script.templates import count_from_operation
 
 LEAF_TAPSCRIPT = 0xC0
 """The leaf version whose scripts are tapscripts (BIP342)."""
@@ -21,6 +24,9 @@ CONTROL_BASE_SIZE = 33
 
 CONTROL_NODE_SIZE = 32
 MAX_CONTROL_NODES = 128
+
+XONLY_SIZE = 32
+"""Bytes of a key: its x coordinate."""
 
 
 class ControlBlock(NamedTuple):
@@ -143,3 +149,44 @@ class TaprootOutput:
         """What proves that the output key commits to a leaf."""
         first = LEAF_TAPSCRIPT | self._key_and_parity[1]
         return bytes((first,)) + self.internal_key + b"".join(leaf.path)
+
+
+# -- scripts ------------------------------------------------------------------------------------
+
+
+class KeyScript(NamedTuple):
+    """A tapscript that wants signatures and nothing else."""
+
+    keys: tuple[bytes, ...]
+    """32 bytes each, in the order of the script."""
+    required: int | None = None
+    """How many of them have to sign (`multi_a`, BIP387); None for one key alone (`pk`)."""
+
+    def serialize(self) -> bytes:
+        """The script."""
+        parts = [
+            push_data(key) + bytes((OP_CHECKSIGADD if place else OP_CHECKSIG,))
+            for place, key in enumerate(self.keys)
+        ]
+        if self.required is not None:
+            parts.append(push_int(self.required) + bytes((OP_NUMEQUAL,)))
+        return b"".join(parts)
+
+
+def key_script_from_bytes(script: bytes) -> KeyScript | None:
+    """Recognise such a script; None for any other."""
+    found = list(operations(script))
+    keys = tuple([data for _, data in found if data is not None and len(data) == XONLY_SIZE])
+    if not keys:
+        return None
+    alone = KeyScript(keys)
+    if len(keys) == 1 and alone.serialize() == script:
+        return alone
+    if len(found) != 2 * len(keys) + 2:
+        return None
+    opcode, data = found[-2]
+    required = None if data is None else count_from_operation(opcode, data)
+    if required is None or not 1 <= required <= len(keys):
+        return None
+    several = KeyScript(keys, required)
+    return several if several.serialize() == script else None

@@ -111,7 +111,7 @@ def _from_program(version: int, program: bytes) -> ScriptTemplate:
     return ScriptTemplate(kind, (program,), version=version)
 
 
-def _small_count(opcode: int, data: bytes) -> int | None:
+def count_from_operation(opcode: int, data: bytes) -> int | None:
     """A number that an operation pushes in its shortest form, None for anything else."""
     if OP_1 <= opcode <= OP_16:
         return opcode - OP_1 + 1
@@ -130,7 +130,7 @@ def _multisig(script: bytes) -> ScriptTemplate | None:
     parts = [(opcode, data) for opcode, data in operations(script) if data is not None]
     if len(parts) < 4 or parts[-1][0] != OP_CHECKMULTISIG:
         return None
-    required, count = _small_count(*parts[0]), _small_count(*parts[-2])
+    required, count = count_from_operation(*parts[0]), count_from_operation(*parts[-2])
     keys = tuple(data for _, data in parts[1:-2])
     if required is None or count != len(keys) or not 1 <= required <= count:
         return None

@@ -97,6 +97,7 @@ DIFFERENCES: Final[tuple[str, ...]] = (
     "`getpeerinfo` has nothing to tell of traffic and times by link: links are HTTP.",
     "`setban` takes one host at a time; `addnode` with `onetry` keeps the link.",
     "`verifymessage` takes segwit addresses of one key, too (BIP137).",
-    "`signrawtransactionwithkey` signs taproot by key path.",
+    "`signrawtransactionwithkey` signs taproot outputs by BIP86 with no more than the key, and by "
+    "the scripts of a descriptor that `prevtxs` names.",
 )
 """Where a method that is here answers otherwise than Core's."""

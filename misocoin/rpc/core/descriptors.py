@@ -117,6 +117,17 @@ def expansions_of(
         raise RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, str(error)) from None
 
 
+def expansion_of(text: str, params: Params, *, what: str = "") -> Expansion:
+    """What a descriptor without a range or several paths stands for; raises Core's error."""
+    found = descriptors_of(text, params, what=what)
+    if len(found) > 1:
+        raise invalid("Multipath descriptor not accepted")
+    if found[0].is_range:
+        raise invalid("Ranged descriptor not accepted. Maybe pass through deriveaddresses first?")
+    (expansion,) = expansions_of(found[0], params)
+    return expansion
+
+
 def range_from_json(value: Json) -> tuple[int, int]:
     """Read a range, its end or both ends; raises Core's error."""
     if _is_integer(value):

@@ -17,7 +17,7 @@ from misocoin.policy.fee_estimate import MAX_TARGET
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import Transaction
-from misocoin.rpc.core.descriptors import descriptors_of, expansions_of
+from misocoin.rpc.core.descriptors import expansion_of
 from misocoin.rpc.core.forms import CHAIN_NAMES
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
@@ -198,14 +198,7 @@ class CoreMining:
                 return script_from_address(text, params)
             except AddressError:
                 pass
-        found = descriptors_of(text, params, what=f"{what}: ")
-        if len(found) > 1:
-            raise invalid("Multipath descriptor not accepted")
-        if found[0].is_range:
-            raise invalid(
-                "Ranged descriptor not accepted. Maybe pass through deriveaddresses first?"
-            )
-        (expansion,) = expansions_of(found[0], params)
+        expansion = expansion_of(text, params, what=f"{what}: ")
         scripts = [script for script, _ in expansion.outputs]
         # Of a combo Core pays the second, or the third if there is one.
         return scripts[2] if len(scripts) > 2 else scripts[-1]

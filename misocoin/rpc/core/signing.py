@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from misocoin.chain.mempool import Mempool
 from misocoin.chain.state import ChainState
@@ -18,6 +18,7 @@ from misocoin.primitives.transaction import (
     outpoint,
     outpoint_index,
 )
+from misocoin.rpc.core.descriptors import expansion_of
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
@@ -35,6 +36,7 @@ from misocoin.script.sighash import (
     TxDigests,
 )
 from misocoin.script.signing import KeyRing, KeySource, sign_input
+from misocoin.script.taproot import TaprootOutput
 from misocoin.units import sats_from_json
 
 HASH_TYPES = MappingProxyType(
@@ -77,9 +79,18 @@ _SIGNED = obj(
 
 _PREVTXS = (
     'outputs that are not known: objects {"txid", "vout", "scriptPubKey", "redeemScript", '
-    '"witnessScript", "amount"}'
+    '"witnessScript", "amount", "desc"}; beyond Core, a descriptor ("desc") stands for the scripts '
+    "behind hashes, and for what a taproot output commits to"
 )
 _HASH_TYPE = "DEFAULT, ALL, NONE or SINGLE, the last three also with |ANYONECANPAY"
+
+
+class _Known(NamedTuple):
+    """What outputs commit to."""
+
+    scripts: list[bytes]
+    """Behind hashes."""
+    taproot: list[TaprootOutput]
 
 
 class CoreSigning:
@@ -106,8 +117,9 @@ class CoreSigning:
     ) -> Json:
         """Sign a transaction's inputs with keys that are given."""
         keys = [_key(each, self._chain.params.address.wif) for each in privkeys]
-        coins, scripts = self._given(prevtxs)
-        return self._sign(hexstring, coins, KeyRing.build(keys, scripts), sighashtype)
+        coins, known = self._given(prevtxs)
+        ring = KeyRing.build(keys, known.scripts, known.taproot)
+        return self._sign(hexstring, coins, ring, sighashtype)
 
     @core_method(Category.WALLET, access=Access.AUTH, result=_SIGNED)
     def signrawtransactionwithwallet(
@@ -140,10 +152,10 @@ class CoreSigning:
                 known[point] = coin
         return known
 
-    def _given(self, prevtxs: list[Json]) -> tuple[dict[OutPoint, Coin], list[bytes]]:
-        """The coins that the caller tells of, and the scripts behind their hashes."""
+    def _given(self, prevtxs: list[Json]) -> tuple[dict[OutPoint, Coin], "_Known"]:
+        """The coins that the caller tells of, and what is behind their scripts."""
         coins: dict[OutPoint, Coin] = {}
-        scripts: list[bytes] = []
+        known = _Known([], [])
         for each in prevtxs:
             if not isinstance(each, dict):
                 raise RpcError(
@@ -158,12 +170,18 @@ class CoreSigning:
             point = outpoint(txid, index)
             value = sats_from_json(each["amount"]) if "amount" in each else _UNKNOWN_VALUE
             coins[point] = Coin(value, script, _UNKNOWN_HEIGHT, False)
-            scripts += [
+            known.scripts.extend(
                 HEX.parse(_string(each, name), name)
                 for name in ("redeemScript", "witnessScript")
                 if name in each
-            ]
-        return coins, scripts
+            )
+            if "desc" in each:
+                expansion = expansion_of(_string(each, "desc"), self._chain.params)
+                if script not in [output for output, _ in expansion.outputs]:
+                    raise invalid("desc does not stand for scriptPubKey")
+                known.scripts.extend(expansion.scripts)
+                known.taproot.extend(filter(None, [expansion.taproot]))
+        return coins, known
 
     def _sign(
         self,

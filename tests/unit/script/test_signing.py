@@ -10,6 +10,7 @@ from misocoin.script import flags as verify_flags
 from misocoin.script.inputs import verify_input
 from misocoin.script.sighash import TxDigests
 from misocoin.script.signing import KeyRing, output_key_of, sign_input, sign_transaction
+from misocoin.script.taproot import KeyScript, TaprootOutput, key_script_from_bytes
 from misocoin.script.templates import (
     multisig_script,
     nulldata_script,
@@ -28,7 +29,20 @@ HASH = hash160(KEY.public_key)
 MULTISIG = multisig_script(2, tuple(key.public_key for key in KEYS[:3]))
 WITNESS_MULTISIG = p2wsh_script(sha256(MULTISIG))
 SCRIPTS = (MULTISIG, WITNESS_MULTISIG, p2pk_script(KEY.public_key), p2pkh_script(HASH))
-RING = KeyRing.build([*KEYS, LONG], SCRIPTS)
+NOBODY = bytes.fromhex("50929b74c1a04954b78b4b6035e97a5e078a5a0f28ec96d547bfee9ace803ac0")
+XONLY = [key.xonly_public_key for key in KEYS[:3]]
+UNKNOWN = KeyScript((NOBODY,)).serialize()
+TAPROOT = {
+    "P2TR, key before scripts": TaprootOutput(XONLY[0], UNKNOWN),
+    "P2TR, a script": TaprootOutput(NOBODY, KeyScript((XONLY[1],)).serialize()),
+    "P2TR, one of the scripts": TaprootOutput(
+        NOBODY, (b"\x51", (UNKNOWN, KeyScript((XONLY[1],)).serialize()))
+    ),
+    "P2TR, multi_a": TaprootOutput(
+        NOBODY, (UNKNOWN, KeyScript((NOBODY, *XONLY), required=2).serialize())
+    ),
+}
+RING = KeyRing.build([*KEYS, LONG], SCRIPTS, TAPROOT.values())
 
 OUTPUTS = {
     "P2PK": p2pk_script(KEY.public_key),
@@ -45,6 +59,8 @@ OUTPUTS = {
     "P2WSH-P2PK": p2wsh_script(sha256(p2pk_script(KEY.public_key))),
     "P2SH-P2WSH-multisig": p2sh_script(hash160(WITNESS_MULTISIG)),
     "P2TR": p2tr_script(output_key_of(KEY).xonly_public_key),
+    "P2TR, the output key itself": p2tr_script(XONLY[0]),
+    **{name: p2tr_script(output.output_key) for name, output in TAPROOT.items()},
 }
 
 
@@ -109,6 +125,39 @@ def test_too_few_keys_for_a_multisig():
     ring = KeyRing.build([KEYS[2]], [MULTISIG])
     with pytest.raises(WalletError, match="needs 2 signatures, keys are here for 1"):
         sign_input(input_digests(MULTISIG), 0, ring)
+
+
+def test_the_signatures_of_a_script_come_one_after_the_other():
+    output = TaprootOutput(NOBODY, KeyScript((*XONLY,), required=2).serialize())
+    digests = input_digests(p2tr_script(output.output_key))
+    rings = [KeyRing.build([key], taproot=[output]) for key in KEYS[:3]]
+    with pytest.raises(WalletError, match="no key for input 0"):
+        sign_input(digests, 0, rings[2])
+    half = with_input(digests, 0, sign_input(digests, 0, rings[2], is_partial=True))
+    assert error_of(half) != "OK"
+    assert [len(element) for element in half.tx.vin[0].witness[:3]] == [64, 0, 0]
+    whole = with_input(half, 0, sign_input(half, 0, rings[0], is_partial=True))
+    assert error_of(whole, verify_flags.STANDARD) == "OK"
+    stranger = KeyRing.build([], taproot=[output])
+    assert sign_input(whole, 0, stranger, is_partial=True).witness == whole.tx.vin[0].witness
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        b"",
+        b"\x51",
+        b"\x20" + NOBODY,
+        b"\x20" + NOBODY + b"\xad",
+        b"\x20" + NOBODY + b"\xac\x51",
+        b"\x20" + NOBODY + b"\xac\x52\x9c",
+        b"\x20" + NOBODY + b"\xac\x01\x01\x9c",
+        b"\x20" + NOBODY + b"\xac\x20" + NOBODY + b"\xac\x51\x9c",
+        b"\x20" + NOBODY[:-1],
+    ],
+)
+def test_other_tapscripts_are_not_taken_for_those_of_keys(script):
+    assert key_script_from_bytes(script) is None
 
 
 def test_taproot_inside_p2sh_is_refused():

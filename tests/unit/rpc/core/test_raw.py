@@ -346,3 +346,41 @@ def test_scripts_and_what_can_stand_for_them(core: CoreNode) -> None:
 
 def _miner_coin(core: CoreNode) -> tuple[str, int]:
     return core.getblock(core.getblockhash(100))["tx"][0], 0
+
+
+def test_taproot_is_signed_by_the_script_of_a_descriptor(core: CoreNode, coins: Coins) -> None:
+    keys = ",".join([key.public_key.hex() for key in KEYS])
+    nobody = "50929b74c1a04954b78b4b6035e97a5e078a5a0f28ec96d547bfee9ace803ac0"
+    desc = core.getdescriptorinfo(f"tr({nobody},{{pk({nobody}),multi_a(2,{keys})}})")["descriptor"]
+    (address,) = core.deriveaddresses(desc)
+    vin = first_output(core, paid := pay(core, coins.take(), 49.999, address))
+    core.sendrawtransaction(paid)
+    script = core.validateaddress(address)["scriptPubKey"]
+    told = [{**vin, "scriptPubKey": script, "amount": 49.999, "desc": desc}]
+    raw = core.createrawtransaction([vin], [{MINER: 49.99}])
+    alone = core.signrawtransactionwithkey(raw, [WIFS[0]])
+    assert alone["errors"][0]["error"].startswith("Unable to sign input")
+    half = core.signrawtransactionwithkey(raw, [WIFS[0]], told)
+    assert not half["complete"]
+    whole = core.signrawtransactionwithkey(half["hex"], [WIFS[1]], told)
+    assert whole == {"hex": whole["hex"], "complete": True}
+    core.sendrawtransaction(whole["hex"])
+
+    def error(**wrong: str) -> tuple[int, str]:
+        return core.error("signrawtransactionwithkey", raw, [WIFS[0]], [{**told[0], **wrong}])
+
+    assert error(desc=f"addr({MINER})") == (-8, "desc does not stand for scriptPubKey")
+    assert error(desc="tr()")[0] == -5
+
+
+def test_the_scripts_behind_a_hash_follow_from_a_descriptor(core: CoreNode, coins: Coins) -> None:
+    multi = f"sh(wsh(multi(2,{','.join([key.public_key.hex() for key in KEYS])})))"
+    address = core.deriveaddresses(core.getdescriptorinfo(multi)["descriptor"])[0]
+    vin = first_output(core, paid := pay(core, coins.take(), 49.999, address))
+    core.sendrawtransaction(paid)
+    script = core.validateaddress(address)["scriptPubKey"]
+    raw = core.createrawtransaction([vin], [{MINER: 49.99}])
+    told = [{**vin, "scriptPubKey": script, "amount": 49.999, "desc": multi}]
+    signed = core.signrawtransactionwithkey(raw, WIFS, told)
+    assert signed["complete"]
+    core.sendrawtransaction(signed["hex"])
