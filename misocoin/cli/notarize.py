@@ -27,8 +27,7 @@ from misocoin.cli.wallet_common import (
     params_of,
     unlocked,
 )
-from misocoin.cli.wallet_light import Nodes
-from misocoin.cli.wallet_send import EXPIRY, FEERATE, TARGET, hand_out, open_store, plan_from
+from misocoin.cli.wallet_desk import EXPIRY, FEERATE, TARGET, open_desk
 from misocoin.errors import MisocoinError
 from misocoin.http.errors import HttpError
 from misocoin.notary.evidence import Evidence, check_proof
@@ -49,11 +48,8 @@ from misocoin.options import Kind, Option, flag_from_text
 from misocoin.params import Params
 from misocoin.primitives.transaction import Transaction, TxOut
 from misocoin.script.templates import nulldata_script
-from misocoin.wallet.keyfolder import KeyFolder, NamedKeys
-from misocoin.wallet.light.fees import choose_fee_rate
-from misocoin.wallet.light.pool import NodePool
-from misocoin.wallet.light.wallet import LightWallet
-from misocoin.wallet.spending import sign_plan
+from misocoin.wallet.keyfolder import KeyFolder
+from misocoin.wallet.light.sender import sender_from_word
 
 Values = Mapping[str, Any]
 
@@ -142,30 +138,20 @@ def _notarize(values: Values, words: tuple[str, ...]) -> int:
 
 def _pay_from_keys(values: Values, batch: Batch) -> None:
     folder = open_folder(values)
-    keys = _payer(folder, values["from"])
-    now = int(time.time())
-    with open_store(values) as store, closing(Nodes(values, store, folder.params)) as nodes:
-        wallet = LightWallet(folder.params, store, keys)
-        pool = NodePool(nodes.current(), lambda _name, _why: None)
-        rate = choose_fee_rate(values["feerate"], values["target"], pool)
-        output = TxOut(0, nulldata_script(batch.root))
-        maturity = folder.params.coinbase_maturity
-        plan = plan_from(keys, wallet, [output], None, rate, maturity, now)
-        unlocked(keys, values)
-        tx = sign_plan(plan, keys.keychain.ring_for(plan.scripts)).tx
-        batch.write(tx, lambda: wallet.journalise(tx, now, "notary", values["expiry"] * 3600))
-        folder.note_used([output.script_pubkey for output in tx.vout])
+    sender = sender_from_word(folder, values["from"] or _only_name(folder))
+    with open_desk(values, folder) as desk:
+        plan = desk.plan(sender, [TxOut(0, nulldata_script(batch.root))])
+        tx = sender.sign(plan, lambda keys: unlocked(keys, values)).tx
+        batch.write(tx, lambda: desk.write_down(tx, "notary"))
         print(f"Payment {tx.txid_hex} is signed and written down.")
-        hand_out(tx.txid, wallet, pool, now)
+        desk.hand_out(tx.txid)
 
 
-def _payer(folder: KeyFolder, name: str | None) -> NamedKeys:
-    if name is not None:
-        return folder.find(name)
+def _only_name(folder: KeyFolder) -> str:
     names = folder.all
     if len(names) != 1:
         raise UsageError("which name of yours pays? -from=<name>; or a node: -payer=<host:port>")
-    return names[0]
+    return names[0].name
 
 
 def _pay_by_node(values: Values, batch: Batch) -> None:

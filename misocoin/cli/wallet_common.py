@@ -1,7 +1,6 @@
 """What the wallet's commands have in common: their options, passphrases, secrets that are typed."""
 
 import getpass
-import os
 import sys
 import warnings
 from collections.abc import Mapping
@@ -68,6 +67,14 @@ PASSPHRASE_FD = Option(
     "Read it from a file that whoever calls has opened under this number.",
     _descriptor,
     placeholder="n",
+)
+
+OLD_PASSPHRASE_FILE = Option(
+    "oldpassphrasefile",
+    "Passphrase",
+    "Read the passphrase that is to be changed from the first line of a file.",
+    _path,
+    placeholder="file",
 )
 
 NODES = Option(
@@ -147,15 +154,20 @@ def passphrase_from(values: Mapping[str, Any], prompt: str, *, new: bool = False
     path, descriptor = values["passphrasefile"], values["passphrasefd"]
     if path is not None and descriptor is not None:
         raise UsageError("-passphrasefile or -passphrasefd, not both")
+    return passphrase_from_file(path if descriptor is None else descriptor, prompt, new=new)
+
+
+def passphrase_from_file(source: Path | int | None, prompt: str, *, new: bool = False) -> bytes:
+    """The first line of a file, or of an open one; typed where there is none.
+
+    Raises WalletError.
+    """
     try:
-        if path is not None:
-            with path.open("rb") as file:
-                line = bytes(file.readline(MAX_SECRET))
-        elif descriptor is not None:
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                line = file.readline(MAX_SECRET)
-        else:
+        if source is None:
             line = type_secret(prompt, twice=new).encode()
+        else:
+            with open(source, "rb", closefd=isinstance(source, Path)) as file:  # noqa: PTH123
+                line = file.readline(MAX_SECRET)
     except OSError as error:
         raise WalletError(f"the passphrase cannot be read: {error.strerror}") from None
     passphrase = line.rstrip(b"\r\n")

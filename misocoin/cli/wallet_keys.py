@@ -10,11 +10,13 @@ from typing import Any
 from misocoin.cli.command import Command, UsageError
 from misocoin.cli.wallet_common import (
     ENCRYPT,
+    OLD_PASSPHRASE_FILE,
     PASSPHRASE,
     PLACE,
     new_passphrase,
     open_folder,
     passphrase_from,
+    passphrase_from_file,
     secret_input,
     type_secret,
     unlocked,
@@ -186,11 +188,21 @@ def _set_passphrase(values: Values, words: Words) -> int:
     folder = open_folder(values)
     keys = folder.get(words[0])
     if keys.keychain.is_locked:
-        old = type_secret(f"Old passphrase of {keys.name}")
-        secrets = keys.keychain.open(old.encode())
+        old = passphrase_from_file(values["oldpassphrasefile"], f"Old passphrase of {keys.name}")
+        secrets = keys.keychain.open(old)
     else:
         secrets = keys.keychain.secrets
     folder.set_passphrase(keys.name, secrets, passphrase_from(values, "New passphrase", new=True))
+    return 0
+
+
+def _remove_passphrase(values: Values, words: Words) -> int:
+    folder = open_folder(values)
+    keys = folder.get(words[0])
+    if not keys.keychain.is_locked:
+        raise WalletError(f"{keys.name} has no passphrase")
+    folder.set_passphrase(keys.name, unlocked(keys, values), None)
+    print(f"Whoever can read {keys.path} can spend from it now.")
     return 0
 
 
@@ -364,6 +376,15 @@ COMMANDS = (
         "set-passphrase",
         "Encrypt a key or wallet, or change its passphrase.",
         _set_passphrase,
+        (*PLACE, *PASSPHRASE, OLD_PASSPHRASE_FILE),
+        "<name>",
+        1,
+        1,
+    ),
+    Command(
+        "remove-passphrase",
+        "Write a key or wallet without encryption.",
+        _remove_passphrase,
         (*PLACE, *PASSPHRASE),
         "<name>",
         1,

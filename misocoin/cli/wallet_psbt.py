@@ -1,9 +1,7 @@
 """The wallet's commands about partially signed transactions, passed between signers as files."""
 
 import re
-import time
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +14,19 @@ from misocoin.cli.wallet_common import (
     params_of,
     unlocked,
 )
-from misocoin.cli.wallet_light import Nodes
-from misocoin.cli.wallet_send import (
-    ALL,
-    EXPIRY,
-    FEERATE,
-    NOTE,
-    TARGET,
-    hand_out,
-    open_store,
-    plan_from,
-    recipients_from_words,
-)
+from misocoin.cli.wallet_desk import EXPIRY, FEERATE, NOTE, TARGET, note_from, open_desk
+from misocoin.cli.wallet_send import ALL, recipients_from_words
 from misocoin.errors import ParseError, WalletError
 from misocoin.options import Option
 from misocoin.primitives.transaction import (
-    OutPoint,
     Transaction,
-    TxOut,
-    outpoint_index,
     transaction_from_bytes,
 )
 from misocoin.script.address import address_from_script
 from misocoin.units import text_from_sats
 from misocoin.wallet.keyfile import write_private_file
-from misocoin.wallet.light.fees import choose_fee_rate
-from misocoin.wallet.light.pool import NodePool
-from misocoin.wallet.light.store import LightStore
-from misocoin.wallet.light.wallet import LightWallet
+from misocoin.wallet.light.sender import sender_from_word
+from misocoin.wallet.light.store import output_at
 from misocoin.wallet.psbt import (
     MAX_SIZE,
     Psbt,
@@ -90,15 +73,8 @@ def _finished(words: Words, known: Mapping[bytes, bytes]) -> Transaction:
     tx = transaction_from_bytes(bytes.fromhex(data.decode("ascii")))
     if not all(txin.script_sig or txin.witness for txin in tx.vin):
         raise WalletError(f"{words[0]}: the transaction is not signed")
-    check_signed(tx, [_spent_by(txin.prevout, known) for txin in tx.vin])
+    check_signed(tx, [output_at(txin.prevout, known) for txin in tx.vin])
     return tx
-
-
-def _spent_by(point: OutPoint, known: Mapping[bytes, bytes]) -> TxOut | None:
-    data = known.get(point[:32])
-    outputs = () if data is None else transaction_from_bytes(data).vout
-    place = outpoint_index(point)
-    return outputs[place] if place < len(outputs) else None
 
 
 def _give_out(psbt: Psbt, path: Path | None) -> None:
@@ -113,24 +89,14 @@ def _give_out(psbt: Psbt, path: Path | None) -> None:
 
 def _create(values: Values, words: Words) -> int:
     folder = open_folder(values)
-    keys = folder.find(words[0])
+    sender = sender_from_word(folder, words[0])
     outputs, sink = recipients_from_words(words[1:], folder, takes_all=values["all"])
-    now = int(time.time())
-    with open_store(values) as store, closing(Nodes(values, store, folder.params)) as nodes:
-        wallet = LightWallet(folder.params, store, keys)
-        pool = NodePool(nodes.current(), lambda _name, _why: None)
-        rate = choose_fee_rate(values["feerate"], values["target"], pool)
-        maturity = folder.params.coinbase_maturity
-        plan = plan_from(keys, wallet, outputs, sink, rate, maturity, now)
-        before = _known_transactions(store)
-    psbt = create_psbt(plan.tx, plan.spent, keys.keychain.scripts, before.get)
-    _give_out(psbt, values["out"])
+    with open_desk(values, folder) as desk:
+        plan = desk.plan(sender, outputs, sink)
+        known = desk.store.known_transactions()
+    addresses = sender.names[0].keychain.scripts
+    _give_out(create_psbt(plan.tx, plan.spent, addresses, known.get), values["out"])
     return 0
-
-
-def _known_transactions(store: LightStore) -> dict[bytes, bytes]:
-    known = {entry.txid: entry.data for entry in store.payments()}
-    return known | {each.txid: each.data for each in store.transactions()}
 
 
 def _sign(values: Values, words: Words) -> int:
@@ -175,16 +141,12 @@ def _show(values: Values, words: Words) -> int:
 
 
 def _send(values: Values, words: Words) -> int:
-    folder = open_folder(values)
-    now = int(time.time())
-    with open_store(values) as store, closing(Nodes(values, store, folder.params)) as nodes:
-        tx = _finished(words, _known_transactions(store))
-        wallet = LightWallet(folder.params, store, folder)
-        pool = NodePool(nodes.current(), lambda _name, _why: None)
-        wallet.journalise(tx, now, values["note"], values["expiry"] * 3600)
-        folder.note_used([output.script_pubkey for output in tx.vout])
+    note = note_from(values)
+    with open_desk(values, open_folder(values)) as desk:
+        tx = _finished(words, desk.store.known_transactions())
+        desk.write_down(tx, note)
         print(f"Payment {tx.txid_hex} is written down.")
-        hand_out(tx.txid, wallet, pool, now)
+        desk.hand_out(tx.txid)
     return 0
 
 

@@ -1,44 +1,26 @@
-"""The command `misocoin wallet send`: sign here, write down, hand to every node."""
+"""The commands `wallet send` and `wallet bump`: sign here, write down, hand to every node."""
 
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from misocoin.cli.command import Command, UsageError
-from misocoin.cli.wallet_common import (
-    LIGHT_FILE,
-    NETWORK,
-    PASSPHRASE,
-    PLACE,
-    open_folder,
-    params_of,
-    unlocked,
-    wallet_path,
-)
-from misocoin.cli.wallet_light import Nodes
-from misocoin.errors import InsufficientFunds, WalletError
-from misocoin.options import Kind, Option, flag_from_text, integer_between
+from misocoin.cli.wallet_common import NETWORK, PASSPHRASE, PLACE, open_folder, unlocked
+from misocoin.cli.wallet_desk import EXPIRY, FEERATE, NOTE, TARGET, Desk, note_from, open_desk
+from misocoin.errors import NotFoundError, WalletError
+from misocoin.options import Kind, Option, flag_from_text
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import TxOut
 from misocoin.units import sats_from_text, text_from_sats
-from misocoin.wallet.keyfolder import KeyFolder, NamedKeys
-from misocoin.wallet.light.fees import choose_fee_rate
-from misocoin.wallet.light.payments import EXPIRY_SECONDS
-from misocoin.wallet.light.pool import NodePool
-from misocoin.wallet.light.store import LightStore
-from misocoin.wallet.light.sync import send_to_all
-from misocoin.wallet.light.wallet import LightWallet
-from misocoin.wallet.spending import (
-    Plan,
-    check_payable,
-    explain_shortage,
-    plan_payment,
-    plan_sweep,
-    sign_plan,
-)
+from misocoin.wallet.bumping import Offer
+from misocoin.wallet.keyfolder import KeyFolder
+from misocoin.wallet.light.payments import Judged, PaymentState
+from misocoin.wallet.light.sender import Sender, change_place, sender_from_word, sender_of_tx
+from misocoin.wallet.light.store import output_at
+from misocoin.wallet.spending import Plan, check_payable
 
 Values = Mapping[str, Any]
+Words = tuple[str, ...]
 
 ALL = Option(
     "all",
@@ -48,34 +30,18 @@ ALL = Option(
     False,
     Kind.FLAG,
 )
-FEERATE = Option(
-    "feerate",
+ANY = Option(
+    "any",
     "Payment",
-    "Fee in coins per 1,000 virtual bytes.",
-    sats_from_text,
-    placeholder="amount",
-    default_text="what nodes estimate",
-)
-TARGET = Option(
-    "target",
-    "Payment",
-    "Ask nodes for the rate with which it is mined within so many blocks.",
-    integer_between(1, 1008),
-    6,
-    placeholder="blocks",
+    "Spend coins of every name here; change goes back to the one that was named.",
+    flag_from_text,
+    False,
+    Kind.FLAG,
 )
 DRYRUN = Option(
     "dry-run", "Payment", "Show the payment, send nothing.", flag_from_text, False, Kind.FLAG
 )
-EXPIRY = Option(
-    "expiry",
-    "Payment",
-    "Hours after which it is not sent again any more, and its coins are free.",
-    integer_between(1, 24 * 365),
-    EXPIRY_SECONDS // 3600,
-    placeholder="hours",
-)
-NOTE = Option("note", "Payment", "A note for your own records.", str, "", placeholder="text")
+BUMP_FEERATE = replace(FEERATE, default_text="the least that nodes take")
 
 
 def recipients_from_words(
@@ -98,90 +64,75 @@ def recipients_from_words(
     return outputs, sink
 
 
-def plan_from(
-    keys: NamedKeys,
-    wallet: LightWallet,
-    outputs: Sequence[TxOut],
-    sink: bytes | None,
-    rate: FeeRate,
-    maturity: int,
-    now: int,
-) -> Plan:
-    """A payment from the coins of named keys. Raises InsufficientFunds or WalletError."""
-    scripts = keys.keychain.scripts
-    coins = wallet.coins(now)
-
-    def weight(script: bytes) -> int:
-        return scripts[script].input_weight
-
-    try:
-        if sink is not None:
-            return plan_sweep(outputs, sink, coins, weight, rate, wallet.height)
-        change = keys.keychain.change_script()
-        return plan_payment(outputs, coins, weight, change, rate, wallet.height)
-    except InsufficientFunds as error:
-        raise InsufficientFunds(
-            explain_shortage(str(error), wallet.balance(now), maturity)
-        ) from None
-
-
-@contextmanager
-def open_store(values: Values) -> Iterator[LightStore]:
-    """What the light client knows. Raises StoreError."""
-    with closing(LightStore(wallet_path(values) / LIGHT_FILE, params_of(values))) as store:
-        yield store
-
-
-def _send(values: Values, words: tuple[str, ...]) -> int:
-    folder = open_folder(values)
-    keys = folder.find(words[0])
+def _send(values: Values, words: Words) -> int:
+    folder, note = open_folder(values), note_from(values)
+    sender = sender_from_word(folder, words[0], spends_any=values["any"])
     outputs, sink = recipients_from_words(words[1:], folder, takes_all=values["all"])
-    asked = {sink, *(output.script_pubkey for output in outputs)}
-    if len(values["note"]) > 1000 or not values["note"].isprintable():
-        raise WalletError("a note is one line of at most 1000 characters")
-    now = int(time.time())
-    with open_store(values) as store, closing(Nodes(values, store, folder.params)) as nodes:
-        wallet = LightWallet(folder.params, store, keys)
-        pool = NodePool(nodes.current(), lambda _name, _why: None)
-        rate = choose_fee_rate(values["feerate"], values["target"], pool)
-        maturity = folder.params.coinbase_maturity
-        plan = plan_from(keys, wallet, outputs, sink, rate, maturity, now)
-        if values["dry-run"]:
-            _show(folder, plan, asked)
-            print("Nothing was sent.")
-            return 0
-        unlocked(keys, values)
-        payment = sign_plan(plan, keys.keychain.ring_for(plan.scripts))
-        wallet.journalise(payment.tx, now, values["note"], values["expiry"] * 3600)
-        folder.note_used([output.script_pubkey for output in payment.tx.vout])
-        _show(folder, plan, asked)
-        print(f"Payment {payment.tx.txid_hex} is signed and written down.")
-        hand_out(payment.tx.txid, wallet, pool, now)
+    with open_desk(values, folder) as desk:
+        _pay(desk, values, sender, desk.plan(sender, outputs, sink), note)
     return 0
 
 
-def _show(folder: KeyFolder, plan: Plan, asked: Collection[bytes | None]) -> None:
-    """Print what is paid; to scripts that nobody asked to pay goes the change."""
-    for output in plan.tx.vout:
-        what = "to" if output.script_pubkey in asked else "change"
+def _pay(
+    desk: Desk,
+    values: Values,
+    sender: Sender,
+    plan: Plan,
+    note: str,
+    instead_of: bytes | None = None,
+) -> None:
+    """Sign, write down and hand out a planned payment, unless it is only to be shown."""
+    if values["dry-run"]:
+        _show(desk.folder, plan, sender)
+        print("Nothing was sent.")
+        return
+    tx = sender.sign(plan, lambda keys: unlocked(keys, values)).tx
+    desk.write_down(tx, note, instead_of)
+    _show(desk.folder, plan, sender)
+    print(f"Payment {tx.txid_hex} is signed and written down.")
+    desk.hand_out(tx.txid)
+
+
+def _show(folder: KeyFolder, plan: Plan, sender: Sender) -> None:
+    back = change_place(plan.tx.vout, sender) if plan.change else None
+    for place, output in enumerate(plan.tx.vout):
+        what = "change" if place == back else "to"
         amount = text_from_sats(output.value)
         print(f"{what:8}{amount:>20}  {folder.address(output.script_pubkey)}")
     print(f"{'fee':8}{text_from_sats(plan.fee):>20}")
 
 
-def hand_out(txid: bytes, wallet: LightWallet, pool: NodePool, now: int) -> None:
-    """Give a written payment to every node; what does not work now, sync does."""
-    judged = next(each for each in wallet.payments(now) if each.tx.txid == txid)
-    sent = send_to_all(pool, judged)
-    for name in sent.taken:
-        print(f"{name} has it.")
-    for name, why in sent.refused:
-        print(f"{name} does not take it: {why}")
-    for peer in pool.peers:
-        if peer.trouble:
-            print(f"{peer.name} cannot be asked: {peer.trouble}")
-    if not sent.taken:
-        print("No node has it yet: every sync sends it again until it is mined.")
+def _bump(values: Values, words: Words) -> int:
+    folder = open_folder(values)
+    with open_desk(values, folder) as desk:
+        payment, spent = _waiting_payment(desk, words[0])
+        sender = sender_of_tx(folder, payment.tx, spent)
+        offer = Offer(payment.tx, spent, change_place(payment.tx.vout, sender))
+        rate = None if values["feerate"] is None else FeeRate(values["feerate"])
+        plan = sender.plan_bump(desk.wallet, offer, rate, desk.now)
+        _pay(desk, values, sender, plan, payment.entry.note, payment.tx.txid)
+    return 0
+
+
+def _waiting_payment(desk: Desk, text: str) -> tuple[Judged, tuple[TxOut, ...]]:
+    """A payment that waits, and what it spends. Raises NotFoundError or WalletError."""
+    payments = {each.tx.txid_hex: each for each in desk.wallet.payments(desk.now)}
+    payment = payments.get(text.lower())
+    if payment is None:
+        raise NotFoundError(f"no payment of this wallet has the id {text[:64]!r}: wallet history")
+    if payment.state is not PaymentState.WAITING:
+        raise WalletError(f"that payment does not wait for a block: it is {payment.state.value}")
+    for other in payments.values():
+        spends = {txin.prevout[:32] for txin in other.tx.vin}
+        if payment.tx.txid in spends and other.state is PaymentState.WAITING:
+            raise WalletError(
+                f"payment {other.tx.txid_hex} spends its change and would be lost: bump that one"
+            )
+    known = desk.store.known_transactions()
+    spent = [output_at(txin.prevout, known) for txin in payment.tx.vin]
+    if None in spent:
+        raise WalletError("what that payment spends is not known here")
+    return payment, tuple(output for output in spent if output is not None)
 
 
 COMMANDS = (
@@ -189,9 +140,18 @@ COMMANDS = (
         "send",
         "Pay from a name or address of yours.",
         _send,
-        (*PLACE, *NETWORK, ALL, FEERATE, TARGET, DRYRUN, NOTE, EXPIRY, *PASSPHRASE),
+        (*PLACE, *NETWORK, ALL, ANY, FEERATE, TARGET, DRYRUN, NOTE, EXPIRY, *PASSPHRASE),
         "<name or address> <amount | -all> <recipient> [<amount> <recipient>]...",
         2,
         None,
+    ),
+    Command(
+        "bump",
+        "Raise the fee of a payment that waits, by another in its place.",
+        _bump,
+        (*PLACE, *NETWORK, BUMP_FEERATE, DRYRUN, EXPIRY, *PASSPHRASE),
+        "<transaction id>",
+        1,
+        1,
     ),
 )

@@ -8,8 +8,9 @@ from typing import Any
 
 from misocoin.cli.command import Command
 from misocoin.cli.progress import Progress
-from misocoin.cli.wallet_common import NETWORK, PLACE, wallet_path
+from misocoin.cli.wallet_common import NETWORK, PLACE, node_from_text, wallet_path
 from misocoin.cli.wallet_light import Nodes, OpenWallet, only_sync, open_wallet
+from misocoin.errors import NotFoundError
 from misocoin.options import Kind, Option, flag_from_text
 from misocoin.primitives.transaction import transaction_from_bytes
 from misocoin.units import text_from_sats
@@ -78,7 +79,7 @@ class _Teller:
             self._once(_sent_line(sent))
         for problem in report.problems:
             self._once(f"Warning: {problem}")
-        for record in self._wallet.store.nodes():
+        for record in report.nodes:
             if not record.lie and record.state != "agrees":
                 self._once(f"Warning: {record.address} {record.state}")
         standing = self._standing_line(report)
@@ -132,6 +133,8 @@ def _changed_line(payment: Judged) -> str:
             return f"Payment {txid} was mined"
         case PaymentState.CONFLICTED:
             return f"Payment {txid} will not be mined: {payment.detail}"
+        case PaymentState.REPLACED:
+            return f"Payment {txid} was replaced {payment.detail}"
         case PaymentState.EXPIRED:
             return f"Payment {txid} has expired: it is not sent any more, its coins are free"
         case PaymentState.WAITING:
@@ -148,8 +151,23 @@ def _sent_line(sent: Sent) -> str:
     return f"Payment {txid} waits for a node"
 
 
+FORGET = Option(
+    "forget",
+    "Network",
+    "Ask these no more unless -nodes names them, and keep nothing of what they were like.",
+    node_from_text,
+    (),
+    Kind.LIST,
+    "host:port,...",
+)
+
+
 def _nodes(values: Values, _words: Words) -> int:
     with open_wallet(values) as wallet:
+        for address in values["forget"]:
+            if not wallet.store.forget_node(address):
+                raise NotFoundError(f"no node {address} is remembered")
+            print(f"{address} is forgotten")
         records = wallet.store.nodes()
         if not records:
             print("No node was asked yet: wallet sync")
@@ -177,5 +195,10 @@ COMMANDS = (
         _sync,
         (*PLACE, *NETWORK, ONCE),
     ),
-    Command("nodes", "Tell which nodes were asked, and which lag or lied.", _nodes, PLACE),
+    Command(
+        "nodes",
+        "Tell which nodes are remembered, and which lag or lied.",
+        _nodes,
+        (*PLACE, FORGET),
+    ),
 )

@@ -98,6 +98,18 @@ class KeyRing:
             {output.output_key: output for output in taproot},
         )
 
+    @classmethod
+    def of(cls, rings: Iterable["KeyRing"]) -> "KeyRing":
+        """One that holds what several hold."""
+        by_public_key: dict[bytes, PrivateKey] = {}
+        by_hash: dict[bytes, PrivateKey] = {}
+        scripts: dict[bytes, bytes] = {}
+        for ring in rings:
+            by_public_key |= ring.by_public_key
+            by_hash |= ring.by_hash
+            scripts |= ring.scripts
+        return cls(by_public_key, by_hash, scripts)
+
     def key_for_public_key(self, public_key: bytes) -> PrivateKey | None:
         """As `KeySource.key_for_public_key`."""
         return self.by_public_key.get(public_key)

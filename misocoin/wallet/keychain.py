@@ -281,6 +281,11 @@ class Keychain:
         for index in range(len(file.accounts)):
             self._extend(index)
 
+    def unseal(self, secrets: Secrets) -> None:
+        """Write the secrets without a passphrase. Raises WalletError."""
+        self._write(replace(self._file, secrets=secrets))
+        self.lock()
+
     def import_key(self, key: PrivateKey) -> bytes:
         """Add a key from elsewhere and return its bech32 script.
 

@@ -278,21 +278,23 @@ class KeyFolder:
             self.get(name)
             return self._refreshed(name).keychain.new_address(kind)
 
-    def set_passphrase(self, name: str, secrets: Secrets, passphrase: bytes) -> None:
-        """Put a file's secrets under a passphrase, instead of the old one if there was one.
+    def set_passphrase(self, name: str, secrets: Secrets, passphrase: bytes | None) -> None:
+        """Put a file's secrets under another passphrase, or under none.
 
         Raises WalletError; then the old file stands.
         """
         with self._locked():
             held = self._refreshed(self.get(name).name)
-            if held.is_wallet:
+            if not held.is_wallet:
+                birth = held.keychain.file.birth
+                created = f"Created: {birth}\n" if birth else ""
+                data = (created + pem_from_key(secrets.keys[0], passphrase)).encode()
+                write_private_file(held.path, data)
+                self._keys[name] = self._load(held.path, data)
+            elif passphrase is None:
+                held.keychain.unseal(secrets)
+            else:
                 held.keychain.seal(secrets, passphrase)
-                return
-            birth = held.keychain.file.birth
-            created = f"Created: {birth}\n" if birth else ""
-            data = (created + pem_from_key(secrets.keys[0], passphrase)).encode()
-            write_private_file(held.path, data)
-            self._keys[name] = self._load(held.path, data)
 
 
 def _file_from_pem(data: bytes) -> WalletFile:

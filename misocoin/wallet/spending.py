@@ -77,7 +77,7 @@ def plan_payment(
     costs = _costs(outputs, input_weight(change_script), change_script, rate, tip_height)
     target = sum([output.value for output in outputs])
     selection = select_coins(_candidates(coins, input_weight), target, costs)
-    _check_fee(selection.fee)
+    check_fee(selection.fee)
     tx = _assemble(outputs, selection, change_script, tip_height)
     return _plan(tx, coins, selection.fee, selection.change)
 
@@ -105,7 +105,7 @@ def plan_sweep(
             f"{len(worth)} coins do not fit into one transaction: send a part of them first"
         )
     fee = costs.fee(weight)
-    _check_fee(fee)
+    check_fee(fee)
     total = sum([each.value for each in worth])
     rest = total - fee - sum([output.value for output in outputs])
     if rest < calculate_dust_threshold(TxOut(0, sink), DUST_RATE):
@@ -154,7 +154,8 @@ def _check_rate(rate: FeeRate) -> None:
         )
 
 
-def _check_fee(fee: int) -> None:
+def check_fee(fee: int) -> None:
+    """Check that a payment costs no more than MAX_FEE; raises WalletError."""
     if fee > MAX_FEE:
         raise WalletError(
             f"the fee of {text_from_sats(fee)} is over {text_from_sats(MAX_FEE)}: "

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from misocoin.cli.wallet import main
 from misocoin.params import Params
 from tests.functional.framework.both import Both
 from tests.functional.framework.daemon import Daemon, reserved_port
 from tests.functional.framework.kernel import Kernel, kernel_python
 from tests.functional.framework.postgres import PostgresServer, find_postgres
+from tests.functional.framework.purse import Purse, Run
 from tests.functional.framework.registries import Registries
 
 MakeDaemon = Callable[..., Daemon]
@@ -46,6 +48,28 @@ def make_daemon(tmp_path: Path) -> Iterator[MakeDaemon]:
 def daemon(make_daemon: MakeDaemon) -> Daemon:
     """A regtest daemon that answers calls."""
     return make_daemon().start()
+
+
+@pytest.fixture
+def purse(daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Purse:
+    """A wallet folder beside the daemon."""
+    purse = Purse(tmp_path / "keys", daemon)
+    monkeypatch.setenv("MISOCOIN_WALLETDIR", str(purse.path))
+    monkeypatch.setenv("MISOCOIN_CHAIN", "regtest")
+    monkeypatch.setenv("MISOCOIN_NODES", purse.node)
+    return purse
+
+
+@pytest.fixture
+def run(purse: Purse, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a wallet command over that folder, in this process."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = main(words)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture(scope="module")

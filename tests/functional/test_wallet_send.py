@@ -6,91 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
-import pytest
-
-from misocoin.cli.wallet import main
-from misocoin.cli.wallet_common import LIGHT_FILE
-from misocoin.http.client import HttpClient
-from misocoin.params import regtest
 from misocoin.primitives.transaction import Transaction
-from misocoin.wallet.keyfolder import KeyFolder
 from misocoin.wallet.light.payments import PaymentState
-from misocoin.wallet.light.rest_node import RestNode
-from misocoin.wallet.light.store import LightStore
-from misocoin.wallet.light.sync import SyncReport, sync
-from misocoin.wallet.light.wallet import LightWallet
 from misocoin.wallet.psbt import psbt_from_text
 from misocoin.wallet.psbt_signing import extract_transaction, finalize_psbt
 from tests.functional.framework.daemon import Daemon
-
-COIN = 100_000_000
-Run = Callable[..., tuple[int, str, str]]
-
-
-class Purse:
-    """A wallet folder beside a node."""
-
-    def __init__(self, path: Path, daemon: Daemon) -> None:
-        self.path = path
-        self.node = f"127.0.0.1:{daemon.port}"
-        self.params = regtest()
-
-    @contextmanager
-    def open(self) -> Iterator[tuple[LightWallet, LightStore, KeyFolder]]:
-        folder = KeyFolder(self.path, self.params)
-        with closing(LightStore(self.path / LIGHT_FILE, self.params)) as store:
-            yield LightWallet(self.params, store, folder), store, folder
-
-    def sync(self) -> SyncReport:
-        with self.open() as (_, store, folder), closing(HttpClient()) as http:
-            nodes = [RestNode(self.node, http)]
-            report = sync(self.params, store, folder, nodes, int(time.time()))
-            assert report.is_complete, report
-            return report
-
-    def available(self) -> int:
-        with self.open() as (wallet, _, _):
-            return wallet.balance(int(time.time())).available
-
-    def states(self) -> list[PaymentState]:
-        with self.open() as (wallet, _, _):
-            return [each.state for each in wallet.payments(int(time.time()))]
-
-
-@pytest.fixture
-def purse(daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Purse:
-    purse = Purse(tmp_path / "keys", daemon)
-    monkeypatch.setenv("MISOCOIN_WALLETDIR", str(purse.path))
-    monkeypatch.setenv("MISOCOIN_CHAIN", "regtest")
-    monkeypatch.setenv("MISOCOIN_NODES", purse.node)
-    return purse
-
-
-@pytest.fixture
-def run(purse: Purse, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*words: str) -> tuple[int, str, str]:
-        code = main(words)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
-def new(run: Run, name: str, command: str = "new-address") -> str:
-    """Make keys; returns their address."""
-    match = re.search(r"address (bcrt1\w+)", run(command, name)[1])
-    assert match
-    return match[1]
-
-
-def fund(daemon: Daemon, purse: Purse, address: str, blocks: int = 1) -> None:
-    daemon.rpc.generatetoaddress(blocks, address)
-    daemon.rpc.generatetoaddress(100, daemon.rpc.get_new_address())
-    purse.sync()
+from tests.functional.framework.purse import COIN, Purse, Run, fund, new
 
 
 def test_paying_by_name(daemon: Daemon, purse: Purse, run: Run) -> None:

@@ -24,6 +24,8 @@ class PaymentState(Enum):
     """Proven to be in a block."""
     CONFLICTED = "conflicted"
     """A coin of it was spent by another transaction, which is proven; its other coins are free."""
+    REPLACED = "replaced"
+    """Another was made in its place with a higher fee; should this one be mined, it counts."""
     EXPIRED = "expired"
     """Not sent any more, its coins are free; should it be mined after all, it counts."""
 
@@ -35,7 +37,7 @@ class Judged(NamedTuple):
     tx: Transaction
     state: PaymentState
     detail: str
-    """The transaction that took its coins; else what stands in the journal."""
+    """The transaction that took its coins or its place; else what stands in the journal."""
 
 
 def judge(journal: Iterable[JournalEntry], proven: Sequence[ProvenTx], now: int) -> list[Judged]:
@@ -50,11 +52,13 @@ def judge(journal: Iterable[JournalEntry], proven: Sequence[ProvenTx], now: int)
         state, detail = PaymentState.WAITING, entry.detail
         if entry.txid in mined:
             state, detail = PaymentState.MINED, ""
+        elif entry.state == PaymentState.REPLACED.value:
+            state = PaymentState.REPLACED
         elif rival:
             state, detail = PaymentState.CONFLICTED, rival
         elif now >= entry.expires:
             state, detail = PaymentState.EXPIRED, ""
-        if state in (PaymentState.CONFLICTED, PaymentState.EXPIRED):
+        if state not in (PaymentState.MINED, PaymentState.WAITING):
             lost[entry.txid] = f"{tx.txid_hex}, which was not mined"
         judged.append(Judged(entry, tx, state, detail))
     return judged

@@ -10,7 +10,7 @@ processes may use the file at the same time; each write is one short transaction
 import os
 import sqlite3
 import stat
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +25,12 @@ from misocoin.filters.basic import (
 )
 from misocoin.params import Params
 from misocoin.primitives.block import BlockHeader, header_from_bytes
+from misocoin.primitives.transaction import (
+    OutPoint,
+    TxOut,
+    outpoint_index,
+    transaction_from_bytes,
+)
 
 SCHEMA_VERSION = 1
 """Rises with every change to the tables; stands in the file as SQLite's `user_version`."""
@@ -359,10 +365,15 @@ class LightStore:
                 "UPDATE payments SET state = ?, detail = ? WHERE txid = ?", (state, detail, txid)
             )
 
+    def known_transactions(self) -> dict[bytes, bytes]:
+        """Every transaction that is here, proven or only written down: its bytes, by its id."""
+        written = {entry.txid: entry.data for entry in self.payments()}
+        return written | {each.txid: each.data for each in self.transactions()}
+
     # -- nodes --------------------------------------------------------------------------------
 
     def nodes(self) -> list[NodeRecord]:
-        """Every node that was ever asked."""
+        """Every node that has ever answered."""
         rows = self._rows(
             "SELECT address, time, height, state, lie, lied FROM nodes ORDER BY address"
         )
@@ -379,6 +390,20 @@ class LightStore:
                 "lied = CASE excluded.lie WHEN '' THEN lied ELSE excluded.lied END",
                 record,
             )
+
+    def forget_node(self, address: str) -> bool:
+        """Keep nothing of a node; tells whether there was anything."""
+        with self.write(), self._errors():
+            done = self._db.execute("DELETE FROM nodes WHERE address = ?", (address,))
+            return done.rowcount > 0
+
+
+def output_at(point: OutPoint, known: Mapping[bytes, bytes]) -> TxOut | None:
+    """What an outpoint stands for, where its transaction is `known` by its id."""
+    data = known.get(point[:32])
+    outputs = () if data is None else transaction_from_bytes(data).vout
+    place = outpoint_index(point)
+    return outputs[place] if place < len(outputs) else None
 
 
 def _integer(value: object) -> int:

@@ -50,6 +50,8 @@ class SyncReport:
     sent: list[Sent] = field(default_factory=list)
     changed: list[Judged] = field(default_factory=list)
     """Payments of which something new is to tell: mined, conflicted, expired, waiting again."""
+    nodes: list[NodeRecord] = field(default_factory=list)
+    """What each node that was asked is like."""
     has_least_work: bool = True
     """Whether the chain has the work that its network is known to have at least."""
     problems: list[str] = field(default_factory=list)
@@ -161,13 +163,15 @@ class _Round:
                 height = -1 if peer.tip is None else peer.tip.height
                 lied = self._now if peer.lie else 0
                 record = NodeRecord(peer.name, self._now, height, self._state(peer), peer.lie, lied)
-                old = known.get(peer.name)
-                if (
-                    old is None
-                    or (old.height, old.state) != (record.height, record.state)
-                    or not 0 <= self._now - old.time < NOTE_SECONDS
-                ):
+                self._report.nodes.append(record)
+                if self._is_news(record, known.get(peer.name)):
                     self._store.put_node(record)
+
+    def _is_news(self, record: NodeRecord, old: NodeRecord | None) -> bool:
+        if old is None:  # a name that nobody answers to may be a slip of the hand
+            return record.height >= 0 or bool(record.lie)
+        changed = (old.height, old.state) != (record.height, record.state)
+        return changed or not 0 <= self._now - old.time < NOTE_SECONDS
 
     def _state(self, peer: Peer) -> str:
         """What to say of a node behind its name."""

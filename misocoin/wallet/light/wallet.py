@@ -4,7 +4,7 @@ All of it follows from what the store holds when it is asked, and from the scrip
 watch; nothing is kept here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 from misocoin.errors import WalletError
@@ -107,18 +107,29 @@ class LightWallet:
                 ledger.note(payment.tx, state, payment.entry.time)
         return ledger
 
-    def balance(self, now: int) -> Balance:
-        """What can be spent now, what is pending, and what is too young."""
-        return self._ledger(now).balance(self.height, self._params.coinbase_maturity)
+    def balance(self, now: int, of: Container[bytes] | None = None) -> Balance:
+        """What can be spent now, what is pending, and what is too young; `of` these scripts."""
+        available = pending = immature = 0
+        for coin in self._coins(now, of):
+            if not coin.is_trusted:
+                pending += coin.value
+            elif self._is_mature(coin):
+                available += coin.value
+            else:
+                immature += coin.value
+        return Balance(available, pending, immature)
 
-    def coins(self, now: int) -> list[OwnCoin]:
+    def coins(self, now: int, of: Container[bytes] | None = None) -> list[OwnCoin]:
         """The coins that can be spent now: proven ones, and change of own payments."""
-        maturity = self._params.coinbase_maturity
-        return [
-            coin
-            for coin in self._ledger(now).coins()
-            if coin.is_trusted and is_mature(coin, self.height, maturity)
-        ]
+        return [coin for coin in self._coins(now, of) if coin.is_trusted and self._is_mature(coin)]
+
+    def _coins(self, now: int, of: Container[bytes] | None) -> Iterator[OwnCoin]:
+        return (
+            coin for coin in self._ledger(now).coins() if of is None or coin.script_pubkey in of
+        )
+
+    def _is_mature(self, coin: OwnCoin) -> bool:
+        return is_mature(coin, self.height, self._params.coinbase_maturity)
 
     def balances(self, now: int) -> dict[bytes, ScriptBalance]:
         """What each watched script holds that holds anything, and what is about to change."""
@@ -160,14 +171,20 @@ class LightWallet:
     # -- paying -------------------------------------------------------------------------------
 
     def journalise(
-        self, tx: Transaction, now: int, note: str = "", expires_in: int = EXPIRY_SECONDS
+        self,
+        tx: Transaction,
+        now: int,
+        note: str = "",
+        expires_in: int = EXPIRY_SECONDS,
+        instead_of: bytes | None = None,
     ) -> None:
         """Write a signed payment down; it is sent from then on, whatever happens.
 
-        Raises WalletError where another payment has taken its coins since they were chosen.
+        `instead_of` is the id of one that waits and is not sent any more then. Raises WalletError
+        where another payment has taken its coins since they were chosen.
         """
         with self._store.write():
-            taken = self._taken(now)
+            taken = self._taken(now, instead_of)
             if any(txin.prevout in taken for txin in tx.vin):
                 raise WalletError(
                     "another payment has just taken the same coins; nothing was sent, try again"
@@ -182,13 +199,17 @@ class LightWallet:
                 "",
             )
             self._store.add_payment(entry)
+            if instead_of is not None:
+                state, by = PaymentState.REPLACED.value, f"by {tx.txid_hex}"
+                self._store.set_payment_state(instead_of, state, by)
 
-    def _taken(self, now: int) -> set[OutPoint]:
+    def _taken(self, now: int, but: bytes | None) -> set[OutPoint]:
         payments: Sequence[Judged] = self.payments(now)
         return {
             txin.prevout
             for payment in payments
             if payment.state in (PaymentState.WAITING, PaymentState.MINED)
+            and payment.entry.txid != but
             for txin in payment.tx.vin
         }
 

@@ -246,6 +246,29 @@ def test_renaming_and_passphrases(run: Run, tmp_path: Path) -> None:
     assert run("export", "kk", "-wif", passphrase(tmp_path))[1] == f"{WIF}\n"
 
 
+@pytest.mark.parametrize("made", [("import", "k", "-"), ("restore", "k", "-")])
+def test_a_passphrase_is_set_changed_and_removed(run: Run, tmp_path: Path, made) -> None:
+    stdin, show = (WIF, "export") if made[0] == "import" else (ABANDON, "words")
+    assert run(*made, stdin=stdin)[0] == 0
+    bare = run(show, "k")[1]
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("one\n")
+    second.write_text("two\n")
+    assert run("remove-passphrase", "k")[2] == "misocoin wallet: k has no passphrase\n"
+    assert run("set-passphrase", "k", f"-passphrasefile={first}")[0] == 0
+    change = ("set-passphrase", "k", f"-passphrasefile={second}")
+    assert "the passphrase is wrong" in run(*change, f"-oldpassphrasefile={second}")[2]
+    assert run(*change, f"-oldpassphrasefile={first}") == (0, "", "")
+    assert run(show, "k", f"-passphrasefile={first}")[0] == 1
+    assert run(show, "k", f"-passphrasefile={second}")[1] == bare
+    assert "the passphrase is wrong" in run("remove-passphrase", "k", f"-passphrasefile={first}")[2]
+    code, out, _ = run("remove-passphrase", "k", f"-passphrasefile={second}")
+    assert (code, "can spend from it now" in out) == (0, True)
+    assert run(show, "k")[1] == bare
+    (path,) = (tmp_path / "keys").glob("k.*")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_messages(run: Run) -> None:
     run("import", "k", "-", stdin=WIF)
     address = run("next-address", "k")[1].strip()

@@ -426,7 +426,8 @@ def test_a_long_branch_that_breaks_off_changes_nothing(scene: Scene, other_chain
 def test_a_node_of_another_chain(scene: Scene):
     report = scene.sync(scene.liar(headers=lambda *_: ()))
     assert (report.answered, scene.condemned()) == (0, {})
-    assert "node of another chain" in scene.store.nodes()[0].state
+    assert "node of another chain" in report.nodes[0].state
+    assert scene.store.nodes() == []  # a slip of the hand is not remembered
     report = scene.sync(scene.liar(headers=lambda node, *_: node.headers(node.chain.tip.hash, 1)))
     assert "other headers than it was asked for" in report.problems[0]
 
@@ -436,7 +437,7 @@ def test_headers_without_end(scene: Scene, monkeypatch):
     monkeypatch.setattr("misocoin.wallet.light.headers.MAX_BRANCH", 6)
     report = scene.sync(scene.node)
     assert 4 <= report.height < 10
-    assert "more headers than are read in one go" in scene.store.nodes()[0].state
+    assert "more headers than are read in one go" in report.nodes[0].state
 
 
 # -- answers that do not come ---------------------------------------------------------------------
@@ -446,8 +447,13 @@ def test_headers_without_end(scene: Scene, monkeypatch):
 def test_a_node_that_stalls_is_left_aside(scene: Scene, method: str):
     report = scene.sync(scene.liar(**{method: fails}), scene.node)
     assert (scene.balance, report.is_complete) == (LEFT, True)
-    states = {record.address: record.state for record in scene.store.nodes()}
+    states = {record.address: record.state for record in report.nodes}
     assert states["liar:666"].startswith("it took too long")
+    # Who never showed a chain is not remembered; who did is, and can be forgotten.
+    known = {record.address for record in scene.store.nodes()}
+    assert known == ({"honest:1"} if method == "headers" else {"honest:1", "liar:666"})
+    assert scene.store.forget_node("liar:666") == (method != "headers")
+    assert [record.address for record in scene.store.nodes()] == ["honest:1"]
 
 
 def test_no_node_at_all(scene: Scene):
