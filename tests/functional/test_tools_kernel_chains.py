@@ -15,6 +15,7 @@ from misocoin.consensus.tree import HeaderNode
 from misocoin.params import Params, bitcoin, regtest
 from misocoin.primitives.block import Block, BlockHeader
 from misocoin.primitives.transaction import OutPoint, Transaction, TxOut
+from misocoin.script.sighash import TxDigests
 from tests.builders import (
     ANYONE,
     KEY_SCRIPT,
@@ -31,6 +32,7 @@ from tests.builders import (
 from tests.functional.conftest import MakeBoth
 from tests.functional.framework.both import Both
 from tests.shared import shared_file
+from tests.unit.script.random_spends import PAYABLE_LOCKS, unlocked
 
 pytestmark = pytest.mark.tools
 
@@ -164,6 +166,30 @@ def test_random_trees_end_in_the_same_tip(both: Both, number: int) -> None:
     mixed = sorted(leaves, key=lambda leaf: leaf.node.height + spread * random.random())
     for leaf in [*mixed, *leaves]:
         both.submit(leaf.block)
+
+
+# -- spends of every kind ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_random_spends_in_blocks(both: Both, number: int) -> None:
+    """Paid to in one block, spent in the next; nearly half of those are refused."""
+    random = Random(f"spends {SEED} {number}")
+    for _ in range(4):
+        locks = [
+            random.choice(PAYABLE_LOCKS)(random) for _ in range(random.choice([1, 1, 1, 2, 4]))
+        ]
+        point = next(point for point, coin in purse(both).items() if coin.script_pubkey == ANYONE)
+        fund = spend([point], [TxOut(10_000, lock.script_pubkey) for lock in locks])
+        both.grow([fund])
+        points = [fund.outpoint(at) for at in range(len(locks))]
+        version = random.choice([1, 2])
+        sequence = random.choice([0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFE, 0, 1, 5])
+        tx = spend(points, [1, TxOut(0, b"\x6a")], version=version, sequence=sequence)
+        digests = TxDigests(tx, fund.vout)
+        for index, lock in enumerate(locks):
+            digests = unlocked(lock, digests, index)
+        both.submit(both.make_block([digests.tx]))
 
 
 # -- damage -----------------------------------------------------------------------------------

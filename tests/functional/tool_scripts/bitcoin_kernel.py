@@ -87,6 +87,11 @@ class Engine:
         """Of its best block."""
         return self._chain.height
 
+    @property
+    def best_header_height(self) -> int:
+        """Of the best header, whose block may be missing."""
+        return self._manager.best_entry.height
+
     def hash_at(self, height: int) -> bytes:
         """The hash of the active chain's block there, in wire order."""
         return bytes(self._chain.block_tree_entries[height].block_hash)

@@ -193,10 +193,9 @@ def draw_taproot_script(random: Random) -> Lock:
     return Lock("P2TR script", p2tr_script(output_key), unlock)
 
 
-LOCKS = (
+PAYABLE_LOCKS = (
     draw_bare,
     draw_bare,
-    draw_self_signed,
     draw_key_hash,
     draw_script_hash,
     draw_witness_key_hash,
@@ -208,6 +207,7 @@ LOCKS = (
     draw_taproot_script,
     draw_taproot_script,
 )
+LOCKS = (*PAYABLE_LOCKS, draw_self_signed)
 
 
 # -- transactions -----------------------------------------------------------------------------
@@ -265,6 +265,13 @@ class Spend(NamedTuple):
     index: int
 
 
+def unlocked(lock: Lock, digests: TxDigests, index: int) -> TxDigests:
+    """The transaction with that input's scriptSig and witness put in."""
+    script_sig, witness = lock.unlock(digests, index)
+    txin = digests.tx.vin[index]._replace(script_sig=script_sig, witness=witness)
+    return with_input(digests, index, txin)
+
+
 def draw_spend(random: Random) -> Spend:
     """One input that spends an output of any kind, among others."""
     lock = random.choice(LOCKS)(random)
@@ -283,12 +290,11 @@ def draw_spend(random: Random) -> Spend:
     ]
     version = random.choice([1, 2, 2, 2, 3, 0, -1, 2**31 - 1])
     digests = TxDigests(Transaction.build(version, vin, vout, locktime), tuple(spent))
-    script_sig, witness = lock.unlock(digests, index)
-    txin = vin[index]._replace(script_sig=script_sig, witness=witness)
+    digests = unlocked(lock, digests, index)
     if lock.kind == SELF_SIGNED:
+        script_sig = digests.tx.vin[index].script_sig
         spent[index] = TxOut(spent[index].value, script_sig + lock.script_pubkey)
         digests = TxDigests(digests.tx, tuple(spent))
-    digests = with_input(digests, index, txin)
     if random.random() < 0.3:
         digests = damage_spend(random, digests, index)
     return Spend(lock.kind, digests, index)
