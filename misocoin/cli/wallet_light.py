@@ -38,8 +38,6 @@ LOCAL_SECONDS = 0.5
 REST_SECONDS = 30.0
 """How long a node that gave no usable answer is not asked."""
 
-_FIND_STEP = 0.05
-
 
 class OpenWallet:
     """Keys, and what is known of their money."""
@@ -98,9 +96,7 @@ class Nodes:
             with suppress(ConfigError):
                 self._finder = Finder(genesis_hex)
         if self._finder is not None:
-            deadline = time.monotonic() + FIND_SECONDS
-            while not self._finder.addresses and time.monotonic() < deadline:
-                time.sleep(_FIND_STEP)
+            self._finder.wait(FIND_SECONDS)
 
     def current(self) -> Sequence[NodePort]:
         """The nodes to ask in this round."""

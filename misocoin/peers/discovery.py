@@ -145,7 +145,7 @@ class Finder:
         Raises ConfigError where the package is missing or the network cannot be used.
         """
         self._genesis_hex = genesis_hex
-        self._lock = threading.Lock()
+        self._changes = threading.Condition()
         self._found: dict[str, Address] = {}
         try:
             import zeroconf
@@ -160,8 +160,13 @@ class Finder:
     @property
     def addresses(self) -> tuple[Address, ...]:
         """Where nodes of the chain listen that are there now."""
-        with self._lock:
+        with self._changes:
             return tuple(self._found.values())
+
+    def wait(self, seconds: float) -> None:
+        """Wait until there is one, or the time is over."""
+        with self._changes:
+            self._changes.wait_for(lambda: bool(self._found), seconds)
 
     def close(self) -> None:
         """Stop looking."""
@@ -175,15 +180,16 @@ class Finder:
         state_change: "ServiceStateChange",
     ) -> None:
         if state_change.name == "Removed":
-            with self._lock:
+            with self._changes:
                 self._found.pop(name, None)
             return
         info = zeroconf.get_service_info(service_type, name, ASK_MILLISECONDS)
         address = None if info is None else _address(info, self._genesis_hex)
         if address is not None:
-            with self._lock:
+            with self._changes:
                 if name in self._found or len(self._found) < MAX_FOUND:
                     self._found[name] = address
+                    self._changes.notify_all()
 
 
 def _address(info: "ServiceInfo", genesis_hex: str) -> Address | None:

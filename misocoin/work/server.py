@@ -121,6 +121,7 @@ class WorkServer:
         self._peers: dict[int, _Peer] = {}
         self._opening: dict[_Peer, None] = {}
         self._refused: set[_Peer] = set()
+        self._emptied = asyncio.Event()
         self._last_number = 0
         self._server: asyncio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -162,9 +163,10 @@ class WorkServer:
         self.pump()
         for peer in (*self._peers.values(), *self._refused):
             peer.close()
-        deadline = self.now() + CLOSING_SECONDS
-        while self._peers and self.now() < deadline:
-            await asyncio.sleep(0.01)
+        if self._peers:
+            self._emptied.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), CLOSING_SECONDS)
         for peer in tuple(self._peers.values()):
             peer.transport.abort()
 
@@ -204,6 +206,8 @@ class WorkServer:
         if self._peers.pop(peer.number, None) is not None:
             self.service.disconnect(peer.number, self.now())
             self.pump()
+            if not self._peers:
+                self._emptied.set()
 
     def read(self, peer: _Peer) -> None:
         """Handle the messages that have come from a connection, as far as it may have any."""

@@ -43,7 +43,7 @@ def test_the_method_stop_stops_it(daemon: Daemon) -> None:
 def test_it_stops_promptly_beside_an_open_connection(daemon: Daemon) -> None:
     with socket.create_connection(("127.0.0.1", daemon.port)):
         daemon.rpc.get_info()
-        daemon.stop(timeout=10)
+        daemon.stop(timeout=60)
 
 
 def test_a_payment_survives_a_restart(make_daemon: MakeDaemon) -> None:

@@ -118,5 +118,5 @@ def test_long_forms_are_refused(stranger: Browser) -> None:
 def test_without_pages_there_is_no_code(make_daemon: MakeDaemon) -> None:
     daemon = make_daemon("-web=0").start()
     assert "-web=0" in daemon.cli("login_code").stderr
-    answer = requests.get(f"http://127.0.0.1:{daemon.port}/login", timeout=20)
+    answer = requests.get(f"http://127.0.0.1:{daemon.port}/login", timeout=60)
     assert answer.status_code == 404

@@ -175,7 +175,7 @@ def test_a_purchase_waits_for_permission(make_client, market):
     assert refused.status == 400
     assert b"not an amount of money" in refused.body
     assert buyer.form("/ui/forbid", key=waiting["Key"]).status == 303
-    answer = bought.result(20)
+    answer = bought.result(60)
     assert (answer.status, answer.body.count(b"\n")) == (500, 1)
     assert b"forbids" in answer.body
     sale = stranger.sell("foobar", "BTC 0", shout)
@@ -184,7 +184,7 @@ def test_a_purchase_waits_for_permission(make_client, market):
         lambda: [a["Key"] for a in buyer.json("/activities") if a["Info"]["Alive"]], "it waits"
     )[0]
     assert buyer.form("/ui/permit", key=key, price="MISO 0").status == 303
-    assert bought.result(30) == b"MORE WORK"
+    assert bought.result(60) == b"MORE WORK"
     sale.finish()
 
 
@@ -317,7 +317,7 @@ def test_a_purchase_outlives_kills(tmp_path, make_client, killed):
         buyer.permit("BUY", "foobar", "MISO 0", 1)
         asked = buyer.post("/buy/foobar", b"lasting", Prefer="respond-async")
         assert asked.status == 202
-        assert began.wait(30)
+        assert began.wait(60)
         victim = {"buyer": buyer, "seller": seller, "market": market}[killed]
         victim.kill()
         victim.start()

@@ -12,7 +12,7 @@ from tests.functional.framework.daemon import Daemon, wait_until
 
 
 def events(daemon: Daemon, path: str = "/events") -> Iterator[tuple[str, dict[str, Any]]]:
-    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=60)
     connection.request("GET", path)
     response = connection.getresponse()
     assert response.status == 200
@@ -35,7 +35,7 @@ def test_events_are_streamed_until_the_daemon_stops(daemon: Daemon) -> None:
     txid = daemon.rpc.send_misocoin("00" * 20, "1")
     kind, fields = next(stream)
     assert (kind, fields["txid"]) == ("transaction", txid)
-    daemon.stop(timeout=10)
+    daemon.stop(timeout=60)
     assert list(stream) == []
 
 

@@ -14,7 +14,7 @@ PAGES = ("/", "/blocks", "/charts", "/forks", "/peers")
 
 def get(daemon: Daemon, path: str, **options: Any) -> requests.Response:
     url = f"http://127.0.0.1:{daemon.port}{path}"
-    return requests.get(url, timeout=20, headers={"Accept": "text/html"}, **options)
+    return requests.get(url, timeout=60, headers={"Accept": "text/html"}, **options)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_files_may_be_kept_for_ever(node: Daemon) -> None:
 
 def test_a_page_shows_nothing_to_a_name_that_is_not_ours(node: Daemon) -> None:
     url = f"http://127.0.0.1:{node.port}/"
-    assert requests.get(url, headers={"Host": "evil.test"}, timeout=20).status_code == 403
+    assert requests.get(url, headers={"Host": "evil.test"}, timeout=60).status_code == 403
 
 
 def test_pages_can_be_switched_off(make_daemon: MakeDaemon) -> None:

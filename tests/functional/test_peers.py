@@ -110,7 +110,7 @@ def test_nodes_on_the_local_network_find_each_other(make_daemon: MakeDaemon) -> 
     pytest.importorskip("zeroconf")
     one, two = make_daemon("-discover=1").start(), make_daemon("-discover=1").start()
     try:
-        wait_until(lambda: is_linked(one, two), "they find each other", 20)
+        wait_until(lambda: is_linked(one, two), "they find each other")
     except AssertionError:
         if "cannot be used" in one.log.text:
             pytest.skip("no multicast here")

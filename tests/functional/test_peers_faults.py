@@ -64,9 +64,7 @@ def test_a_node_killed_while_it_syncs_goes_on(make_daemon: MakeDaemon) -> None:
     heights = [0]
     for _ in range(3):
         late.start()
-        wait_until(
-            lambda: height(late) > heights[-1] + 100 or height(late) == 1500, "it gets on", 20
-        )
+        wait_until(lambda: height(late) > heights[-1] + 100 or height(late) == 1500, "it gets on")
         late.kill()
         late.launch()
         late.log.wait_for("at height")
@@ -76,7 +74,7 @@ def test_a_node_killed_while_it_syncs_goes_on(make_daemon: MakeDaemon) -> None:
         late.kill()
     assert heights[1] > 0
     late.start()
-    wait_for_tip([late], tip(source), 20)
+    wait_for_tip([late], tip(source))
     assert late.rpc.verify_chain()
     assert source.rpc.list_banned() == []  # whoever dies in the middle of a message is not to blame
 

@@ -88,10 +88,8 @@ def test_without_a_service_it_is_searched_here(away):
     assert trial_value(answer.nonce, bytes(64)) == answer.trial_value
     with pytest.raises(WorkAway, match="Connection refused"):
         away(fallback=False).do_pow(bytes(64), target_for(1000))
-    began = time.monotonic()
     with pytest.raises(WorkTimeout):
         away(seconds=0.3).do_pow(bytes(64), 1)
-    assert time.monotonic() - began < 5
     with pytest.raises(WorkRefused, match="exhausted"):
         away().solve(HashcashPuzzle(b"x", b"", 2, 40))
 

@@ -29,7 +29,7 @@ def watched(tmp_path, reserve_port):
 
 def metrics(url):
     """The figures by name, from Prometheus' text format."""
-    answer = requests.get(f"{url}/metrics", timeout=10)
+    answer = requests.get(f"{url}/metrics", timeout=60)
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     found = {}
     for line in answer.text.splitlines():
@@ -74,7 +74,7 @@ def test_figures_follow_what_happens(watched, tmp_path):
 
 def test_the_page_stands_alone_under_a_strict_policy(watched):
     _, url = watched
-    page = requests.get(url, timeout=10)
+    page = requests.get(url, timeout=60)
     policy = page.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy
@@ -82,8 +82,8 @@ def test_the_page_stands_alone_under_a_strict_policy(watched):
     assert "style=" not in page.text
     for address in re.findall(r'(?:src|href)="([^"#]+)"', page.text):
         assert address.startswith("/"), address
-        assert requests.get(url + address, timeout=10).status_code == 200
+        assert requests.get(url + address, timeout=60).status_code == 200
     assert "Hash rate" in page.text
-    assert requests.get(f"{url}/other", timeout=10).status_code == 404
-    assert requests.post(url, timeout=10).status_code == 405
-    assert requests.head(url, timeout=10).text == ""
+    assert requests.get(f"{url}/other", timeout=60).status_code == 404
+    assert requests.post(url, timeout=60).status_code == 405
+    assert requests.head(url, timeout=60).text == ""

@@ -20,7 +20,7 @@ class Browser:
         self.csrf = ""
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        options = {"headers": {"Accept": "text/html"}, "timeout": 20, **options}
+        options = {"headers": {"Accept": "text/html"}, "timeout": 60, **options}
         return self._seen(self.http.get(self.origin + path, **options))
 
     def post(
@@ -28,7 +28,7 @@ class Browser:
     ) -> requests.Response:
         """Send a form as a page of the node does."""
         headers = {"Accept": "text/html", "Origin": self.origin, "Sec-Fetch-Site": "same-origin"}
-        options = {"headers": headers, "timeout": 20, **options}
+        options = {"headers": headers, "timeout": 60, **options}
         data = {"csrf": self.csrf, **(fields or {})}
         return self._seen(self.http.post(self.origin + path, data=data, **options))
 

@@ -9,6 +9,7 @@ import pytest
 
 from misocoin.http.client import Bounds, HttpClient
 from misocoin.http.errors import HttpError, HttpTimeout, HttpTooLarge
+from misocoin.testing.daemon import reserved_port
 from tests.unit.http.conftest import MakeServer
 from tests.unit.http.test_server import Environ, Start, echo
 
@@ -29,7 +30,7 @@ Talk = Callable[[socket.socket], None]
 def bad_server() -> Iterator[Callable[[Talk], str]]:
     """Serve raw bytes: `bad_server(talk)` gives the address of a server that talks so."""
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(20)
+    listener.settimeout(60)
     threads: list[threading.Thread] = []
 
     def start(talk: Talk) -> str:
@@ -169,10 +170,10 @@ def test_what_is_no_answer_is_an_error(
 
 
 def test_nobody_there_is_an_error_that_says_where(client: HttpClient) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(HttpError, match=f"127.0.0.1:{port} gave no answer: Connection refused"):
-        client.get(f"http://127.0.0.1:{port}/")
+    with reserved_port() as port:
+        complaint = f"127.0.0.1:{port} gave no answer: Connection refused"
+        with pytest.raises(HttpError, match=complaint):
+            client.get(f"http://127.0.0.1:{port}/")
 
 
 @pytest.mark.parametrize("address", ["https://127.0.0.1/", "file:///etc/passwd", "nonsense", ""])

@@ -41,13 +41,13 @@ class Gate:
                     start_response("503 Busy", [("Content-Length", "0")])
                     return [b""]
                 self.arrived.release()
-                self.opened.wait(20)
+                self.opened.wait(60)
         start_response("200 OK", [("Content-Length", "2")])
         return [b"ok"]
 
 
 def connect(server: HttpServer) -> socket.socket:
-    sock = socket.create_connection(server.address, timeout=20)
+    sock = socket.create_connection(server.address, timeout=60)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
@@ -309,7 +309,7 @@ def test_an_answer_that_nobody_takes_is_given_up(serve: MakeServer) -> None:
     server = serve(large, workers=1, slow_seconds=0.2, slow_rate=1_000_000_000)
     with connect(server) as sock:
         sock.sendall(request())
-        assert ended.wait(20)
+        assert ended.wait(60)
 
 
 def test_long_polls_leave_the_workers_free(serve: MakeServer) -> None:
@@ -320,7 +320,7 @@ def test_long_polls_leave_the_workers_free(serve: MakeServer) -> None:
         for poll in polls:
             poll.sendall(request("/hold"))
         for _ in polls:
-            assert gate.arrived.acquire(timeout=20)
+            assert gate.arrived.acquire(timeout=60)
         with connect(server) as sock:
             sock.sendall(request())
             assert read_answer(sock) == (200, b"ok")
@@ -337,7 +337,7 @@ def test_more_work_than_may_wait_is_turned_away(serve: MakeServer) -> None:
     with ExitStack() as stack:
         held = stack.enter_context(connect(server))
         held.sendall(request("/hold"))
-        assert gate.arrived.acquire(timeout=20)
+        assert gate.arrived.acquire(timeout=60)
         others = [stack.enter_context(connect(server)) for _ in range(4)]
         for other in others:
             other.sendall(request())
@@ -357,7 +357,7 @@ def _has_answer(sock: socket.socket, seconds: float) -> bool:
     except TimeoutError:
         return False
     finally:
-        sock.settimeout(20)
+        sock.settimeout(60)
 
 
 def test_more_connections_than_allowed_are_turned_away(serve: MakeServer) -> None:
@@ -403,7 +403,7 @@ def test_it_stops_at_once_and_leaves_no_thread(serve: MakeServer) -> None:
         idle.sendall(request())
         assert read_answer(idle) == (200, b"ok")
         busy.sendall(request("/hold"))
-        assert gate.arrived.acquire(timeout=20)
+        assert gate.arrived.acquire(timeout=60)
         timer = threading.Timer(0.1, gate.opened.set)
         timer.start()
         server.stop()

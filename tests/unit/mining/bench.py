@@ -18,7 +18,7 @@ from misocoin.primitives.block import Block
 from misocoin.store.store import Store
 from tests.builders import KEY_SCRIPT, LATE, make_block, open_chain, small_params
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which something that should happen has not."""
 
 

@@ -143,11 +143,12 @@ def test_fees_wait_until_the_template_is_a_second_old(monkeypatch: pytest.Monkey
     monkeypatch.setattr(miner_module, "FEE_INTERVAL", 0.3)
     monkeypatch.setattr(miner_module, "REFRESH_INTERVAL", 3_600.0)
     with bench() as b:
+        began = miner_module.time.monotonic()
         b.miner.set_mining(True)
         b.searched(1)
-        began = miner_module.time.monotonic()
-        for _ in range(5):  # many transactions make one new template
-            b.events.publish(TransactionAdded(spend([OutPoint(bytes(36))], [1]), 1))
+        with b.chain.lock:  # many transactions make one new template
+            for _ in range(5):
+                b.events.publish(TransactionAdded(spend([OutPoint(bytes(36))], [1]), 1))
         b.searched(2)
         assert miner_module.time.monotonic() - began > 0.2
     assert len(b.engine.searches) == 2

@@ -28,6 +28,7 @@ from misocoin.rpc.pages import make_flask
 from misocoin.rpc.peer_routes import PeerRoutes
 from misocoin.rpc.rest import RestRoutes
 from misocoin.store.store import Store
+from misocoin.testing.daemon import wait_until
 from tests.builders import make_block
 
 LIMITS = PeerLimits(
@@ -91,13 +92,9 @@ class Rig:
         self.store.close()
 
 
-def wait_for(condition: Callable[[], Any], timeout: float = 20.0) -> Any:
+def wait_for(condition: Callable[[], Any]) -> Any:
     """Wait until a condition holds."""
-    deadline = time.monotonic() + timeout
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
-    return found
+    return wait_until(condition, "it never came true")
 
 
 Serve = Callable[[bytes, socket.socket], None]
@@ -134,7 +131,7 @@ def bad_server(serve: Serve) -> Iterator[Address]:
         stopping.set()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(5)
+        thread.join(60)
 
 
 def answer(sock: socket.socket, body: bytes, status: str = "200 OK") -> None:

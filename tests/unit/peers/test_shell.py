@@ -11,7 +11,7 @@ from misocoin.http.client import HttpClient
 from misocoin.params import regtest
 from misocoin.peers.hello import Hello, bytes_from_hello, hello_from_bytes
 from misocoin.peers.messages import Address, GetBlocks, serialize_message
-from tests.unit.peers.rig import LIMITS, Rig, answer, bad_server, wait_for
+from tests.unit.peers.rig import Rig, answer, bad_server, wait_for
 from tests.unit.peers.test_messages import ALL
 
 
@@ -59,7 +59,7 @@ def link_with(rig: Rig, serve) -> list[tuple[str, int]]:
     with bad_server(serve) as address:
         rig.manager.add_node(address)
         wait_for(lambda: rig.manager.peers() or rig.manager.banned())
-        wait_for(lambda: not rig.manager.peers(), 30)
+        wait_for(lambda: not rig.manager.peers())
         rig.manager.remove_node(address) if not rig.manager.banned() else None
         return list(rig.manager.banned())
 
@@ -79,7 +79,7 @@ def rest(head: bytes, sock: socket.socket) -> None:
 def waits(sock: socket.socket) -> None:
     """Say nothing until the other end is gone."""
     with suppress(OSError):
-        sock.settimeout(20)
+        sock.settimeout(60)
         sock.recv(1)
 
 
@@ -141,7 +141,7 @@ def test_a_trickle_is_given_up(rig: Rig) -> None:
 
     begun = time.monotonic()
     assert link_with(rig, serve) == []
-    assert time.monotonic() - begun < LIMITS.headers_seconds + 8
+    assert time.monotonic() - begun < 60  # it would take 400
     check_well(rig)
 
 

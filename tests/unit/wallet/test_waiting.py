@@ -200,11 +200,11 @@ def test_the_resender_tries_at_the_start_and_after_each_event() -> None:
     tried = threading.Semaphore(0)
     resender = Resender(tried.release, interval=1000, least_interval=0)
     resender.start()
-    assert tried.acquire(timeout=10)
+    assert tried.acquire(timeout=60)
     assert not tried.acquire(timeout=0.05)
     rig = Rig().start()
     resender.handle(TipChanged(rig.chain.tip, rig.chain.tip, rig.chain.tip))
-    assert tried.acquire(timeout=10)
+    assert tried.acquire(timeout=60)
     resender.handle(TransactionAdded(Transaction.build(2, [], []), 0))
     assert not tried.acquire(timeout=0.05)
     resender.stop()
@@ -219,7 +219,7 @@ def test_the_resender_survives_an_error(caplog: pytest.LogCaptureFixture) -> Non
 
     resender = Resender(fail, interval=0.01, least_interval=0)
     resender.start()
-    assert tried.acquire(timeout=10)
-    assert tried.acquire(timeout=10)
+    assert tried.acquire(timeout=60)
+    assert tried.acquire(timeout=60)
     resender.stop()
     assert "could not be sent again" in caplog.text

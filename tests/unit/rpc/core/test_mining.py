@@ -114,7 +114,7 @@ def test_a_long_poll_ends_with_the_next_block(quick: CoreNode) -> None:
     waiting = threading.Thread(target=ask)
     waiting.start()
     quick.generatetoaddress(1, MINER)
-    waiting.join(20)
+    waiting.join(60)
     assert found[0]["height"] == first["height"] + 1
     assert found[0]["longpollid"] != first["longpollid"]
 
