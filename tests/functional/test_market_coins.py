@@ -1,15 +1,19 @@
 """A market beside a real node: coins come in over the chain, and go out over it once."""
 
+import http.client
+import json
 import random
 import secrets
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.functional.framework.daemon import Daemon, wait_until
+from tests.functional.framework.daemon import DEADLINE, Daemon, wait_until
 from tests.functional.framework.market import MarketProcess
 from tests.functional.framework.stranger import Stranger, escaped
 
@@ -130,6 +134,108 @@ def test_kill_9_while_it_pays(market, node):
 @pytest.mark.long
 def test_many_kills_while_it_pays(market, node):
     kill_while_paying(market, node, 60, seed=random.SystemRandom().randrange(1 << 30))
+
+
+class Killer:
+    """Stands between a market and its node, and ends the market at a call: before or after it."""
+
+    def __init__(self, node: Daemon) -> None:
+        self.node = node
+        self.market: MarketProcess | None = None
+        self.armed: tuple[str, str] | None = None
+        self.ready = threading.Event()
+        """Set once what the test asked of the market is answered."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def strikes(self, body: bytes, when: str) -> bool:
+        if self.armed != (json.loads(body)["method"], when) or self.market is None:
+            return False
+        self.ready.wait(DEADLINE)
+        self.market.kill()
+        self.armed = None
+        return True
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        killer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if killer.strikes(body, "before"):
+                    return
+                line = http.client.HTTPConnection("127.0.0.1", killer.node.port, timeout=60)
+                names = ("Authorization", "Content-Type")
+                headers = {name: self.headers[name] for name in names if name in self.headers}
+                line.request("POST", self.path, body, headers)
+                answer = line.getresponse()
+                told = answer.read()
+                line.close()
+                if killer.strikes(body, "after"):
+                    return
+                self.send_response(answer.status)
+                self.send_header("Content-Length", str(len(told)))
+                self.end_headers()
+                self.wfile.write(told)
+
+            def log_message(self, *_arguments: object) -> None:
+                pass
+
+        return Handler
+
+
+CALLS = (
+    "getblock", "getnewaddress", "getmempoolinfo", "signrawtransactionwithwallet",
+    "sendrawtransaction",
+)  # fmt: skip
+
+
+@pytest.mark.long
+def test_killed_at_every_call_to_its_node(tmp_path, node):
+    """What is written down lies between two of these calls, so each step of the journal is cut."""
+    killer = Killer(node)
+    options = [f"-node=127.0.0.1:{killer.port}", *node_options(node)[1:], "-confirmations=1"]
+    market = killer.market = MarketProcess(tmp_path / "market", *options).start()
+    try:
+        who = Stranger(market.url, agent="somebody")
+        node.rpc.send_misocoin(deposit_address(who), 5)
+
+        def is_paid() -> bool:
+            return all(who.get(path)["State"] in ("PAID", "CONFIRMED") for path, _ in asked)
+
+        asked: list[tuple[str, str]] = []
+        for method in CALLS:
+            killer.ready.clear()
+            killer.armed = (method, "before")
+            if method == "getblock":
+                node.rpc.generate(1)
+            else:
+                asked.append((withdraw(who, home := other_address(), "MISO 0.03"), home))
+            killer.ready.set()
+            wait_until(lambda: killer.armed is None, f"it was killed before {method}")
+            killer.armed = (method, "after")
+            market.start()
+            wait_until(lambda: killer.armed is None, f"it was killed after {method}")
+            market.start()
+            wait_until(lambda: available(who) != "MISO 0", "the deposit is credited")
+            wait_until(is_paid, "all are paid")
+        node.rpc.generate(1)
+        wait_until(lambda: all(who.get(p)["State"] == "CONFIRMED" for p, _ in asked), "confirmed")
+        assert len(asked) == 4
+        for _, home in asked:
+            assert Decimal("0.0299") < received(node, home) < Decimal("0.03")
+        assert available(who) == "MISO 4.88"
+        report = audit(market, node)
+        assert report.returncode == 0, report.stderr
+        assert "the books are right" in report.stdout
+    finally:
+        market.close()
+        killer.close()
 
 
 def test_from_deposit_to_withdrawal_with_a_seller_who_vanishes(tmp_path, node):

@@ -15,7 +15,14 @@ from tests.functional.test_market_client import BITMESSAGE, is_solved, pow_work
 
 PRICE = Decimal("0.001")
 FEE = Decimal("0.00003")
-LONGEST_TRADE = 9 * 60
+ARTICLES = f"""
+[[article]]
+name = "{BITMESSAGE}"
+checker = "bitmessage"
+transmit = 30
+work = 60
+"""
+LONGEST_TRADE = 60 + 30 + 60 + 60
 
 
 def amount(text: str) -> Decimal:
@@ -39,7 +46,10 @@ def buy_pieces(tmp_path: Path, pieces: int, stays_dead: bool) -> None:
     """Buy work from two sellers: the first lies once, the second is killed in the middle."""
     node = Daemon(tmp_path / "node").start()
     options = [f"-node=127.0.0.1:{node.port}", f"-nodecookie={node.folder / '.cookie'}"]
-    market = MarketProcess(tmp_path / "market", *options, "-confirmations=2")
+    articles = tmp_path / "articles.toml"
+    articles.write_text(ARTICLES)
+    more = ("-confirmations=2", f"-articles={articles}")
+    market = MarketProcess(tmp_path / "market", *options, *more)
     market.start()
     buyer = ClientProcess(tmp_path / "buyer", market.url, "-atonce=6", "-bond=mMISO 1").start()
     straight = ("-extport=0", "-extaddr=localhost", "-bond=mMISO 1")
