@@ -128,7 +128,13 @@ def _place_from_text(text: str) -> tuple[str, int]:
     if not colon or text.endswith("]"):
         host, port = text, str(DEFAULT_PORT)
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port[:6]) < 65536:
+    if (
+        not host
+        or not port.isascii()
+        or not port.isdecimal()
+        or len(port) > 5
+        or not 0 < int(port) < 65536
+    ):
         raise UsageError(f"write host:port, not {text[:60]!r}")
     return host, int(port)
 

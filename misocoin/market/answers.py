@@ -10,6 +10,7 @@ from misocoin.errors import AddressError, AmountError, MisocoinError, StoreError
 from misocoin.http.errors import HttpError, Overloaded, RpcError
 from misocoin.market.errors import Malformed, MarketError
 from misocoin.market.money import COIN_NAMES, OLD_NAMES, Names
+from misocoin.market.numbers import whole_number
 from misocoin.market.wire import bytes_from_json
 
 log = logging.getLogger(__name__)
@@ -120,10 +121,10 @@ def wanted_names() -> Names:
 
 def number_argument(name: str, default: int, most: int) -> int:
     """A number in the query string. Raises Malformed."""
-    text = request.args.get(name, str(default))
-    if not text.isascii() or not text.isdecimal() or int(text[:9]) > most:
+    number = whole_number(request.args.get(name, str(default)), most)
+    if number is None:
         raise Malformed(f"{name} must be a number up to {most}")
-    return int(text)
+    return number
 
 
 def json_answer(form: object) -> Response:

@@ -83,7 +83,7 @@ class Withdrawal(NamedTuple):
     """Base units that left the account; the payment's share of the fee is taken from them."""
     requested: Moment
     txid: str
-    """Of the payment, display order; empty while there is none."""
+    """Of the payment, display order; empty while no node has taken it."""
     height: int
     """Of the payment's block; -1 while in none."""
 
@@ -396,20 +396,22 @@ class Bank:
         number = self._keys.number(WITHDRAWAL, key)
         with self._database.read() as connection:
             row = connection.execute(
-                select(withdrawals, batches.c.txid, batches.c.height)
+                select(withdrawals, batches.c.txid, batches.c.sent, batches.c.height)
                 .join(batches, batches.c.id == withdrawals.c.batch, isouter=True)
                 .where(withdrawals.c.id == number)
             ).first()
         if row is None:
             raise Unknown("no such withdrawal")
+        height = -1 if row.height is None else row.height
+        is_sent = row.sent or height >= 0
         return Withdrawal(
             key,
             row.account,
             row.address,
             row.amount,
             row.requested,
-            row.txid or "",
-            -1 if row.height is None else row.height,
+            row.txid if is_sent else "",
+            height,
         )
 
     # -- relations ------------------------------------------------------------------------

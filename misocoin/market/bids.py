@@ -15,6 +15,7 @@ from misocoin.market.documents import BID_EXTRAS, bid_document
 from misocoin.market.errors import Malformed
 from misocoin.market.moments import Moment
 from misocoin.market.money import MAX_AMOUNT, Money, money_from_text
+from misocoin.market.numbers import whole_number
 
 FEE_PERCENT = 3
 """What the market takes of a price, rounded up; the buyer pays it on top."""
@@ -181,14 +182,14 @@ def _terms_from_form(form: Mapping[str, str], price: Money) -> Terms | None:
     transit_key = form.get("transitkey", "")
     if _HEX64.fullmatch(transit_key) is None:
         raise Malformed("transitkey must be 64 hex digits")
-    group, agree = form.get("group", ""), form.get("agree", "0")
-    if not agree.isascii() or not agree.isdecimal() or not 0 <= int(agree[:4]) <= MAX_GROUP:
+    group, agree = form.get("group", ""), whole_number(form.get("agree", "0"), MAX_GROUP)
+    if agree is None:
         raise Malformed(f"agree must be a number up to {MAX_GROUP}")
     is_buyer = form["type"] == "BUY"
     if group and (not is_buyer or _HEX64.fullmatch(group) is None):
         raise Malformed("group must be 64 hex digits, of a buyer")
-    if is_buyer and bool(group) != (int(agree) > 0):
+    if is_buyer and bool(group) != (agree > 0):
         raise Malformed("group and agree go together")
     if group and version == "both":
         raise Malformed("group needs version=2 alone")
-    return Terms(bond.amount, transit_key, group, int(agree), version == "both")
+    return Terms(bond.amount, transit_key, group, agree, version == "both")

@@ -13,6 +13,7 @@ from misocoin.market.queries import MAX_BUCKETS, MAX_ROWS, Queries
 from misocoin.market.wire import movement_to_json
 
 _PERIOD = re.compile(r"(\d{1,6})(s|m|h|d|w|y)", re.ASCII)
+_LONGEST = 100 * 31_536_000
 _PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 
 
@@ -55,7 +56,7 @@ class QueryCalls:
             raise NotAllowed(f"a period has {MAX_BUCKETS} steps at most, and ends now")
         currency, size = unit_from_name(request.args.get("unit", "mMISO"))
         now = self._now()
-        begin = Moment((now - period) // step * step)
+        begin = Moment(max(0, (now - period) // step * step))
         found = self._queries.prices(
             request.args.get("article", ""), currency.value, begin, now, step
         )
@@ -116,6 +117,9 @@ class QueryCalls:
 def _period(text: str) -> int:
     """Read a length of time like `3m`, in microseconds."""
     match = _PERIOD.fullmatch(text)
-    if match is None or int(match[1]) == 0:
-        raise Malformed(f"{text[:20]!r} is not a length of time like 30s, 3m, 1d")
-    return int(match[1]) * _PERIODS[match[2]] * SECOND
+    seconds = int(match[1]) * _PERIODS[match[2]] if match is not None else 0
+    if not 0 < seconds <= _LONGEST:
+        raise Malformed(
+            f"{text[:20]!r} is not a length of time like 30s, 3m, 1d, of 100 years at most"
+        )
+    return seconds * SECOND

@@ -217,7 +217,9 @@ def test_queries(market, operator, buyer, seller):
     for path in ("prices?period=10y", "prices?begin=2020-01-01T00:00:00Z"):
         assert buyer.call("GET", f"/query/{path}").status == 403
     for path in ("prices?period=x", "prices?unit=x", "ledger?limit=9999", "ledger?begin=x",
-                 "accounts?limit=-1", "trades?limit=x"):  # fmt: skip
+                 "accounts?limit=-1", "trades?limit=x", "ledger?limit=000000000000000009999",
+                 "ledger?limit=" + "9" * 5000, "prices?period=999999y&resolution=999999y",
+                 "trades?limit=%D9%A3"):  # fmt: skip
         assert buyer.call("GET", f"/query/{path}").status == 400, path
 
 

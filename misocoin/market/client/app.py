@@ -33,6 +33,7 @@ from misocoin.market.client.workers import Workers
 from misocoin.market.errors import Malformed, MarketError, NotAllowed, Unknown
 from misocoin.market.moments import text_from_moment
 from misocoin.market.money import money_from_text, text_from_money
+from misocoin.market.numbers import whole_number
 from misocoin.market.wire import account_to_json, bytes_from_json
 from misocoin.version import VERSION
 
@@ -339,10 +340,10 @@ class _Calls:
 
 
 def _number(values: Mapping[str, str], name: str, default: int) -> int:
-    text = values.get(name, str(default))
-    if not (text.isascii() and text.isdecimal()) or int(text[:4]) > MAX_NUMBER:
+    number = whole_number(values.get(name, str(default)), MAX_NUMBER)
+    if number is None:
         raise Malformed(f"{name} must be a number up to {MAX_NUMBER}")
-    return int(text)
+    return number
 
 
 def _purchase_to_json(purchase: Purchase) -> dict[str, Any]:

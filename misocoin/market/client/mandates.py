@@ -8,6 +8,7 @@ from misocoin.market.bids import BidType
 from misocoin.market.errors import Malformed
 from misocoin.market.moments import MINUTE, Moment
 from misocoin.market.money import Money, money_from_text, text_from_money
+from misocoin.market.numbers import whole_number
 
 MAX_NUMBER = 1_000_000
 """Trades or minutes that one mandate may allow."""
@@ -72,10 +73,10 @@ def mandate_from_form(form: Mapping[str, str], key: str, now: Moment) -> Mandate
 
 
 def _number(form: Mapping[str, str], name: str) -> int:
-    text = form.get(name, "")
-    if not (text.isascii() and text.isdecimal()) or not 0 < int(text[:9]) <= MAX_NUMBER:
+    number = whole_number(form.get(name, ""), MAX_NUMBER)
+    if not number:
         raise Malformed(f"{name} must be a number from 1 to {MAX_NUMBER}")
-    return int(text)
+    return number
 
 
 def form_from_mandate(mandate: Mandate) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from misocoin.errors import AddressError, AmountError, ConfigError, StoreError
-from misocoin.http.errors import RpcError
+from misocoin.http.errors import HttpError, RpcError
 from misocoin.market.audit import audit
 from misocoin.market.bank import Bank, ChainPort
 from misocoin.market.chain_deposits import ChainDeposits
@@ -263,6 +263,24 @@ def test_a_withdrawal_is_paid_less_its_share_of_the_fee(rig):
     assert rig.holds(BUYER) == (0, 0)
     rig.check()
     assert len(set(rig.node.sent)) == 2
+
+
+def test_a_withdrawal_is_paid_when_a_node_has_the_payment(rig):
+    rig.fund(BUYER, 50_000_000)
+    key = rig.withdraw(BUYER, "mMISO 100")
+    send = rig.node.send
+
+    def away(_raw: str) -> None:
+        raise HttpError("the node is away")
+
+    rig.node.send = away
+    with pytest.raises(HttpError):
+        rig.payouts.pay()
+    assert rig.bank.get_withdrawal(key).txid == ""
+    rig.node.send = send
+    rig.payouts.pay()
+    assert rig.bank.get_withdrawal(key).txid
+    rig.check()
 
 
 def test_many_withdrawals_go_out_together(rig):
