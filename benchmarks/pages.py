@@ -1,25 +1,33 @@
 """What the pages cost: their time and size over a long chain, and what they leave of JSON-RPC.
 
-    python benchmarks/pages.py [BLOCKS] [SECONDS]
+    python benchmarks/pages.py [BLOCKS] [TURNS]
 
-A regtest chain of BLOCKS (10,000) with 200 transactions waiting. Time is between the last byte of
-a request and the last of its answer on a kept-open connection: the median and the slowest of 40,
-the first one beside them, since later ones find what it has made. Then calls a second of `uptime`
-to two new daemons side by side, one with `-web=1` and one with `-web=0`, in turn.
+A regtest chain of BLOCKS (10,000; 0 leaves the pages out) with 200 transactions waiting. Time is
+between the last byte of a request and the last of its answer on a kept-open connection: the median
+and the slowest of 40, the first one beside them, since later ones find what it has made.
+
+Then what JSON-RPC loses: three new daemons side by side, one with `-web=1` and two with `-web=0`,
+the second of which tells how far equal daemons are apart. One client asks each for CALLS answers in
+turn, TURNS (300) times in an order that turns, so that whatever else the machine does hits all of
+them alike. What is compared are microseconds of wall time and of the daemon's processor time a
+call, turn by turn: the median of the ratios to the first `-web=0`, and their middle half.
 """
 
 import http.client
+import socket
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks.rpc import calls_a_second, request_for
+from benchmarks.rpc import exchange, request_for
 from tests.functional.framework.daemon import Daemon
 
 PAYMENTS = 200
-ROUNDS = 40
+ASKED = 40
+CALLS = 100
 
 
 def grow(daemon: Daemon, blocks: int) -> None:
@@ -36,7 +44,7 @@ def measure(daemon: Daemon, path: str) -> tuple[list[float], int]:
     """Milliseconds of each round, and the page's bytes."""
     connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=120)
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(ASKED):
         began = time.perf_counter()
         connection.request("GET", path, headers={"Accept": "text/html"})
         answer = connection.getresponse()
@@ -48,49 +56,94 @@ def measure(daemon: Daemon, path: str) -> tuple[list[float], int]:
     return times, len(body)
 
 
-def compare_rpc(folder: Path, seconds: float) -> None:
-    """Calls a second with and without pages, in turn."""
-    call = {"id": 1, "method": "uptime", "params": []}
-    daemons = {name: Daemon(folder / name[1:], name).start() for name in ("-web=1", "-web=0")}
-    rates: dict[str, list[float]] = {name: [] for name in daemons}
-    for _ in range(9):
-        for name, daemon in daemons.items():
-            cookie = (daemon.folder / ".cookie").read_text("ascii")
-            request = request_for(daemon.port, call, cookie)
-            rates[name].append(calls_a_second(daemon.port, request, 1, seconds))
-    for daemon in daemons.values():
+class Asked(NamedTuple):
+    """A daemon that is called."""
+
+    daemon: Daemon
+    connection: socket.socket
+    wall: list[float]
+    """Microseconds a call, of each turn."""
+    cpu: list[float]
+    """Of them the daemon's processor time."""
+
+    def turn(self, request: bytes) -> None:
+        """Call it, and note what that took."""
+        wall, cpu = time.perf_counter(), cpu_seconds(self.daemon.pid)
+        for _ in range(CALLS):
+            exchange(self.connection, request)
+        self.wall.append((time.perf_counter() - wall) / CALLS * 1e6)
+        self.cpu.append((cpu_seconds(self.daemon.pid) - cpu) / CALLS * 1e6)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of all threads of a process, as Linux numbers its clocks."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def compare_rpc(folder: Path, turns: int) -> None:
+    """Calls with and without pages, in turn."""
+    names = ("-web=1", "-web=0", "-web=0, another")
+    daemons = [Daemon(folder / f"node{n}", name[:6]).start() for n, name in enumerate(names)]
+    print(f"\n{'us a call: wall and processor time':38}{'median':>8}{'to -web=0':>11}  middle half")
+    for method in ("uptime", "get_info"):
+        asked = [
+            Asked(each, socket.create_connection(("127.0.0.1", each.port)), [], [])
+            for each in daemons
+        ]
+        call = {"id": 1, "method": method, "params": []}
+        requests = [request_for(each.port, call, ":".join(each.credentials)) for each in daemons]
+        order = list(zip(asked, requests, strict=True))
+        for _ in range(turns):
+            for each, request in order:
+                each.turn(request)
+            order = [*order[1:], order[0]]
+        for name, each in zip(names, asked, strict=True):
+            for kind in ("wall", "cpu"):
+                print_row(f"{method}, {kind}, {name}", getattr(each, kind), getattr(asked[1], kind))
+            each.connection.close()
+    for daemon in daemons:
         daemon.stop()
-    print(f"\n{'uptime, calls a second':24}{'median':>10}")
-    for name, found in rates.items():
-        print(f"{name:24}{statistics.median(found):10.0f}")
-    ratio = statistics.median(a / b for a, b in zip(*rates.values(), strict=True))
-    print(f"{'-web=1 / -web=0':24}{ratio:10.2f}")
+
+
+def print_row(name: str, found: list[float], others: list[float]) -> None:
+    """A line of the table; the one that is compared with has no ratio."""
+    low, ratio, high = statistics.quantiles(
+        [a / b for a, b in zip(found, others, strict=True)], n=4
+    )
+    spread = "" if found is others else f"{ratio:11.3f}  {low:.3f} to {high:.3f}"
+    print(f"{name:38}{statistics.median(found):8.1f}{spread}", flush=True)
+
+
+def show_pages(folder: Path, blocks: int) -> None:
+    """Time and size of the pages."""
+    shown = Daemon(folder / "shown", "-addressindex").start()
+    try:
+        grow(shown, blocks)
+        miner = shown.rpc.get_block(1, 2)["tx"][0]["vout"][0]["scriptPubKey"]["address"]
+        print(f"{blocks} blocks, {len(shown.rpc.getrawmempool())} transactions wait")
+        print(f"{'page':24}{'first':>8}{'median':>8}{'most':>8} ms{'bytes':>10}")
+        for path in (
+            "/", "/blocks", "/block/50", "/charts", "/forks", "/peers", f"/address/{miner}",
+        ):  # fmt: skip
+            times, size = measure(shown, path)
+            first, rest = times[0], times[1:]
+            print(
+                f"{path[:23]:24}{first:8.1f}{statistics.median(rest):8.1f}{max(rest):8.1f}   "
+                f"{size:10,}",
+                flush=True,
+            )
+    finally:
+        shown.close()
 
 
 def main() -> None:
     """Print the tables."""
     blocks = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 2
+    turns = int(sys.argv[2]) if len(sys.argv) > 2 else 300
     with tempfile.TemporaryDirectory() as folder:
-        shown = Daemon(Path(folder) / "shown", "-addressindex").start()
-        try:
-            grow(shown, blocks)
-            miner = shown.rpc.get_block(1, 2)["tx"][0]["vout"][0]["scriptPubKey"]["address"]
-            print(f"{blocks} blocks, {len(shown.rpc.getrawmempool())} transactions wait")
-            print(f"{'page':24}{'first':>8}{'median':>8}{'most':>8} ms{'bytes':>10}")
-            for path in (
-                "/", "/blocks", "/block/50", "/charts", "/forks", "/peers", f"/address/{miner}",
-            ):  # fmt: skip
-                times, size = measure(shown, path)
-                first, rest = times[0], times[1:]
-                print(
-                    f"{path[:23]:24}{first:8.1f}{statistics.median(rest):8.1f}{max(rest):8.1f}   "
-                    f"{size:10,}",
-                    flush=True,
-                )
-        finally:
-            shown.close()
-        compare_rpc(Path(folder), seconds)
+        if blocks:
+            show_pages(Path(folder), blocks)
+        compare_rpc(Path(folder), turns)
 
 
 if __name__ == "__main__":
