@@ -1,7 +1,7 @@
 """What the work service and the market of the same owner tell of themselves."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final
@@ -24,22 +24,20 @@ KEEP_SECONDS: Final = 5.0
 MOST_TRADES: Final = 20
 """Trades that are shown."""
 
-WORK_FIGURES: Final = MappingProxyType(
-    {
-        "misocoin_work_miners": "miners",
-        "misocoin_work_hash_rate": "hash_rate",
-        "misocoin_work_jobs": "jobs",
-        "misocoin_work_clients": "clients",
-        "misocoin_work_leases": "leases",
-        "misocoin_work_jobs_solved_total": "solved",
-        "misocoin_work_uptime_seconds": "uptime",
-    }
-)
-"""What is shown of the work service: its figure's name, and what it is called here."""
+MOST_WORKERS: Final = 20
+"""Workers that are shown."""
+
+_WORK_FIGURES: Final = ("hash_rate", "miners", "jobs", "clients", "leases", "solved", "uptime")
+"""What is told of the work service; all are numbers."""
+
+_WORKER_FIGURES: Final = ("connection", "rate", "leases", "searched", "solved")
+"""What is told of a worker besides its name; likewise."""
+
+_WORKER_NAME: Final = re.compile(r"[0-9A-Za-z.:/_-]{1,80}", re.ASCII)
 
 _TRADE_FIELDS: Final = MappingProxyType(
     {
-        "Key": re.compile(r"[0-9a-f]{1,64}", re.ASCII),
+        "Key": re.compile(r"[a-z]?[0-9]{1,18}-[0-9a-f]{1,64}", re.ASCII),
         "Article": re.compile(r".{1,120}"),
         "Price": re.compile(r".{1,40}"),
         "Matched": re.compile(r".{1,40}"),
@@ -65,7 +63,7 @@ class ServiceWatch:
         self._asked = {
             name: _Asked(url, path, read)
             for name, url, path, read in (
-                ("work", work_url, "/metrics", work_from_metrics),
+                ("work", work_url, "/status.json", work_from_json),
                 ("market", market_url, f"/query/trades?limit={MOST_TRADES}", market_from_json),
             )
             if url is not None
@@ -115,23 +113,43 @@ class _Asked:
         self.at = 0.0
 
 
-def work_from_metrics(data: bytes) -> View:
-    """The work service's figures out of Prometheus' text format. Raises ParseError."""
-    found: dict[str, float] = {}
-    for line in data.decode("utf-8", "replace").splitlines():
-        name, _, text = line.partition(" ")
-        shown = WORK_FIGURES.get(name)
-        if shown is not None:
-            try:
-                value = float(text)
-            except ValueError:
-                value = -1.0
-            if not 0 <= value < 1e30:
-                raise ParseError(f"the work service's {name} is no figure")
-            found[shown] = value
-    if len(found) < len(WORK_FIGURES):
+def work_from_json(data: bytes) -> View:
+    """The work service's figures and its workers, the fastest first. Raises ParseError."""
+    told = _object_from_json(data)
+    workers = told.get("workers")
+    if not isinstance(workers, list):
         raise ParseError("this is no work service's watch port")
-    return dict(found)
+    return {
+        **_figures(told, _WORK_FIGURES),
+        "workers": [_worker(row) for row in workers[:MOST_WORKERS]],
+    }
+
+
+def _worker(row: Any) -> View:
+    name = row.get("name") if isinstance(row, dict) else None
+    if not isinstance(name, str) or _WORKER_NAME.fullmatch(name) is None:
+        raise ParseError("the work service lists something that is no worker")
+    return {"name": name, **_figures(row, _WORKER_FIGURES)}
+
+
+def _object_from_json(data: bytes) -> dict[str, Any]:
+    try:
+        told = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        told = None
+    if not isinstance(told, dict):
+        raise ParseError("this is no work service's watch port")
+    return told
+
+
+def _figures(told: Mapping[str, Any], names: Iterable[str]) -> View:
+    found: View = {}
+    for name in names:
+        value = told.get(name)
+        if type(value) not in (int, float) or not 0 <= value < 1e30:
+            raise ParseError(f"the work service's {name} is no figure")
+        found[name] = value
+    return found
 
 
 def market_from_json(data: bytes) -> View:

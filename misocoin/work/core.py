@@ -54,6 +54,12 @@ class Party:
     """Requests that wait for their answers."""
     rate: float = 0.0
     """Nonces per second of one of its threads, as measured."""
+    claimed_rate: float = 0.0
+    """The same, as it says itself."""
+    searched: int = 0
+    """Ranges that it has searched in vain."""
+    solved: int = 0
+    """Jobs that it has solved."""
 
 
 class Core:

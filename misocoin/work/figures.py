@@ -14,6 +14,9 @@ SAMPLE_SECONDS: Final = 5.0
 MAX_SAMPLES: Final = 720
 """An hour of them."""
 
+MOST_WORKERS: Final = 100
+"""Miners that are listed."""
+
 
 class Sample(NamedTuple):
     """One moment of the history."""
@@ -44,6 +47,23 @@ class Gauges(NamedTuple):
     banned: int
 
 
+class Worker(NamedTuple):
+    """A miner that is connected."""
+
+    name: str
+    """Its token's name, or its address."""
+    connection: int
+    """Which of those of that name it is."""
+    rate: float
+    """Nonces per second that it tries in the ranges in its hands; 0 while that is unknown."""
+    leases: int
+    """Ranges in its hands."""
+    searched: int
+    """Ranges that it has searched in vain."""
+    solved: int
+    """Jobs that it has solved."""
+
+
 class Snapshot(NamedTuple):
     """Everything that is shown, as of one moment; nobody changes it any more."""
 
@@ -64,6 +84,8 @@ class Snapshot(NamedTuple):
     latency_sum: float
     rate: float
     history: tuple[Sample, ...]
+    workers: tuple[Worker, ...]
+    """The fastest MOST_WORKERS of those connected."""
 
 
 @dataclass(slots=True)
@@ -113,7 +135,9 @@ class Figures:
         recent = tuple(self.history)[-6:]
         return sum(sample.rate for sample in recent) / len(recent) if recent else 0.0
 
-    def snapshot(self, gauges: Gauges, time: float, uptime: float) -> Snapshot:
+    def snapshot(
+        self, gauges: Gauges, time: float, uptime: float, workers: tuple[Worker, ...] = ()
+    ) -> Snapshot:
         """Return all of it as a value."""
         return Snapshot(
             time,
@@ -129,4 +153,5 @@ class Figures:
             self.latency_sum,
             self.rate,
             tuple(self.history),
+            workers,
         )

@@ -54,6 +54,7 @@ class MinerSide:
         if not party.is_miner:
             party.is_miner = True
             core.mining += 1
+        party.claimed_rate = body.rate
         if not party.is_framed:
             # It searches one job at a time: whatever it had, it has let go.
             core.scheduler.leave(party.connection)
@@ -90,6 +91,7 @@ class MinerSide:
             self._measure(party, lease, now)
             core.figures.hashes += nonces.end - nonces.start
             core.scheduler.end(lease, is_searched=True)
+            party.searched += 1
             core.send(party.connection, request, Settled(is_late=False))
             self._check_exhausted(job)
         elif wins(job.puzzle, nonce):
@@ -97,6 +99,7 @@ class MinerSide:
                 core.figures.hashes += nonce - nonces.start + 1
             core.send(party.connection, request, Settled(is_late=False))
             core.scheduler.end(lease, is_searched=False)
+            party.solved += 1
             core.solve(job, nonce, now)
         else:
             core.scheduler.end(lease, is_searched=False)
@@ -135,6 +138,7 @@ class MinerSide:
             # How many nonces it has tried it does not say.
             core.figures.hashes += int(job.puzzle.expected_tries)
             core.solve(job, body.nonce, now)
+        party.solved += len(solved)
         if jobs and not (solved and _has_trial_value(solved[0].puzzle, body)):
             self._fault(party, now)
         core.match(now)

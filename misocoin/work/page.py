@@ -1,7 +1,7 @@
 """The status page: how things stand, and the last hour as charts; no script."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from misocoin.face.charts import Chart, Line, Point, si_text
 from misocoin.face.pages import make_environment
@@ -28,6 +28,21 @@ class StatusPage:
             figures=_figures(snapshot),
             charts=_charts(snapshot) if len(snapshot.history) > 1 else (),
         )
+
+
+def status_view(snapshot: Snapshot) -> dict[str, Any]:
+    """What programs are told: hashes a second, counts, seconds since the start, and the miners."""
+    gauges = snapshot.gauges
+    return {
+        "hash_rate": snapshot.rate,
+        "miners": gauges.miners,
+        "jobs": gauges.jobs,
+        "clients": gauges.clients,
+        "leases": gauges.leases,
+        "solved": snapshot.solved,
+        "uptime": snapshot.uptime,
+        "workers": [worker._asdict() for worker in snapshot.workers],
+    }
 
 
 def _figures(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:

@@ -274,8 +274,10 @@ class WorkServer:
 
     def _take_snapshot(self) -> Snapshot:
         now = self.now()
-        gauges = self.service.gauges(now)
-        return self.service.figures.snapshot(gauges, time.time(), now - self._began)
+        service = self.service
+        return service.figures.snapshot(
+            service.gauges(now), time.time(), now - self._began, service.workers()
+        )
 
     def _check_peers(self, now: float) -> None:
         """Close connections that are too slow in anything."""

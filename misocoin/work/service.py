@@ -6,6 +6,7 @@ miner here could soon begin stays in the store, where every server finds it.
 """
 
 from dataclasses import dataclass, field
+from heapq import nlargest
 
 from misocoin.work.admission import Limits, Tokens, is_this_machine, name_from_address
 from misocoin.work.answers import ErrorCode, Failed, Report, Welcome
@@ -14,7 +15,7 @@ from misocoin.work.connection import Refusal
 from misocoin.work.core import Core, Party
 from misocoin.work.desk import Job
 from misocoin.work.effects import Effect
-from misocoin.work.figures import Gauges
+from misocoin.work.figures import MOST_WORKERS, Gauges, Worker
 from misocoin.work.mining import MinerSide
 from misocoin.work.requests import (
     Cancel,
@@ -207,6 +208,22 @@ class Service:
             len(core.waiting),
             len(core.scheduler.leases),
             core.conduct.banned(now),
+        )
+
+    def workers(self) -> tuple[Worker, ...]:
+        """Return the connected miners, the fastest first, MOST_WORKERS at most."""
+        found = [self._worker(each) for each in self._core.parties.values() if each.is_miner]
+        return tuple(nlargest(MOST_WORKERS, found, lambda each: (each.rate, -each.connection)))
+
+    def _worker(self, party: Party) -> Worker:
+        leases = len(self._core.scheduler.of_miner(party.connection))
+        return Worker(
+            party.name,
+            party.connection,
+            (party.rate or party.claimed_rate) * leases,  # a thread searches each
+            leases,
+            party.searched,
+            party.solved,
         )
 
     def _report(self) -> dict[str, int]:

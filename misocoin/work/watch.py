@@ -1,13 +1,18 @@
-"""The HTTP side: the status page on `/` and Prometheus' figures on `/metrics`."""
+"""The HTTP side: the status page on `/`, its JSON, and Prometheus' figures on `/metrics`."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
+
+import orjson
 
 from misocoin.face.pages import SECURITY_HEADERS, STATIC_PATH, static_files
 from misocoin.http.server import Application
 from misocoin.work.figures import Snapshot
 from misocoin.work.metrics import CONTENT_TYPE, metrics_text
-from misocoin.work.page import StatusPage
+from misocoin.work.page import StatusPage, status_view
+
+STATUS_PATH: Final = "/status.json"
+"""Where programs find what the page shows."""
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -21,12 +26,14 @@ def watch_application(snapshot: Callable[[], Snapshot]) -> Application:
         """Status, content type and body for a path."""
         if path in ("", "/"):
             return "200 OK", "text/html; charset=utf-8", page.html(snapshot()).encode()
+        if path == STATUS_PATH:
+            return "200 OK", "application/json", orjson.dumps(status_view(snapshot()))
         if path == "/metrics":
             return "200 OK", CONTENT_TYPE, metrics_text(snapshot()).encode()
         file = files.get(path.removeprefix(STATIC_PATH)) if path.startswith(STATIC_PATH) else None
         if file is not None:
             return "200 OK", file.content_type, file.data
-        return "404 Not Found", _TEXT, b"there are / and /metrics\n"
+        return "404 Not Found", _TEXT, b"there are /, /status.json and /metrics\n"
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")

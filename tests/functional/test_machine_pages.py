@@ -1,6 +1,7 @@
 """The machine room of a real node: the miner, peers and bans, messages, the owner's services."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests.functional.conftest import MakeDaemon, ReservePort
 from tests.functional.framework.browser import Browser, text_of
 from tests.functional.framework.daemon import Daemon, wait_until
 from tests.functional.framework.market import MarketProcess
+from tests.functional.framework.stranger import Stranger
 from tests.functional.framework.work import WorkService
 
 
@@ -76,6 +78,31 @@ def test_messages_without_secrets(owner: Browser) -> None:
     assert owner.http.cookies[f"misocoin-{owner.daemon.port}"] not in page
 
 
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("mining", {"on": "1", "threads": "1"}),
+        ("ban", {"target": "192.0.2.8", "hours": "1"}),
+        ("unban", {"target": "192.0.2.9"}),
+        ("disconnect", {"peer": "1"}),
+    ],
+)
+def test_forms_need_the_sessions_token(owner: Browser, path: str, fields: dict[str, str]) -> None:
+    rpc = owner.daemon.rpc
+    rpc.ban("192.0.2.9", 3600)
+    before = rpc.list_banned()
+    other = Browser(owner.daemon).log_in()
+    for wrong in ({"csrf": other.csrf}, {"csrf": ""}):
+        answer = owner.post(f"/machine/{path}", {**fields, **wrong})
+        assert answer.status_code == 403
+        assert "not made by this session" in answer.text
+    stranger = Browser(owner.daemon)
+    assert stranger.post(f"/machine/{path}", {**fields, "csrf": owner.csrf}).status_code == 403
+    assert rpc.list_banned() == before
+    assert not rpc.get_mining_info()["mining"]
+    rpc.ban("192.0.2.9", 0)
+
+
 def test_the_owners_services(
     make_daemon: MakeDaemon, tmp_path_factory: pytest.TempPathFactory, reserve_port: ReservePort
 ) -> None:
@@ -94,6 +121,24 @@ def test_the_owners_services(
         shown = text_of(owner.get("/machine").text)
         assert "Workers 0" in shown
         assert "No trade yet" in shown
+        sale = Stranger(market.url, quirk=False).sell("snafu", "BTC 0", bytes.upper)
+        assert Stranger(market.url).buy("snafu", "BTC 0", b"work") == b"WORK"
+        sale.finish()
+        with service.framed() as miner:
+            miner.send(id=1, method="get_work", wait=30, rate=5e6)
+
+            def services() -> Any:
+                return owner.get("/machine.json").json()["services"]
+
+            wait_until(lambda: services()["work"]["workers"], "the worker shows")
+            wait_until(lambda: services()["market"]["trades"], "the trade shows")
+            (worker,) = services()["work"]["workers"]
+            assert (worker["name"], worker["solved"]) == ("127.0.0.1", 0)
+            (trade,) = services()["market"]["trades"]
+            assert (trade["article"], trade["phase"]) == ("snafu", "FINISHED")
+            shown = text_of(owner.get("/machine").text)
+            assert "127.0.0.1 #" in shown
+            assert "snafu BTC 0 finished" in shown.replace("MISO", "BTC")
     finally:
         service.stop()
         market.stop()

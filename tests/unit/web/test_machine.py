@@ -17,25 +17,34 @@ from misocoin.web.rates import MOST_SAMPLES, RateSampler, rate_chart
 from misocoin.web.services import (
     KEEP_SECONDS,
     MOST_TRADES,
+    MOST_WORKERS,
     ServiceWatch,
     market_from_json,
-    work_from_metrics,
+    work_from_json,
 )
 
-METRICS = b"""# HELP misocoin_work_jobs Open jobs known to this server.
-# TYPE misocoin_work_jobs gauge
-misocoin_work_jobs 3
-misocoin_work_clients 1
-misocoin_work_miners 2
-misocoin_work_leases 2
-misocoin_work_hash_rate 1234567.5
-misocoin_work_uptime_seconds 61.25
-misocoin_work_jobs_solved_total 7
-misocoin_work_jobs_failed_total{code="deadline"} 1
-"""
+WORKER = {
+    "name": "192.0.2.7",
+    "connection": 4,
+    "rate": 617283.75,
+    "leases": 2,
+    "searched": 11,
+    "solved": 3,
+}
+
+WORK = {
+    "hash_rate": 1234567.5,
+    "miners": 2,
+    "jobs": 3,
+    "clients": 1,
+    "leases": 2,
+    "solved": 7,
+    "uptime": 61.25,
+    "workers": [WORKER],
+}
 
 TRADE = {
-    "Key": "ab" * 32,
+    "Key": "t7-9f1c2b0a",
     "Article": "foobar",
     "Price": "MISO 1.5",
     "Matched": "2026-11-21T06:31:05Z",
@@ -105,24 +114,27 @@ def test_messages_are_kept_while_attached() -> None:
     assert lines[2].level == "error"
 
 
-def test_figures_of_the_work_service() -> None:
-    told = work_from_metrics(METRICS)
+def test_figures_and_workers_of_the_work_service() -> None:
+    told = work_from_json(orjson.dumps({**WORK, "workers": [WORKER] * 50, "more": None}))
     assert told["miners"] == 2
     assert told["hash_rate"] == 1234567.5
-    assert told["solved"] == 7
+    assert told["workers"] == [WORKER] * MOST_WORKERS
 
 
 @pytest.mark.parametrize(
-    "data",
+    "told",
     [
-        b"",
-        b"<html>",
-        *(METRICS.replace(b"jobs 3", b"jobs " + bad) for bad in (b"x", b"nan", b"-1")),
+        [],
+        {},
+        *({**WORK, "jobs": bad} for bad in ("x", None, True, -1, 1e31)),
+        {**WORK, "workers": None},
+        *({**WORK, "workers": [bad]} for bad in (None, {}, {**WORKER, "name": "<b>"})),
+        {**WORK, "workers": [{**WORKER, "rate": "fast"}]},
     ],
 )
-def test_what_is_no_work_service(data: bytes) -> None:
+def test_what_is_no_work_service(told: Any) -> None:
     with pytest.raises(ParseError):
-        work_from_metrics(data)
+        work_from_json(orjson.dumps(told))
 
 
 def test_trades_of_a_market() -> None:
@@ -141,32 +153,29 @@ def test_what_is_no_trade(change: dict[str, Any]) -> None:
         market_from_json(orjson.dumps([{**TRADE, **change}]))
 
 
-@given(st.binary() | st.binary().map(METRICS.__add__))
-def test_any_figures_are_read_or_refused(data: bytes) -> None:
-    with suppress(ParseError):
-        work_from_metrics(data)
-
-
+_NAMES = sorted({*TRADE, *WORK, *WORKER})
 _JSON = st.recursive(
     st.none() | st.booleans() | st.text(max_size=20) | st.integers(-(2**53), 2**53),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(sorted(TRADE)) | st.text(max_size=5), inner, max_size=6)
+        | st.dictionaries(st.sampled_from(_NAMES) | st.text(max_size=5), inner, max_size=6)
     ),
     max_leaves=12,
 )
 
 
 @given(st.binary() | _JSON.map(orjson.dumps))
-def test_any_trades_are_read_or_refused(data: bytes) -> None:
-    with suppress(ParseError):
-        market_from_json(data)
+def test_anything_told_is_read_or_refused(data: bytes) -> None:
+    for read in (work_from_json, market_from_json):
+        with suppress(ParseError):
+            read(data)
 
 
 def test_services_are_asked_now_and_then() -> None:
     clock = [0.0]
-    work, market = "http://w/metrics", f"http://m/query/trades?limit={MOST_TRADES}"
-    client = FakeClient({work: METRICS, market: HttpTimeout("http://m: no answer in time")})
+    work, market = "http://w/status.json", f"http://m/query/trades?limit={MOST_TRADES}"
+    away = HttpTimeout("http://m: no answer in time")
+    client = FakeClient({work: orjson.dumps(WORK), market: away})
     watch = ServiceWatch("http://w", "http://m", lambda: clock[0], client)  # type: ignore[arg-type]
     view = watch.view()
     assert view["work"]["miners"] == 2

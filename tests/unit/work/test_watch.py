@@ -1,13 +1,19 @@
 """Figures, their text for Prometheus, and the page."""
 
+import json
 import re
 
-from misocoin.work.figures import Figures, Gauges
+from misocoin.work.figures import Figures, Gauges, Worker
 from misocoin.work.metrics import metrics_text
 from misocoin.work.page import StatusPage
 from misocoin.work.watch import watch_application
 
 GAUGES = Gauges(jobs=3, clients=2, connections=9, miners=4, idle=1, leases=5, banned=0)
+
+
+WORKERS = (Worker("192.0.2.7", 4, 6e6, 2, 11, 3), Worker("token-ab", 5, 0.0, 0, 0, 0))
+
+GET_STATUS = {"REQUEST_METHOD": "GET", "PATH_INFO": "/status.json"}
 
 
 def filled():
@@ -59,14 +65,25 @@ def test_metrics():
 
 
 def test_the_page_has_figures_and_charts():
-    page = StatusPage().html(filled().snapshot(GAUGES, 1_795_000_015.0, 20.0))
+    page = StatusPage().html(filled().snapshot(GAUGES, 1_795_000_015.0, 20.0, WORKERS))
     assert page.count("<polyline") == 3
+    assert "192.0.2.7" in page
+    assert "6 MH/s" in page
+    assert "And 2 slower ones" in page
     assert "1 MH/s" in page
     assert "deadline" in page
     assert "style=" not in page
     assert "<script" not in page
     fresh = StatusPage().html(Figures().snapshot(GAUGES, 0.0, 0.0))
     assert "begins in a moment" in fresh
+    assert "None is connected" in fresh
+
+
+def test_programs_are_told_of_the_workers():
+    snapshot = filled().snapshot(GAUGES, 1_795_000_015.0, 20.0, WORKERS)
+    told = json.loads(b"".join(watch_application(lambda: snapshot)(GET_STATUS, lambda *_: None)))
+    assert (told["miners"], told["solved"], told["hash_rate"]) == (4, 5, 1e6)
+    assert told["workers"][0] == WORKERS[0]._asdict()
 
 
 def test_a_static_file_may_be_kept_and_figures_may_not():
