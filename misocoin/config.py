@@ -122,6 +122,8 @@ class Config:
     """Whether the history of any address is known."""
     web: bool = True
     """Whether there are pages for a browser."""
+    webhosts: tuple[str, ...] = ()
+    """Names by which browsers may call this node, besides its machine's own."""
     workstatus: str | None = None
     """Where the watch port of a work service is, for the pages."""
     marketclient: str | None = None
@@ -277,6 +279,7 @@ def daemon_config(
         addressindex=values["addressindex"],
         blockfilterindex=values["blockfilterindex"],
         web=values["web"],
+        webhosts=values["webhost"],
         workstatus=values["workstatus"],
         marketclient=values["marketclient"],
         loadblock=values["loadblock"],

@@ -105,6 +105,10 @@ GC_THRESHOLD = 50_000
 """Objects made before Python looks for cycles; its own default is 700."""
 
 
+WARM_UP_AFTER = 1.0
+"""Seconds from the first answers until the pages are made ready."""
+
+
 class ProgressPort(Protocol):
     """Shows how far a long job has come."""
 
@@ -145,6 +149,7 @@ class Node:
             self._join_network()
             registry = self.registry(check_results=self.config.check_results)
             self.server.open(registry, self._add_routes, self.wallet_names.is_loaded)
+            self._warm_up_pages()
         except BaseException:
             self._open.close()
             raise
@@ -204,6 +209,7 @@ class Node:
                 config.rpcauth,
                 config.allowed,
                 toll_for(config.hashcash, config.hashcash_rate, config.chain, places),
+                config.webhosts,
                 config.hashcash is None,
             ),
         )
@@ -324,6 +330,18 @@ class Node:
         self.peers.start()
         self._open.callback(self.peers.stop)
 
+    def _warm_up_pages(self) -> None:
+        """Make the pages ready soon, but not at the cost of the first calls."""
+
+        def warm_up() -> None:
+            if not self._stopping.wait(WARM_UP_AFTER):
+                self.server.warm_up()
+
+        if self.config.web:
+            thread = threading.Thread(target=warm_up, name="warm-up", daemon=True)
+            thread.start()
+            self._open.callback(thread.join)
+
     def _add_routes(self, app: "Flask") -> None:
         from misocoin.rpc.event_routes import EventRoutes
         from misocoin.rpc.peer_routes import PeerRoutes
@@ -343,6 +361,7 @@ class Node:
                 self.wallet,
                 self.fees.estimate,
                 self.sessions,
+                self.server.guard,
                 self.server.is_password,
                 Machines(self.miner, peers, self.room, chain.now, DEFAULT_PORT),
             )

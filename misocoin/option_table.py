@@ -9,6 +9,7 @@ from typing import Any
 
 from misocoin import core_options
 from misocoin.core_options import chain_from_text, peer_from_text
+from misocoin.http.guard import is_host_name
 from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
 from misocoin.units import Sats, sats_from_text
 
@@ -73,6 +74,12 @@ def _work(text: str) -> int:
     if not re.fullmatch(r"(0x)?[0-9a-fA-F]{1,64}", text):
         raise ValueError("write up to 64 hex digits")
     return int(text, 16)
+
+
+def _host_name(text: str) -> str:
+    if not is_host_name(text):
+        raise ValueError("write the name of a host, with no port")
+    return text.lower()
 
 
 def _web_address(text: str) -> str:
@@ -310,6 +317,16 @@ def _node_options() -> tuple[Option, ...]:
             True,
             Kind.FLAG,
             default_text="1",
+        ),
+        Option(
+            "webhost",
+            "Access",
+            "A name by which browsers may call this node, besides addresses, localhost and the "
+            "machine's own name; a proxy may speak https for it. May be given again.",
+            _host_name,
+            (),
+            Kind.LIST,
+            "name",
         ),
         _value(
             "workstatus",

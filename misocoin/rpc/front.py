@@ -1,7 +1,7 @@
 """The one WSGI application of the port: JSON-RPC first, everything else through Flask.
 
 A call of JSON-RPC is answered before Flask sees it, since Flask's routing costs several times as
-much as most calls. Flask itself is imported with the first request that needs it.
+much as most calls. Flask itself is imported by `warm_up`, or with the first request that needs it.
 """
 
 import logging
@@ -13,7 +13,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from misocoin.http.errors import Overloaded
-from misocoin.http.guard import refusal
+from misocoin.http.guard import Guard
 from misocoin.http.server import PERMIT, Application, is_loopback
 from misocoin.rpc.auth import Authenticator
 from misocoin.rpc.envelope import CONTENT_TYPE, Answer
@@ -60,18 +60,18 @@ class Front:
         self,
         service: RpcService,
         authenticator: Authenticator,
-        is_local: bool,
+        guard: Guard,
         allowed: Sequence[str] | None = None,
         wrong_password_seconds: float = 0.25,
     ) -> None:
-        """`is_local` says that only this machine can reach the port (see `guard`).
+        """`guard` keeps the pages of other sites out.
 
         `allowed` are the networks that may call beside this machine; None for all. Other nodes'
         messages (`/peer/`) are no calls and may come from everywhere.
         """
         self._service = service
         self._authenticator = authenticator
-        self._is_local = is_local
+        self._guard = guard
         self._allowed = None if allowed is None else tuple(ip_network(each) for each in allowed)
         self._wrong_password_seconds = wrong_password_seconds
         self._extend: Callable[[Flask], None] | None = None
@@ -84,7 +84,7 @@ class Front:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
-        refused = refusal(environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN"), self._is_local)
+        refused = self._guard.refusal(environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN"))
         if refused is not None:
             return _plain(start_response, 403, refused)
         if self._allowed is not None and not self._may_call(environ):
@@ -141,6 +141,10 @@ class Front:
         if warmup is not None:
             return _plain(start_response, 503, f"Service temporarily unavailable: {warmup}")
         return self._pages()(environ, start_response)
+
+    def warm_up(self) -> None:
+        """Make what the first page would have to wait for."""
+        self._pages()
 
     def _pages(self) -> Application:
         if self._flask is None:

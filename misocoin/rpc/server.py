@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from misocoin.errors import StoreError
 from misocoin.hashcash.http import HttpToll
 from misocoin.http.errors import ListenError
+from misocoin.http.guard import Guard
 from misocoin.http.server import Application, HttpServer, is_loopback, numeric_host
 from misocoin.http.sockets import Limits
 from misocoin.rpc.auth import Authenticator, delete_cookie, new_cookie, write_cookie
@@ -33,6 +34,8 @@ class AccessRules:
     """Networks that may call beside this machine; None for everybody."""
     toll: HttpToll | None = None
     """What strangers pay while they ask for much; None where all is free."""
+    names: tuple[str, ...] = ()
+    """What browsers may call the node, besides its address and its machine's name."""
     is_free_for_loopback: bool = True
     """Whether this machine's own programs never pay."""
 
@@ -61,10 +64,12 @@ class NodeServer:
         self._service = RpcService(Registry(early))
         self._authenticator = Authenticator(self._cookie, *own, hashed=access.hashed)
         is_local = all(is_loopback(numeric_host(host)) for host, _ in places)
+        self.guard = Guard(is_local, access.names, option="-webhost")
+        """Knows which requests a page of another site has made."""
         self._front = Front(
             self._service,
             self._authenticator,
-            is_local,
+            self.guard,
             access.allowed,
         )
         application: Application = self._front
@@ -136,6 +141,10 @@ class NodeServer:
         if extend is not None:
             self._front.extend(extend)
         self._service.open(registry, is_wallet)
+
+    def warm_up(self) -> None:
+        """Make what the first request for a page would have to wait for, after `open`."""
+        self._front.warm_up()
 
     def stop(self, timeout: float = 5.0) -> None:
         """Let the requests being served end, close the ports, remove the cookie."""

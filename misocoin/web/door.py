@@ -14,6 +14,7 @@ from flask import Flask, Response, abort, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from misocoin.http.errors import Overloaded
+from misocoin.http.guard import Guard
 from misocoin.http.server import PERMIT
 from misocoin.web.explorer import View
 from misocoin.web.sessions import Session, Sessions, is_own_form
@@ -38,8 +39,9 @@ _PATH = re.compile(r"/[a-z][a-z/-]*", re.ASCII)
 class Door:
     """Knows the session of a request, and lets nobody else in."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, guard: Guard) -> None:
         self._sessions = sessions
+        self._guard = guard
 
     @property
     def cookie(self) -> str:
@@ -62,9 +64,10 @@ class Door:
         """Make a view one for those alone who are logged in; its forms must be our own."""
 
         def protected() -> BaseResponse:
+            self.check_name()
             session = self.session()
             if request.method == "POST":
-                check_form_comes_from_here()
+                self.check_form()
                 if session is None:
                     abort(HTTPStatus.FORBIDDEN, "You were logged out meanwhile; nothing was done.")
                 if not is_own_form(session, request.form.get("csrf", "")):
@@ -76,6 +79,27 @@ class Door:
             return response
 
         return protected
+
+    def check_name(self) -> None:
+        """Refuse a request for what is the owner's alone under a name that is not this node's."""
+        why = self._guard.misnaming(request.headers.get("Host"))
+        if why is not None:
+            abort(HTTPStatus.FORBIDDEN, why)
+
+    def check_form(self) -> None:
+        """Refuse a form that a page of another site sent, or no page, or that is too long.
+
+        Every browser tells of a form's origin by at least one of the two fields.
+        """
+        length = request.content_length
+        if length is None or length > MAX_FORM:
+            abort(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+        is_foreign = (origin is not None and not self._guard.is_own(request.host, origin)) or (
+            site is not None and site != "same-origin"
+        )
+        if is_foreign or (origin is None and site is None):
+            abort(HTTPStatus.FORBIDDEN, "Forms are taken from this node's own pages alone.")
 
 
 class LoginPages:
@@ -102,13 +126,15 @@ class LoginPages:
         app.add_url_rule("/logout", "leave", leave, methods=["POST"])
 
     def _show(self) -> BaseResponse:
+        self._door.check_name()
         goal = _own_path(request.args.get("next", ""))
         if self._door.session() is not None:
             return redirect(goal, HTTPStatus.SEE_OTHER)
         return self._page("login.html", {"next": goal, "name": "", "error": ""}, HTTPStatus.OK)
 
     def _enter(self) -> BaseResponse:
-        check_form_comes_from_here()
+        self._door.check_name()
+        self._door.check_form()
         form = request.form
         goal, name = _own_path(form.get("next", "")), form.get("name", "")[:200]
         code = form.get("code", "")
@@ -120,7 +146,12 @@ class LoginPages:
         self._sessions.end(request.cookies.get(self._door.cookie, ""))
         response = redirect(goal, HTTPStatus.SEE_OTHER)
         response.set_cookie(
-            self._door.cookie, self._sessions.begin(), httponly=True, samesite="Strict", path="/"
+            self._door.cookie,
+            self._sessions.begin(),
+            path="/",
+            httponly=True,
+            samesite="Strict",
+            secure=request.headers.get("Origin", "").startswith("https:"),
         )
         log.info("logged in from %s", request.remote_addr)
         return response
@@ -143,22 +174,6 @@ class LoginPages:
         response = redirect("/", HTTPStatus.SEE_OTHER)
         response.delete_cookie(self._door.cookie, path="/", httponly=True, samesite="Strict")
         return response
-
-
-def check_form_comes_from_here() -> None:
-    """Refuse a form that a page of another site sent, or no page, or that is too long.
-
-    Every browser tells of a form's origin by at least one of the two fields.
-    """
-    length = request.content_length
-    if length is None or length > MAX_FORM:
-        abort(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-    is_foreign = (origin is not None and origin.lower() != f"http://{request.host.lower()}") or (
-        site is not None and site != "same-origin"
-    )
-    if is_foreign or (origin is None and site is None):
-        abort(HTTPStatus.FORBIDDEN, "Forms are taken from this node's own pages alone.")
 
 
 def _turn_away() -> BaseResponse:

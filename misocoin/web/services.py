@@ -145,7 +145,7 @@ def _object_from_json(data: bytes) -> dict[str, Any]:
 def _figures(told: Mapping[str, Any], names: Iterable[str]) -> View:
     found: View = {}
     for name in names:
-        value = told.get(name)
+        value: Any = told.get(name)
         if type(value) not in (int, float) or not 0 <= value < 1e30:
             raise ParseError(f"the work service's {name} is no figure")
         found[name] = value

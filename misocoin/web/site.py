@@ -107,6 +107,8 @@ class Pages:
         app.after_request(_secure)
         app.register_error_handler(NotFoundError, self._not_found)
         app.register_error_handler(HTTPException, self._http_error)
+        # Compiling the templates of the front page takes longer than anything else about it.
+        self.templates.get_template("overview.html")
 
     def _add(self, app: Flask, path: str, template: str, view: Callable[..., View]) -> None:
         """Add a page, and its view as JSON."""

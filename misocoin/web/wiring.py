@@ -8,6 +8,7 @@ from flask import Flask
 
 from misocoin.chain.pool import TransactionPool
 from misocoin.chain.state import ChainState
+from misocoin.http.guard import Guard
 from misocoin.policy.feerate import FeeRate
 from misocoin.wallet.wallet import Wallet
 from misocoin.web.door import Door, LoginPages
@@ -31,6 +32,8 @@ class PageParts:
     estimate: Callable[[int], FeeRate | None]
     """A fee rate that makes it within so many blocks."""
     sessions: Sessions
+    guard: Guard
+    """Knows what this node is called, and its own pages."""
     is_password: Callable[[str, str], bool]
     """Knows the node's names and passwords."""
     machines: Machines
@@ -38,7 +41,7 @@ class PageParts:
 
 def add_pages(app: Flask, parts: PageParts) -> None:
     """Add them."""
-    door = Door(parts.sessions)
+    door = Door(parts.sessions, parts.guard)
     pages = Pages(parts.chain, parts.pool.mempool, parts.machines.network.peers, door.csrf)
     pages.templates.globals.update(qr=qr_svg, rates_drawn=rates_drawn)
     pages.add_to(app)

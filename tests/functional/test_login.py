@@ -120,3 +120,33 @@ def test_without_pages_there_is_no_code(make_daemon: MakeDaemon) -> None:
     assert "-web=0" in daemon.cli("login_code").stderr
     answer = requests.get(f"http://127.0.0.1:{daemon.port}/login", timeout=60)
     assert answer.status_code == 404
+
+
+def test_a_name_must_be_known_where_others_reach_the_port(make_daemon: MakeDaemon) -> None:
+    """A page under a name that was rebound to this address would call the node by that name."""
+    daemon = make_daemon("-host=0.0.0.0", "-webhost=node.example").start()
+    owner = Browser(daemon).log_in()
+    for name, status in ((f"evil.example:{daemon.port}", 403), ("node.example", 200)):
+        headers = {"Host": name, "Accept": "text/html"}
+        answers = [owner.get(path, headers=headers) for path in ("/wallet", "/login")]
+        own = {**headers, "Origin": f"http://{name}"}
+        code = daemon.rpc.login_code()["code"]
+        answers.append(owner.post("/login", {"code": code}, headers=own))
+        assert [answer.status_code for answer in answers] == [status] * 3
+        assert ("-webhost=evil.example" in answers[0].text) is (status == 403)
+        call = {"id": 1, "method": "get_info", "params": []}
+        asked = owner.http.post(owner.origin, json=call, headers=own, timeout=20)
+        assert asked.status_code == status
+        # Nodes, command lines and scripts go by any name.
+        plain = owner.http.post(owner.origin, json=call, headers={"Host": name}, timeout=20)
+        assert plain.status_code == 200
+
+
+def test_a_proxy_may_speak_https_for_a_known_name(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon("-webhost=node.example").start()
+    browser = Browser(daemon)
+    code = daemon.rpc.login_code()["code"]
+    headers = {"Host": "node.example", "Origin": "https://node.example", "Accept": "text/html"}
+    answer = browser.post("/login", {"code": code}, headers=headers, allow_redirects=False)
+    assert answer.status_code == 303
+    assert "Secure" in answer.headers["Set-Cookie"]

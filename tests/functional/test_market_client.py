@@ -400,6 +400,14 @@ def test_what_is_refused(make_client):
     assert client.folder.stat().st_mode & 0o077 == 0
 
 
+def test_a_rebound_name_is_refused_where_workers_of_others_come_in(make_client):
+    client = make_client("-host=0.0.0.0")
+    rebound = {"Host": "rebound.example"}
+    assert client.post("/buy/foobar", b"", **rebound).status == 403
+    assert client.get("/ui/account", **rebound).status == 403
+    assert client.get("/ui/account").status == 200
+
+
 def test_work_that_no_market_trades(make_client):
     answer = make_client().post("/buy/unheard/of?price=MISO+0", b"work")
     assert answer.status == 500

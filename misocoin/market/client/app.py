@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 from misocoin.errors import AddressError, AmountError, MisocoinError, StoreError
 from misocoin.face.pages import SECURITY_HEADERS
 from misocoin.http.errors import HttpError, Overloaded
-from misocoin.http.guard import refusal
+from misocoin.http.guard import FOREIGN, Guard
 from misocoin.http.server import PERMIT, is_loopback
 from misocoin.market.answers import form_fields, http_error, text_answer
 from misocoin.market.client.activities import Activities
@@ -75,17 +75,22 @@ def make_app(parts: Parts) -> Flask:
         local = _for_loopback(view)
         app.add_url_rule(rule, f"page {methods[0]} {rule}", local, methods=methods)
 
-    def guard() -> Response | None:
+    guard = Guard(parts.is_local)
+
+    def check_origin() -> Response | None:
         headers = request.headers
-        why = refusal(headers.get("Host"), headers.get("Origin"), parts.is_local)
+        why = guard.refusal(headers.get("Host"), headers.get("Origin"))
+        if why is None and is_loopback(request.remote_addr):
+            # Who may spend here may be a page under a name that was rebound to this machine.
+            why = guard.misnaming(headers.get("Host"))
         if why is None and headers.get("Sec-Fetch-Site", "none") in ("cross-site", "same-site"):
             # A link to a page of ours is harmless, a picture that revokes a mandate is not.
             is_link = headers.get("Sec-Fetch-Mode") == "navigate" and request.method == "GET"
             if not is_link or request.query_string:
-                why = "requests from the pages of other sites are refused"
+                why = FOREIGN
         return None if why is None else text_answer(403, why)
 
-    app.before_request(guard)
+    app.before_request(check_origin)
     app.register_error_handler(MisocoinError, _refusal)
     app.register_error_handler(HTTPException, http_error)
     app.after_request(_harden)

@@ -10,6 +10,7 @@ import pytest
 
 from misocoin.http.errors import ListenError, Overloaded
 from misocoin.http.server import PERMIT, HttpServer, is_loopback
+from misocoin.testing.daemon import wait_until
 from tests.unit.http.conftest import MakeServer
 
 Environ = dict[str, Any]
@@ -411,7 +412,7 @@ def test_it_stops_at_once_and_leaves_no_thread(serve: MakeServer) -> None:
         assert read_answer(busy) == (200, b"ok")
         assert is_closed(idle)
         timer.join()
-    assert set(threading.enumerate()) <= before
+    wait_until(lambda: set(threading.enumerate()) <= before, "no thread is left")
     with pytest.raises(OSError, match="refused"):
         connect(server)
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misocoin.errors import StoreError
-from misocoin.http.guard import refusal
 from misocoin.rpc.auth import Authenticator, delete_cookie, new_cookie, write_cookie
 
 
@@ -81,30 +80,3 @@ def test_a_cookie_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot write"):
         write_cookie(tmp_path / "file" / ".cookie", "x")
-
-
-@pytest.mark.parametrize(
-    ("host", "origin", "is_local", "is_refused"),
-    [
-        ("localhost:4000", None, True, False),
-        ("127.0.0.1:4000", None, True, False),
-        ("[::1]:4000", None, True, False),
-        ("LOCALHOST", None, True, False),
-        (None, None, True, False),
-        ("evil.example:4000", None, True, True),
-        ("localhost.evil.example", None, True, True),
-        ("127.0.0.1.evil.example", None, True, True),
-        ("node.lan:4000", None, False, False),
-        ("localhost:4000", "http://localhost:4000", True, False),
-        ("localhost:4000", "http://localhost:4001", True, True),
-        ("localhost:4000", "https://localhost:4000", True, True),
-        ("localhost:4000", "http://evil.example", True, True),
-        ("localhost:4000", "null", True, True),
-        ("node.lan:4000", "http://evil.example", False, True),
-        (None, "http://evil.example", False, True),
-    ],
-)
-def test_pages_of_others_are_refused(
-    host: str | None, origin: str | None, is_local: bool, is_refused: bool
-) -> None:
-    assert (refusal(host, origin, is_local) is not None) is is_refused

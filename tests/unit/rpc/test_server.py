@@ -15,11 +15,13 @@ import pytest
 from misocoin.errors import StoreError
 from misocoin.http.client import HttpClient, HttpResponse
 from misocoin.http.errors import ListenError
+from misocoin.http.guard import Guard
 from misocoin.http.server import PERMIT
 from misocoin.rpc.auth import Authenticator
 from misocoin.rpc.front import Front
 from misocoin.rpc.server import AccessRules, NodeServer
 from misocoin.rpc.service import RpcService
+from misocoin.testing.daemon import wait_until
 from tests.unit.rpc.sample import sample_registry
 
 if TYPE_CHECKING:
@@ -147,7 +149,7 @@ def test_it_says_that_it_starts_and_leaves_nothing_behind(tmp_path: Path) -> Non
     assert page.body == b"Service temporarily unavailable: Loading blocks\n"
     node.stop()
     assert not node.cookie.exists()
-    assert set(threading.enumerate()) <= before
+    wait_until(lambda: set(threading.enumerate()) <= before, "no thread is left")
 
 
 def test_a_port_in_use_leaves_the_other_s_cookie_alone(node: Node) -> None:
@@ -163,7 +165,7 @@ def test_a_cookie_that_cannot_be_written_frees_the_port(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     with pytest.raises(StoreError):
         server.start()
-    assert set(threading.enumerate()) <= before
+    wait_until(lambda: set(threading.enumerate()) <= before, "no thread is left")
 
 
 def test_a_password_known_by_its_hash_alone(node: Node) -> None:
@@ -198,7 +200,7 @@ def test_every_place_answers_alike_and_every_cookie_opens(node: Node, tmp_path: 
 def test_calls_come_from_allowed_networks_alone(caller: str, path: str, status: str) -> None:
     service = RpcService(sample_registry())
     service.open(sample_registry())
-    front = Front(service, Authenticator(), False, ("10.0.0.0/8",))
+    front = Front(service, Authenticator(), Guard(is_local=False), ("10.0.0.0/8",))
     environ: dict[str, object] = {}
     setup_testing_defaults(environ)
     environ |= {
