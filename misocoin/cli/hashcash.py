@@ -100,9 +100,10 @@ def _server(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
 
 
 def _begin(values: Mapping[str, Any]) -> None:
-    for name in ("listen_port", "target_host", "target_port"):
-        if values[name] is None:
-            raise UsageError(f"-{name} is missing")
+    needed = {"listen_port": "port", "target_host": "host", "target_port": "port"}
+    missing = [f"-{name}=<{what}>" for name, what in needed.items() if values[name] is None]
+    if missing:
+        raise UsageError(f"write {' and '.join(missing)} as well")
     set_up_logging(values["loglevel"], values["logjson"])
 
 

@@ -122,10 +122,10 @@ def _collect(values: Mapping[str, Any], words: tuple[str, ...]) -> int:
     address, asked = words
     settings = node_of(values)
     if settings is None:
-        raise ConfigError("-node is missing: fees are paid in coins")
+        raise ConfigError("write -node=<host:port>: the node whose wallet pays the fees out")
     amount = money_from_text(asked)
     if amount.currency is not Currency.COIN:
-        raise ConfigError("fees are paid in coins")
+        raise ConfigError(f"fees are paid in coins, as in 'MISO 1.5', not {asked[:40]!r}")
     database, node = Database(_book_of(values)), settings.connect()
     try:
         node.script_of(address)
@@ -143,7 +143,7 @@ def _book_of(values: Mapping[str, Any]) -> str | Path:
     """Where the book is, which must be there already."""
     where = store_of(values)
     if not str(where) or (isinstance(where, Path) and not where.is_file()):
-        raise ConfigError(f"there is no book at {where or ':memory:'}")
+        raise ConfigError(f"there is no book at {where or ':memory:'} (-store, -port)")
     return where
 
 

@@ -357,7 +357,9 @@ class Bank:
             coin = movements.c.currency == Currency.COIN.value
             earned = connection.execute(select(func.sum(movements.c.fee)).where(coin)).scalar()
             if int(earned or 0) < amount:
-                raise NotPaidFor(f"{text_from_money(Money(int(earned or 0)))} of fees are here")
+                raise NotPaidFor(
+                    f"only {text_from_money(Money(int(earned or 0)))} of fees are here"
+                )
             row = {
                 "account": "",
                 "address": address,

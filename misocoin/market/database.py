@@ -218,6 +218,8 @@ def _postgres_engine(where: str, connections: int) -> Engine:
             pool_pre_ping=True,
         )
     except ArgumentError:
-        raise ConfigError("the database's address is no URL") from None
+        raise ConfigError(
+            "-store: that is no database's address: write postgresql://user@host/database"
+        ) from None
     except ImportError:
         raise package_missing("PostgreSQL", "psycopg[binary]") from None

@@ -402,12 +402,14 @@ def url_from_text(where: str) -> URL:
     """Read where a queue is; raises ConfigError."""
     if "://" not in where:
         if not where or "\0" in where:
-            raise ConfigError("name a file or postgresql://user@host/database")
+            raise ConfigError("-store: write a file's name or postgresql://user@host/database")
         return URL.create("sqlite", database=where)
     try:
         url = make_url(where)
     except (ArgumentError, ValueError):
-        raise ConfigError("that is not a database's address") from None
+        raise ConfigError(
+            "-store: that is no database's address: write postgresql://user@host/database"
+        ) from None
     if url.drivername not in ("postgresql", "postgres"):
         raise ConfigError(f"no database of the kind {url.drivername[:40]!r}: use postgresql://")
     try:

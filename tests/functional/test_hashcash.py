@@ -349,7 +349,7 @@ SERVER = ("server", "-listen_port=0", "-target_host=x", "-target_port=1")
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["client", "-target_host=x", "-target_port=1"], "-listen_port is missing"),
+        (["client", "-target_host=x", "-target_port=1"], "write -listen_port=<port> as well"),
         ([*SERVER, "-allow=x"], "-allow"),
         ([*SERVER, "-cost=x"], "method=cost"),
         ([*SERVER, "-tlscert=/x"], "No such file"),
