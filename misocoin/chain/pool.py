@@ -1,5 +1,6 @@
 """The mempool in its place: under the chain's lock, following its blocks, telling its changes."""
 
+import logging
 from collections.abc import Sequence
 from itertools import count
 
@@ -25,6 +26,8 @@ from misocoin.errors import MissingInputsError, ValidationError
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import Transaction
+
+log = logging.getLogger(__name__)
 
 _PAYS_TOO_LITTLE = frozenset({"mempool min fee not met", "mempool full"})
 """What a transaction is refused for that its child may make good."""
@@ -185,7 +188,10 @@ class TransactionPool:
         events = self._chain.events
         for removed, number in zip(change.removed, count(change.first_sequence), strict=False):
             if removed.reason is not RemovalReason.BLOCK:
+                log.debug("%s left the mempool: %s", removed.tx.txid_hex, removed.reason.value)
                 events.publish(TransactionRemoved(removed.tx, removed.reason.value, number))
         first_added = change.first_sequence + len(change.removed)
         for entry, number in zip(change.added, count(first_added), strict=False):
+            shown = entry.tx.txid_hex
+            log.debug("%s came into the mempool, %d vB for %d", shown, entry.vsize, entry.fee)
             events.publish(TransactionAdded(entry.tx, entry.fee, number))

@@ -413,6 +413,7 @@ class ChainState(ChainReader):
 
     def _connect(self, node: HeaderNode, block: Block, raw: bytes | None) -> None:
         """Make `node` the tip. `raw` is its body where that is not stored yet."""
+        began = time.monotonic()
         known_good = bool(self.status(node) & BlockStatus.CONNECTED)
         result = self._check_connect(node, block, known_good=known_good)
         status = self.status(node) | BlockStatus.DATA | BlockStatus.CONNECTED
@@ -433,6 +434,7 @@ class ChainState(ChainReader):
         self._tx_count[node.hash] = len(block.transactions)
         self._tip = node
         self._note_header(node)
+        log.debug("connected %s in %.1f ms", block_name(node), 1000 * (time.monotonic() - began))
         self.events.publish(BlockConnected(node, block))
         self._flush_if_due()
 
@@ -480,6 +482,7 @@ class ChainState(ChainReader):
         self._save(changes)
         self._coins.apply(removed, restored)
         self._tip = node.parent
+        log.debug("disconnected %s", block_name(node))
         self.events.publish(BlockDisconnected(node, block))
 
     def _condemn(self, node: HeaderNode) -> None:

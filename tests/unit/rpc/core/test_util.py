@@ -100,3 +100,26 @@ def test_the_interface(core: CoreNode) -> None:
     assert core.getzmqnotifications() == []
     assert core.uptime() >= 0
     assert core.help("getnetworkinfo").startswith("getnetworkinfo")
+
+
+def test_no_memory_is_locked(core: CoreNode) -> None:
+    assert set(core.getmemoryinfo()["locked"].values()) == {0}
+    assert core.error("getmemoryinfo", "mallocinfo") == (-8, "mallocinfo mode not available")
+    assert core.error("getmemoryinfo", "x") == (-8, "unknown mode x")
+
+
+def test_what_is_logged_in_detail(core: CoreNode, caplog: pytest.LogCaptureFixture) -> None:
+    nothing = {"mempool": False, "net": False, "rpc": False, "validation": False}
+    assert core.logging() == nothing
+    try:
+        assert core.logging(["rpc", "validation"], ["rpc"]) == {**nothing, "validation": True}
+        (block,) = core.generatetoaddress(1, MINER)
+        assert [each.message for each in caplog.records if block in each.message]
+        assert set(core.logging(["all"]).values()) == {True}
+        assert core.error("logging", ["net", "qt"]) == (-8, "unknown logging category qt")
+        assert core.error("logging", [], [[]]) == (-8, "unknown logging category []")
+    finally:
+        assert core.logging([], ["all"]) == nothing
+    caplog.clear()
+    core.generatetoaddress(1, MINER)
+    assert not caplog.records
