@@ -35,6 +35,9 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 PERMIT = "misocoin.permit"
 """Where the application's environment holds the server's `Permit`."""
 
+HUNG_UP = "misocoin.hung_up"
+"""Where it holds a function that tells whether the caller has closed its side meanwhile."""
+
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\n"
     b"Content-Length: 26\r\n\r\nWork queue depth exceeded\n"
@@ -162,6 +165,15 @@ class _Connection(HTTPConnection):
                 if not self.socket.recv(1 << 16):
                     return
 
+    def has_hung_up(self) -> bool:
+        """Whether the caller sends nothing any more, and most likely does not listen either."""
+        try:
+            return not self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except (BlockingIOError, TimeoutError):  # the latter after the socket's short timeout
+            return False
+        except OSError:
+            return True
+
     def interrupt(self) -> None:
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RD)
@@ -172,11 +184,12 @@ class _Connection(HTTPConnection):
 
 
 class _Gateway(wsgi.Gateway_10):
-    """cheroot's WSGI environment, with the permit to wait."""
+    """cheroot's WSGI environment, with the permit to wait and what may end that."""
 
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override]
         environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
         environ[PERMIT] = self.req.server.requests.permit
+        environ[HUNG_UP] = self.req.conn.has_hung_up
         return environ
 
 

@@ -5,8 +5,8 @@ BitWrk's. What is refused is one line of text, with a status of its kind where t
 for everything.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,7 +14,8 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from misocoin.errors import MisocoinError
-from misocoin.http.server import PERMIT, is_loopback
+from misocoin.http.errors import Overloaded
+from misocoin.http.server import HUNG_UP, PERMIT, is_loopback
 from misocoin.market.answers import (
     JSON,
     MAX_FORM,
@@ -167,10 +168,10 @@ class _Calls:
 
         found = look()
         if wait and known and not is_news(found):
-            permit = request.environ.get(PERMIT, nullcontext)
-            key = request.path.rpartition("/")[2]
-            with permit():
-                self._parts.watch.wait_for(key, lambda: is_news(look()), wait)
+            key, hung_up = request.path.rpartition("/")[2], _hung_up()
+            with _permit() as may_wait:
+                seconds = wait if may_wait else 0
+                self._parts.watch.wait_for(key, lambda: is_news(look()) or hung_up(), seconds)
             found = look()
         if not is_news(found):
             return Response(status=304, headers={"ETag": known})
@@ -316,8 +317,8 @@ class _Calls:
         wait = min(float(number_argument("wait", 0, 10_000)), MAX_WAIT)
         found = self._parts.relay.get(key, slot, 0)
         if found is None and wait:
-            with request.environ.get(PERMIT, nullcontext)():
-                found = self._parts.relay.get(key, slot, wait)
+            with _permit() as may_wait:
+                found = self._parts.relay.get(key, slot, wait if may_wait else 0, _hung_up())
         if found is None:
             return Response(status=204)
         return Response(found, content_type="application/octet-stream")
@@ -368,6 +369,24 @@ class _Calls:
             raise Unknown(f"article {name[:60]!r} is not traded here")
         seconds = {name: each // SECOND for name, each in found.times._asdict().items()}
         return json_answer({"Article": name, "Checker": found.checker, "Seconds": seconds})
+
+
+@contextmanager
+def _permit() -> Iterator[bool]:
+    """Whether this request may wait; where too many do it is answered at once."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(request.environ.get(PERMIT, nullcontext)())
+        except Overloaded:
+            yield False
+        else:
+            yield True
+
+
+def _hung_up() -> Callable[[], bool]:
+    """What tells whether nobody waits for the answer any more."""
+    found: Callable[[], bool] = request.environ.get(HUNG_UP, lambda: False)
+    return found
 
 
 def withdrawal_to_json(found: Withdrawal, names: Names) -> Mapping[str, Any]:

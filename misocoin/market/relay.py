@@ -122,8 +122,10 @@ class Relay:
             ).scalar()
         return None if last is None else max(0, self._now() - last) // SECOND
 
-    def get(self, key: str, slot_name: str, seconds: float) -> bytes | None:
-        """A parcel, once it is there; None where it does not come within the time."""
+    def get(
+        self, key: str, slot_name: str, seconds: float, is_off: Callable[[], bool] = lambda: False
+    ) -> bytes | None:
+        """A parcel, once it is there; None where it does not come in time, or `is_off` is true."""
         slot = _slot_from_name(slot_name)
         number = self._keys.number(TRADE, key)
 
@@ -131,7 +133,8 @@ class Relay:
             with self._database.read() as connection:
                 return self._find(connection, number, slot)
 
-        return self._watch.wait_for(f"{key}/{slot.value}", look, seconds)
+        found = self._watch.wait_for(f"{key}/{slot.value}", lambda: look() or is_off(), seconds)
+        return found if isinstance(found, bytes) else None
 
     def _find(self, connection: Connection, number: int, slot: Slot) -> bytes | None:
         data = connection.execute(

@@ -2,14 +2,16 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from queue import Queue
 from typing import Any
 
 import pytest
 
 from misocoin.http.errors import ListenError, Overloaded
-from misocoin.http.server import PERMIT, HttpServer, is_loopback
+from misocoin.http.server import HUNG_UP, PERMIT, HttpServer, is_loopback
 from misocoin.testing.daemon import wait_until
 from tests.unit.http.conftest import MakeServer
 
@@ -330,6 +332,29 @@ def test_long_polls_leave_the_workers_free(serve: MakeServer) -> None:
             assert read_answer(sock)[0] == 503
         gate.opened.set()
         assert [read_answer(poll) for poll in polls] == [(200, b"ok")] * 10
+
+
+def test_who_waits_can_see_that_the_caller_has_hung_up(serve: MakeServer) -> None:
+    seen: Queue[bool] = Queue()
+    looked = threading.Event()
+
+    def application(environ: Environ, start_response: Start) -> Iterable[bytes]:
+        has_hung_up = environ[HUNG_UP]
+        with environ[PERMIT]():
+            seen.put(has_hung_up())
+            looked.set()
+            deadline = time.monotonic() + 60
+            while not has_hung_up() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            seen.put(has_hung_up())
+        start_response("200 OK", [("Content-Length", "0")])
+        return [b""]
+
+    with connect(serve(application)) as sock:
+        sock.sendall(request())
+        assert looked.wait(60)
+        assert seen.get(timeout=60) is False
+    assert seen.get(timeout=60) is True
 
 
 def test_more_work_than_may_wait_is_turned_away(serve: MakeServer) -> None:
