@@ -22,6 +22,7 @@ from misocoin.params import Params
 from misocoin.pow.engine import Engine
 from misocoin.pow.searcher import Searcher, Work
 from misocoin.primitives.block import header_from_bytes
+from misocoin.units import Sats, text_from_sats
 
 log = logging.getLogger(__name__)
 
@@ -180,10 +181,10 @@ class RemoteMiner:
                 return ""
             self._work, self._work_at = work, self._clock()
             log.info(
-                "work on block %d with %d transactions, %.8g coins%s",
+                "work on block %d with %d transactions, %s coins%s",
                 template.height,
                 len(template.transactions),
-                template.coinbase_value / 1e8,
+                text_from_sats(Sats(template.coinbase_value)),
                 f", {rate:,.0f} hashes/s" if rate else "",
             )
         self._searcher.refresh()

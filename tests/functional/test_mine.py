@@ -44,6 +44,7 @@ def test_blocks_come_from_another_process(daemon: Daemon, mine: Start) -> None:
     output, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, output
     assert output.endswith("3 blocks mined, 0 refused\n")
+    assert "work on block 1 with 0 transactions, 50.00000000 coins\n" in output
     assert daemon.rpc.getblockcount() == 3
     block = daemon.rpc.getblock(daemon.rpc.getbestblockhash(), 2)
     (coinbase,) = block["tx"]
