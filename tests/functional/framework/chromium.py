@@ -83,12 +83,17 @@ class Window:
 
 @contextmanager
 def open_chromium() -> Iterator[Chromium]:
-    """Start the browser; the test is skipped where there is none."""
+    """Start the browser; the test is skipped where there is none, or one that does not start."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         pytest.skip(f"none of {', '.join(PROGRAMS)} is installed")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=list(OPTIONS))
+        try:
+            browser = driver.chromium.launch(
+                executable_path=program, args=list(OPTIONS), timeout=DEADLINE_MS
+            )
+        except playwright.Error as error:
+            pytest.skip(f"{program} does not start: {error.message[:300]}")
         try:
             yield Chromium(browser)
         finally:
