@@ -173,7 +173,9 @@ class Node:
         self.request_stop()
         if self.config.shutdownnotify:
             run_command(self.config.shutdownnotify)
-        # First, since other nodes' long-polls and streams wait in the server's threads.
+        # Where blocks cost nothing it holds the chain's lock most of the time; others wait for it.
+        self.miner.close()
+        # Next, since other nodes' long-polls and streams wait in the server's threads.
         self.feed.close()
         self.peers.stop()
         self.chain.stop_waiting()
