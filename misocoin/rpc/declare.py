@@ -24,6 +24,7 @@ from types import MethodType
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 from misocoin.errors import MisocoinError
+from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json
 from misocoin.rpc.params import Kind
 from misocoin.rpc.schema import Result, nothing
@@ -113,6 +114,8 @@ class Method:
     """From what the function returns to JSON."""
     waits: bool = False
     """Whether it may take long for want of something, and so runs on a waiting permit."""
+    errors: tuple[RpcCode, ...] = ()
+    """What a call may end in, beside what any call may (`errors.COMMON`)."""
     examples: tuple[str, ...] = ()
     """Arguments as somebody would type them."""
     dialect: Dialect = Dialect.OWN
@@ -132,10 +135,12 @@ class Method:
         shape: Callable[[Any], Json] = _unshaped,
         summary: str = "",
         translate: Callable[[MisocoinError], MisocoinError] | None = None,
+        errors: tuple[RpcCode, ...] | None = None,
     ) -> "Method":
         """Make the same function known under Core's name, with other parameters and form.
 
-        `shape` makes Core's result of this method's; without `result` the form is the same.
+        `shape` makes Core's result of this method's; without `result` the form is the same, and
+        without `errors` they are.
         """
         own = self.shape
         return replace(
@@ -148,6 +153,7 @@ class Method:
             examples=(),
             dialect=Dialect.CORE,
             translate=translate,
+            errors=self.errors if errors is None else errors,
         )
 
     def needs_trust(self, params: Json) -> bool:
@@ -178,6 +184,7 @@ def method(
     access: Access = Access.OPEN,
     shape: Callable[[Any], Json] = _unshaped,
     waits: bool = False,
+    errors: tuple[RpcCode, ...] = (),
     examples: tuple[str, ...] = (),
     dialect: Dialect = Dialect.OWN,
     guard: Callable[[Json], bool] | None = None,
@@ -198,6 +205,7 @@ def method(
             result=result or nothing(),
             shape=shape,
             waits=waits,
+            errors=errors,
             examples=examples,
             dialect=dialect,
             guard=guard,

@@ -75,6 +75,16 @@ class RpcCode(IntEnum):
     PARSE_ERROR = -32700
 
 
+COMMON = (RpcCode.MISC_ERROR, RpcCode.TYPE_ERROR, RpcCode.INVALID_PARAMETER, RpcCode.IN_WARMUP)
+"""What any call may end in: a wrong number of arguments, one of a wrong type, one of an unknown
+name, and a node that is still starting."""
+
+
+def words_from_code(code: RpcCode) -> str:
+    """A code in plain words: `invalid parameter`."""
+    return code.name.lower().replace("_", " ")
+
+
 _ALREADY_IN_CHAIN = frozenset({"txn-already-known", "txn-already-confirmed"})
 
 # The first class that fits counts, so the narrower ones come first.

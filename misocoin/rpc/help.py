@@ -5,7 +5,7 @@ from typing import Annotated
 
 from misocoin.http.errors import RpcError
 from misocoin.rpc.declare import Category, Dialect, Method, Param, method
-from misocoin.rpc.errors import RpcCode
+from misocoin.rpc.errors import RpcCode, words_from_code
 from misocoin.rpc.params import STRING
 from misocoin.rpc.schema import lines_from_result, text
 from misocoin.spelling import suggestion
@@ -28,7 +28,7 @@ def signature_of(shown: Method) -> str:
 
 
 def help_of(shown: Method) -> str:
-    """Explain a method: call, summary, arguments, result, examples."""
+    """Explain a method: call, summary, arguments, result, errors, examples."""
     lines = [signature_of(shown), "", shown.summary]
     if shown.params:
         lines += ["", "Arguments:"]
@@ -36,6 +36,9 @@ def help_of(shown: Method) -> str:
         for position, param in enumerate(shown.params, 1):
             lines.append(f"{position}. {param.names[0]:{width}}    ({_manner(param)}) {param.help}")
     lines += ["", "Result:", *lines_from_result(shown.result)]
+    if shown.errors:
+        codes = [f"{code:d} ({words_from_code(code)})" for code in shown.errors]
+        lines += ["", f"Errors: {', '.join(codes)}"]
     if shown.examples:
         lines += ["", "Examples:"]
         lines += [f"> {TOOL} {shown.name} {arguments}".rstrip() for arguments in shown.examples]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from misocoin.rpc.core.absent import ABSENT, DIFFERENCES
 from misocoin.rpc.declare import Access, Category, Dialect, Method
-from misocoin.rpc.errors import RpcCode
+from misocoin.rpc.errors import COMMON, RpcCode, words_from_code
 from misocoin.rpc.help import help_of, signature_of
 
 _HEAD = """\
@@ -41,6 +41,8 @@ _ERRORS = """\
 
 An error has a code and a message. Answers to calls of JSON-RPC 1.x come with HTTP status 404 for an
 unknown method, 400 for a request that is none, and 500 for all others; 2.0 and batches with 200.
+Below, each method names the codes that are its own; beside those any call may end in {common}: a
+wrong number of arguments, an argument of a wrong type or an unknown name, a node still starting.
 
 | Code | |
 |---|---|
@@ -66,8 +68,19 @@ def reference(methods: Iterable[Method]) -> str:
                 parts += map(_row, members)
     differences = [f"- {each}\n" for each in DIFFERENCES]
     absent = [f"| `{name}` | {why} |\n" for name, why in ABSENT.items()]
-    errors = [f"| {code:d} | {_words(code)} |\n" for code in sorted(RpcCode, reverse=True)]
-    parts += ["\n", _DIFFERENCES, *differences, "\n", _ABSENT, *absent, "\n", _ERRORS, *errors]
+    common = ", ".join([f"{code:d}" for code in COMMON])
+    errors = [f"| {code:d} | {words_from_code(code)} |\n" for code in sorted(RpcCode, reverse=True)]
+    parts += [
+        "\n",
+        _DIFFERENCES,
+        *differences,
+        "\n",
+        _ABSENT,
+        *absent,
+        "\n",
+        _ERRORS.format(common=common),
+        *errors,
+    ]
     return "".join([*parts, "\n", _DETAILS, *map(_details, known)])
 
 
@@ -75,10 +88,6 @@ def _row(shown: Method) -> str:
     mark = " ●" if shown.access is Access.AUTH else ""
     summary = shown.summary.splitlines()[0].replace("|", "\\|")
     return f"| [`{signature_of(shown)}`](#{shown.name}){mark} | {summary} |\n"
-
-
-def _words(code: RpcCode) -> str:
-    return code.name.lower().replace("_", " ")
 
 
 def _details(shown: Method) -> str:

@@ -51,7 +51,12 @@ class CoreBlocks:
         """Tell the height of the active chain's last block; genesis has 0."""
         return self._chain.height
 
-    @core_method(Category.CHAIN, result=hexadecimal("the block's hash"), examples=("1000",))
+    @core_method(
+        Category.CHAIN,
+        result=hexadecimal("the block's hash"),
+        examples=("1000",),
+        errors=(RpcCode.INVALID_PARAMETER,),
+    )
     def getblockhash(self, height: Annotated[int, INTEGER, "height on the active chain"]) -> Json:
         """Tell the hash of the active chain's block at a height."""
         try:
@@ -64,6 +69,7 @@ class CoreBlocks:
         result=either(
             "by `verbose`", obj("the header", **HEADER_FIELDS), hexadecimal("its 80 bytes")
         ),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def getblockheader(
         self,
@@ -137,6 +143,7 @@ class CoreBlocks:
             window_interval=optional(number("seconds it spans")),
             txrate=optional(number("transactions a second")),
         ),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def getchaintxstats(
         self,
@@ -183,7 +190,12 @@ class CoreBlocks:
             self._counted = (node, total)
         return total
 
-    @core_method(Category.CHAIN, result=BLOCK_STATS, examples=("1000", "1000 '[\"txs\"]'"))
+    @core_method(
+        Category.CHAIN,
+        result=BLOCK_STATS,
+        examples=("1000", "1000 '[\"txs\"]'"),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
     def getblockstats(
         self,
         hash_or_height: Annotated[int | bytes, HEIGHT_OR_HASH, "the block"],
@@ -210,7 +222,11 @@ class CoreBlocks:
             raise invalid(f"Target block height {height} after current tip {tip.height}")
         return tip.ancestor(height)
 
-    @core_method(Category.CHAIN, result=DEPLOYMENT_INFO)
+    @core_method(
+        Category.CHAIN,
+        result=DEPLOYMENT_INFO,
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
     def getdeploymentinfo(
         self,
         blockhash: Annotated[bytes | None, HASH, "at which block; the tip if left out"] = None,
@@ -226,6 +242,7 @@ class CoreBlocks:
             filter=hexadecimal("as BIP158 encodes it"),
             header=hexadecimal("what commits to it and to all before it (BIP157)"),
         ),
+        errors=(RpcCode.MISC_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def getblockfilter(
         self,

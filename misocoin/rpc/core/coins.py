@@ -77,6 +77,7 @@ class CoreCoins:
                 coinbase=boolean("whether a coinbase made it"),
             )
         ),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def gettxout(
         self,
@@ -118,6 +119,7 @@ class CoreCoins:
             transactions=number("that have an unspent output"),
             disk_size=number("bytes of the chain's database"),
         ),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def gettxoutsetinfo(
         self,
@@ -183,6 +185,7 @@ class CoreCoins:
             nullable(obj("status: of the scan; null without one", progress=number("per cent"))),
         ),
         examples=("start '[\"addr(bcrt1q…)\"]'",),
+        errors=(RpcCode.MISC_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def scantxoutset(
         self,
@@ -258,7 +261,11 @@ class CoreCoins:
             "total_amount": amount(sum([coin.value for _, coin in found])),
         }
 
-    @core_method(Category.CHAIN, result=hexadecimal("the proof"))
+    @core_method(
+        Category.CHAIN,
+        result=hexadecimal("the proof"),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
     def gettxoutproof(
         self,
         txids: Annotated[list[Json], ARRAY, "the transactions, all of one block"],
@@ -297,6 +304,7 @@ class CoreCoins:
     @core_method(
         Category.CHAIN,
         result=array("the transactions that are proven", hexadecimal("an id")),
+        errors=(RpcCode.INVALID_PARAMETER, RpcCode.DESERIALIZATION_ERROR),
     )
     def verifytxoutproof(self, proof: Annotated[bytes, HEX, "as gettxoutproof answers"]) -> Json:
         """Check a proof; tells the transactions it proves, none where it does not hold."""

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Annotated, Final
 
 from misocoin.rpc.declare import Access, Category, core_method
+from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json
 from misocoin.rpc.params import ARRAY, STRING, invalid
 from misocoin.rpc.schema import array, boolean, mapping, number, obj, text
@@ -97,6 +98,7 @@ class CoreControl:
                 chunks_free=number("pieces that can be had"),
             ),
         ),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def getmemoryinfo(
         self, mode: Annotated[str, STRING, "stats; mallocinfo is not available"] = "stats"
@@ -117,6 +119,7 @@ class CoreControl:
         access=Access.AUTH,
         result=mapping("by category", boolean("whether its details are logged")),
         examples=("'[\"net\"]' '[\"rpc\"]'",),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def logging(
         self,

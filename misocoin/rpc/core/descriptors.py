@@ -40,6 +40,7 @@ class CoreDescriptors:
             hasprivatekeys=boolean("whether a key in it is a private one"),
         ),
         examples=("'wpkh([d34db33f/84h/0h/0h]tpub…/0/*)'",),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY,),
     )
     def getdescriptorinfo(self, descriptor: Annotated[str, STRING, "the descriptor"]) -> Json:
         """Check a descriptor, and tell its checksum."""
@@ -63,6 +64,7 @@ class CoreDescriptors:
             array("for each path", _ADDRESSES),
         ),
         examples=("'wpkh([d34db33f/84h/0h/0h]tpub…/0/*)#…' '[0,2]'",),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def deriveaddresses(
         self,

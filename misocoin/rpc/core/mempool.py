@@ -16,6 +16,7 @@ from misocoin.rpc.core.forms import (
     mempool_info_json,
 )
 from misocoin.rpc.declare import Access, Category, core_method
+from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json
 from misocoin.rpc.params import ARRAY, BOOLEAN, HASH, INTEGER, NUMBER, OBJECT, invalid
@@ -58,6 +59,7 @@ class CoreMempool:
             _ENTRIES,
             obj("", txids=_IDS, mempool_sequence=number("of the next change")),
         ),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def getrawmempool(
         self,
@@ -75,13 +77,21 @@ class CoreMempool:
             entries = self._mempool.entries()
         return entries_json(entries)
 
-    @core_method(Category.CHAIN, result=ENTRY)
+    @core_method(
+        Category.CHAIN,
+        result=ENTRY,
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
     def getmempoolentry(self, txid: Annotated[bytes, HASH, "the transaction"]) -> Json:
         """Show a waiting transaction's entry."""
         with self._chain.lock:
             return self._form(self._entry(txid))
 
-    @core_method(Category.CHAIN, result=either("by `verbose`", _IDS, _ENTRIES))
+    @core_method(
+        Category.CHAIN,
+        result=either("by `verbose`", _IDS, _ENTRIES),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
     def getmempoolancestors(
         self,
         txid: Annotated[bytes, HASH, "the transaction"],
@@ -92,7 +102,11 @@ class CoreMempool:
             self._entry(txid)
             return self._forms(self._mempool.ancestors(txid), verbose)
 
-    @core_method(Category.CHAIN, result=either("by `verbose`", _IDS, _ENTRIES))
+    @core_method(
+        Category.CHAIN,
+        result=either("by `verbose`", _IDS, _ENTRIES),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
     def getmempooldescendants(
         self,
         txid: Annotated[bytes, HASH, "the transaction"],
@@ -133,6 +147,7 @@ class CoreMempool:
             ),
         ),
         examples=('\'[{"txid":"…","vout":0}]\'',),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def gettxspendingprevout(
         self,
@@ -178,7 +193,12 @@ class CoreMempool:
             form["spendingtx"] = tx.serialize().hex()
         return form
 
-    @core_method(Category.MINING, access=Access.AUTH, result=boolean("true"))
+    @core_method(
+        Category.MINING,
+        access=Access.AUTH,
+        result=boolean("true"),
+        errors=(RpcCode.INVALID_PARAMETER,),
+    )
     def prioritisetransaction(
         self,
         txid: Annotated[bytes, HASH, "the transaction, here or yet to come"],

@@ -106,7 +106,9 @@ class CoreMining:
             "warnings": [],
         }
 
-    @core_method(Category.MINING, result=number("hashes a second"))
+    @core_method(
+        Category.MINING, result=number("hashes a second"), errors=(RpcCode.INVALID_PARAMETER,)
+    )
     def getnetworkhashps(
         self,
         nblocks: Annotated[
@@ -130,6 +132,7 @@ class CoreMining:
         access=Access.AUTH,
         waits=True,
         result=array("the new blocks", hexadecimal("a hash")),
+        errors=(RpcCode.MISC_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def generatetodescriptor(
         self,
@@ -153,6 +156,12 @@ class CoreMining:
             "the block",
             hash=hexadecimal("its hash"),
             hex=optional(hexadecimal("its bytes, where it was not submitted")),
+        ),
+        errors=(
+            RpcCode.MISC_ERROR,
+            RpcCode.INVALID_ADDRESS_OR_KEY,
+            RpcCode.INVALID_PARAMETER,
+            RpcCode.VERIFY_ERROR,
         ),
     )
     def generateblock(
@@ -227,6 +236,7 @@ class CoreMining:
             blocks=number("for how many blocks it holds"),
         ),
         examples=("6",),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def estimatesmartfee(
         self,

@@ -243,7 +243,12 @@ class CoreNetwork:
             },
         }
 
-    @core_method(Category.NETWORK, access=Access.AUTH, result=nothing())
+    @core_method(
+        Category.NETWORK,
+        access=Access.AUTH,
+        result=nothing(),
+        errors=(RpcCode.INVALID_PARAMETER, RpcCode.NODE_ALREADY_ADDED, RpcCode.NODE_NOT_ADDED),
+    )
     def addnode(
         self,
         node: Annotated[str, STRING, "host:port, or host"],
@@ -267,7 +272,12 @@ class CoreNetwork:
         else:
             raise invalid("command must be add, remove or onetry")
 
-    @core_method(Category.NETWORK, access=Access.AUTH, result=nothing())
+    @core_method(
+        Category.NETWORK,
+        access=Access.AUTH,
+        result=nothing(),
+        errors=(RpcCode.INVALID_PARAMETER, RpcCode.NODE_NOT_CONNECTED),
+    )
     def disconnectnode(
         self,
         address: Annotated[str, STRING, "host:port of the node"] = "",
@@ -285,7 +295,16 @@ class CoreNetwork:
         if not is_done:
             raise RpcError(RpcCode.NODE_NOT_CONNECTED, "Node not found in connected nodes")
 
-    @core_method(Category.NETWORK, access=Access.AUTH, result=nothing())
+    @core_method(
+        Category.NETWORK,
+        access=Access.AUTH,
+        result=nothing(),
+        errors=(
+            RpcCode.INVALID_PARAMETER,
+            RpcCode.NODE_ALREADY_ADDED,
+            RpcCode.INVALID_IP_OR_SUBNET,
+        ),
+    )
     def setban(
         self,
         subnet: Annotated[str, STRING, "a host's address; a network of one host will do"],

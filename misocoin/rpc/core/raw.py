@@ -113,6 +113,7 @@ class CoreRaw:
                 blocktime=optional(timestamp("the same")),
             ),
         ),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def getrawtransaction(
         self,
@@ -192,6 +193,7 @@ class CoreRaw:
     @core_method(
         Category.TRANSACTIONS,
         result=obj("the transaction", **TX_FIELDS),
+        errors=(RpcCode.DESERIALIZATION_ERROR,),
     )
     def decoderawtransaction(
         self,
@@ -236,6 +238,7 @@ class CoreRaw:
                 )
             ),
         ),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def decodescript(self, hexstring: Annotated[bytes, HEX, "the script's bytes"]) -> Json:
         """Show a script, and the outputs that can stand for it."""
@@ -290,6 +293,7 @@ class CoreRaw:
                 },
             ),
         ),
+        errors=(RpcCode.INVALID_PARAMETER, RpcCode.DESERIALIZATION_ERROR),
     )
     def testmempoolaccept(
         self,
@@ -330,6 +334,7 @@ class CoreRaw:
                 "replaced-transactions": array("those that went out", hexadecimal("an id")),
             },
         ),
+        errors=(RpcCode.INVALID_PARAMETER, RpcCode.DESERIALIZATION_ERROR, RpcCode.VERIFY_ERROR),
     )
     def submitpackage(
         self,

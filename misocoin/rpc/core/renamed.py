@@ -43,6 +43,7 @@ def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
                 "detail",
             ),
         ),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     yield first["generate"].in_dialect(
         "generatetoaddress",
@@ -52,6 +53,7 @@ def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
             Param("maxtries", INTEGER, "not looked at: blocks cost nothing here", 0, None),
         ),
         translate=_generate_error,
+        errors=(RpcCode.MISC_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     yield first["create_raw_tx"].in_dialect(
         "createrawtransaction",
@@ -73,6 +75,7 @@ def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
             Param("version", INTEGER, "the transaction's version", 2),
         ),
         translate=_raw_error,
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     yield first["send_raw_tx"].in_dialect(
         "sendrawtransaction",
@@ -94,6 +97,12 @@ def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
             ),
         ),
         translate=_raw_error,
+        errors=(
+            RpcCode.DESERIALIZATION_ERROR,
+            RpcCode.VERIFY_ERROR,
+            RpcCode.VERIFY_REJECTED,
+            RpcCode.VERIFY_ALREADY_IN_CHAIN,
+        ),
     )
 
 

@@ -107,7 +107,16 @@ class CoreSigning:
         self._mempool = mempool
         self._ring_for = ring_for
 
-    @core_method(Category.TRANSACTIONS, access=Access.AUTH, result=_SIGNED)
+    @core_method(
+        Category.TRANSACTIONS,
+        access=Access.AUTH,
+        result=_SIGNED,
+        errors=(
+            RpcCode.INVALID_ADDRESS_OR_KEY,
+            RpcCode.INVALID_PARAMETER,
+            RpcCode.DESERIALIZATION_ERROR,
+        ),
+    )
     def signrawtransactionwithkey(
         self,
         hexstring: Annotated[Transaction, TRANSACTION, "the transaction"],
@@ -121,7 +130,17 @@ class CoreSigning:
         ring = KeyRing.build(keys, known.scripts, known.taproot)
         return self._sign(hexstring, coins, ring, sighashtype)
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=_SIGNED)
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=_SIGNED,
+        errors=(
+            RpcCode.INVALID_ADDRESS_OR_KEY,
+            RpcCode.INVALID_PARAMETER,
+            RpcCode.WALLET_UNLOCK_NEEDED,
+            RpcCode.DESERIALIZATION_ERROR,
+        ),
+    )
     def signrawtransactionwithwallet(
         self,
         hexstring: Annotated[Transaction, TRANSACTION, "the transaction"],

@@ -34,7 +34,13 @@ class CoreSteering:
 
     # -- waiting ------------------------------------------------------------------------------
 
-    @core_method(Category.CHAIN, access=Access.AUTH, waits=True, result=TIP)
+    @core_method(
+        Category.CHAIN,
+        access=Access.AUTH,
+        waits=True,
+        result=TIP,
+        errors=(RpcCode.MISC_ERROR, RpcCode.INVALID_PARAMETER),
+    )
     def waitfornewblock(
         self,
         timeout: Annotated[int, INTEGER, "milliseconds; 0 for no end"] = 0,
@@ -44,7 +50,13 @@ class CoreSteering:
         known = self._chain.tip.hash if current_tip is None else current_tip
         return self._wait(lambda tip: tip.hash != known, timeout)
 
-    @core_method(Category.CHAIN, access=Access.AUTH, waits=True, result=TIP)
+    @core_method(
+        Category.CHAIN,
+        access=Access.AUTH,
+        waits=True,
+        result=TIP,
+        errors=(RpcCode.MISC_ERROR, RpcCode.INVALID_PARAMETER),
+    )
     def waitforblock(
         self,
         blockhash: Annotated[bytes, HASH, "the block to wait for"],
@@ -53,7 +65,9 @@ class CoreSteering:
         """Wait until a block is the tip, and show the tip."""
         return self._wait(lambda tip: tip.hash == blockhash, timeout)
 
-    @core_method(Category.CHAIN, access=Access.AUTH, waits=True, result=TIP)
+    @core_method(
+        Category.CHAIN, access=Access.AUTH, waits=True, result=TIP, errors=(RpcCode.MISC_ERROR,)
+    )
     def waitforblockheight(
         self,
         height: Annotated[int, INTEGER, "the height to wait for"],
@@ -71,7 +85,13 @@ class CoreSteering:
 
     # -- deciding -----------------------------------------------------------------------------
 
-    @core_method(Category.CHAIN, access=Access.AUTH, waits=True, result=nothing())
+    @core_method(
+        Category.CHAIN,
+        access=Access.AUTH,
+        waits=True,
+        result=nothing(),
+        errors=(RpcCode.MISC_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
     def invalidateblock(self, blockhash: Annotated[bytes, HASH, "the block"]) -> Json:
         """Treat a block as if it broke a rule, also after a restart; see reconsiderblock."""
         try:
@@ -79,12 +99,24 @@ class CoreSteering:
         except ValidationError as error:
             raise RpcError(RpcCode.MISC_ERROR, str(error)) from None
 
-    @core_method(Category.CHAIN, access=Access.AUTH, waits=True, result=nothing())
+    @core_method(
+        Category.CHAIN,
+        access=Access.AUTH,
+        waits=True,
+        result=nothing(),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
     def reconsiderblock(self, blockhash: Annotated[bytes, HASH, "the block"]) -> Json:
         """Check a block anew that was held to be invalid, with its ancestors and descendants."""
         self._chain.reconsider(self._chain.find(blockhash))
 
-    @core_method(Category.CHAIN, access=Access.AUTH, waits=True, result=nothing())
+    @core_method(
+        Category.CHAIN,
+        access=Access.AUTH,
+        waits=True,
+        result=nothing(),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
     def preciousblock(self, blockhash: Annotated[bytes, HASH, "the block"]) -> Json:
         """Treat a block as if it had come before others with as much work."""
         self._chain.prefer(self._chain.find(blockhash))
@@ -108,7 +140,12 @@ class CoreSteering:
         except StoreError:
             return False
 
-    @core_method(Category.CONTROL, access=Access.AUTH, result=nothing())
+    @core_method(
+        Category.CONTROL,
+        access=Access.AUTH,
+        result=nothing(),
+        errors=(RpcCode.MISC_ERROR, RpcCode.INVALID_PARAMETER),
+    )
     def setmocktime(
         self, timestamp: Annotated[int, INTEGER, "unix time to stay at; 0 for the real one"]
     ) -> Json:

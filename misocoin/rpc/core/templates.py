@@ -142,6 +142,12 @@ class CoreTemplates:
             nullable(text("proposal: why the block would be refused; null if it would not")),
         ),
         examples=('\'{"rules": ["segwit"]}\'',),
+        errors=(
+            RpcCode.INVALID_PARAMETER,
+            RpcCode.CLIENT_NOT_CONNECTED,
+            RpcCode.CLIENT_IN_INITIAL_DOWNLOAD,
+            RpcCode.DESERIALIZATION_ERROR,
+        ),
     )
     def getblocktemplate(
         self,
@@ -265,6 +271,7 @@ class CoreTemplates:
     @core_method(
         Category.MINING,
         result=nullable(text("why it was refused, as BIP22 words it; null if it was not")),
+        errors=(RpcCode.DESERIALIZATION_ERROR,),
     )
     def submitblock(
         self,
@@ -290,7 +297,11 @@ class CoreTemplates:
             return "duplicate"
         return None if result.in_chain else "inconclusive"
 
-    @core_method(Category.MINING, result=nothing())
+    @core_method(
+        Category.MINING,
+        result=nothing(),
+        errors=(RpcCode.DESERIALIZATION_ERROR, RpcCode.VERIFY_ERROR),
+    )
     def submitheader(self, hexdata: Annotated[str, STRING, "80 bytes in hex"]) -> Json:
         """Hand in the header of a block."""
         try:

@@ -109,6 +109,7 @@ class CoreUtil:
             descriptor=text("its descriptor"),
             warnings=optional(array("what should be known", text("a sentence"))),
         ),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def createmultisig(
         self,
@@ -144,7 +145,11 @@ class CoreUtil:
         }
         return form | ({"warnings": warnings} if warnings else {})
 
-    @core_method(Category.UTIL, result=text("the signature, base64"))
+    @core_method(
+        Category.UTIL,
+        result=text("the signature, base64"),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY,),
+    )
     def signmessagewithprivkey(
         self,
         privkey: Annotated[str, STRING, "the private key, in WIF"],
@@ -157,7 +162,9 @@ class CoreUtil:
             raise RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, "Invalid private key") from None
         return sign_message(key, message)
 
-    @core_method(Category.UTIL, result=boolean("whether it did"))
+    @core_method(
+        Category.UTIL, result=boolean("whether it did"), errors=(RpcCode.INVALID_ADDRESS_OR_KEY,)
+    )
     def verifymessage(
         self,
         address: Annotated[str, STRING, "whose key should have signed"],

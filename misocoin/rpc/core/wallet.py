@@ -94,7 +94,12 @@ class CoreWallet:
 
     # -- addresses ----------------------------------------------------------------------------
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=text("the address"))
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=text("the address"),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY,),
+    )
     def getnewaddress(
         self,
         label: Annotated[str, STRING, "what to call it"] = "",
@@ -105,7 +110,12 @@ class CoreWallet:
         """Hand out an address that was not used before."""
         return self._wallet.new_address(label, _kind(address_type))
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=text("the address"))
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=text("the address"),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY,),
+    )
     def getrawchangeaddress(
         self,
         address_type: Annotated[
@@ -135,6 +145,7 @@ class CoreWallet:
             hdmasterfingerprint=optional(hexadecimal("of the master key")),
             labels=array("what it is called: at most one", text("a label")),
         ),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY,),
     )
     def getaddressinfo(self, address: Annotated[str, STRING, "the address"]) -> Json:
         """Tell what the wallet knows of an address."""
@@ -164,7 +175,12 @@ class CoreWallet:
                     form["hdmasterfingerprint"] = origin.fingerprint.hex()
         return form
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=nothing())
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=nothing(),
+        errors=(RpcCode.WALLET_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY),
+    )
     def setlabel(
         self,
         address: Annotated[str, STRING, "the address"],
@@ -174,7 +190,12 @@ class CoreWallet:
         script_of(address, self._chain.params)
         self._wallet.set_label(address, label)
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=array("in order", text("a label")))
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=array("in order", text("a label")),
+        errors=(RpcCode.INVALID_PARAMETER,),
+    )
     def listlabels(
         self, purpose: Annotated[str, STRING, "send, receive, or empty for all"] = ""
     ) -> Json:
@@ -192,6 +213,7 @@ class CoreWallet:
         Category.WALLET,
         access=Access.AUTH,
         result=mapping("by address", obj("", purpose=text("receive or send"))),
+        errors=(RpcCode.WALLET_INVALID_LABEL,),
     )
     def getaddressesbylabel(self, label: Annotated[str, STRING, "the label"]) -> Json:
         """List the addresses of a label."""
@@ -206,7 +228,12 @@ class CoreWallet:
 
     # -- coins --------------------------------------------------------------------------------
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=coins("what can be spent"))
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=coins("what can be spent"),
+        errors=(RpcCode.METHOD_DEPRECATED,),
+    )
     def getbalance(
         self,
         dummy: Annotated[str, STRING, "must be * or left out"] = "*",
@@ -349,6 +376,7 @@ class CoreWallet:
                 safe=boolean("whether it is confirmed, or change of our own"),
             ),
         ),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def listunspent(
         self,

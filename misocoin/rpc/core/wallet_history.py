@@ -42,7 +42,12 @@ class CoreWalletHistory:
         self._wallet = wallet
         self._forms = WalletForms(chain, wallet)
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=array("latest last", LISTED))
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=array("latest last", LISTED),
+        errors=(RpcCode.INVALID_PARAMETER,),
+    )
     def listtransactions(
         self,
         label: Annotated[str, STRING, "of addresses with this label; * for all"] = "*",
@@ -80,6 +85,7 @@ class CoreWalletHistory:
             removed=optional(array("in blocks that are no longer part of the chain", LISTED)),
             lastblock=hexadecimal("what to ask with the next time"),
         ),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def listsinceblock(
         self,
@@ -142,6 +148,7 @@ class CoreWalletHistory:
             decoded=optional(obj("", **TX_FIELDS)),
             lastprocessedblock=BLOCK,
         ),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def gettransaction(
         self,
@@ -168,7 +175,12 @@ class CoreWalletHistory:
             form["decoded"] = tx_json(tx, self._chain.params)
         return {**form, "lastprocessedblock": block_json(tip)}
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=nothing())
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=nothing(),
+        errors=(RpcCode.WALLET_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
     def abandontransaction(self, txid: Annotated[bytes, HASH, "the payment"]) -> None:
         """Give a payment up that left the mempool unmined, so that its coins are free again."""
         if self._wallet.find(txid) is None:
@@ -185,7 +197,12 @@ class CoreWalletHistory:
 
     # -- received -----------------------------------------------------------------------------
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=coins("what it has received"))
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=coins("what it has received"),
+        errors=(RpcCode.WALLET_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY),
+    )
     def getreceivedbyaddress(
         self,
         address: Annotated[str, STRING, "an own address"],
@@ -216,6 +233,7 @@ class CoreWalletHistory:
                 involvesWatchonly=optional(boolean("always missing")),
             ),
         ),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY,),
     )
     def listreceivedbyaddress(
         self,

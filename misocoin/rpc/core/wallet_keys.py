@@ -24,7 +24,12 @@ class CoreWalletKeys:
         self._chain = chain
         self._wallet = wallet
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=text("the key, in WIF"))
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=text("the key, in WIF"),
+        errors=(RpcCode.WALLET_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.WALLET_UNLOCK_NEEDED),
+    )
     def dumpprivkey(self, address: Annotated[str, STRING, "an own address"]) -> Json:
         """Tell the private key of an address: whoever has it can spend."""
         script_of(address, self._chain.params, "Invalid address")
@@ -38,7 +43,13 @@ class CoreWalletKeys:
             ) from None
         return wif_from_key(key, self._chain.params.address.wif)
 
-    @core_method(Category.WALLET, access=Access.AUTH, waits=True, result=nothing())
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        waits=True,
+        result=nothing(),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.WALLET_UNLOCK_NEEDED),
+    )
     def importprivkey(
         self,
         privkey: Annotated[str, STRING, "the key, in WIF"],
@@ -57,7 +68,12 @@ class CoreWalletKeys:
         if rescan:
             self._wallet.rescan()
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=text("the signature, base64"))
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=text("the signature, base64"),
+        errors=(RpcCode.WALLET_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.WALLET_UNLOCK_NEEDED),
+    )
     def signmessage(
         self,
         address: Annotated[str, STRING, "an own address of one key"],
@@ -75,7 +91,9 @@ class CoreWalletKeys:
         except WalletError:
             raise RpcError(RpcCode.WALLET_ERROR, "Private key not available") from None
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=nothing())
+    @core_method(
+        Category.WALLET, access=Access.AUTH, result=nothing(), errors=(RpcCode.WALLET_ERROR,)
+    )
     def backupwallet(
         self, destination: Annotated[str, STRING, "a file that is not there yet"]
     ) -> None:
@@ -87,6 +105,7 @@ class CoreWalletKeys:
         access=Access.AUTH,
         waits=True,
         result=obj("", start_height=number("the first block"), stop_height=number("the last")),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def rescanblockchain(
         self,

@@ -58,7 +58,17 @@ class CoreWalletPaying:
         self._pool = pool
         self._wallet = wallet
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=_SENT)
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=_SENT,
+        errors=(
+            RpcCode.WALLET_ERROR,
+            RpcCode.INVALID_ADDRESS_OR_KEY,
+            RpcCode.INSUFFICIENT_FUNDS,
+            RpcCode.WALLET_UNLOCK_NEEDED,
+        ),
+    )
     def sendtoaddress(
         self,
         address: Annotated[str, STRING, "whom to pay"],
@@ -79,7 +89,18 @@ class CoreWalletPaying:
         note = " ".join(filter(None, (comment, comment_to)))
         return self._send(outputs, reducible, fee_rate, note, verbose)
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=_SENT)
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=_SENT,
+        errors=(
+            RpcCode.WALLET_ERROR,
+            RpcCode.INVALID_ADDRESS_OR_KEY,
+            RpcCode.INSUFFICIENT_FUNDS,
+            RpcCode.INVALID_PARAMETER,
+            RpcCode.WALLET_UNLOCK_NEEDED,
+        ),
+    )
     def sendmany(
         self,
         dummy: Annotated[str, STRING, 'must be ""'] = "",
@@ -158,6 +179,13 @@ class CoreWalletPaying:
             hex=hexadecimal("the transaction with inputs, not signed"),
             fee=coins("what it pays"),
             changepos=number("which output is change; -1 for none"),
+        ),
+        errors=(
+            RpcCode.WALLET_ERROR,
+            RpcCode.INVALID_ADDRESS_OR_KEY,
+            RpcCode.INSUFFICIENT_FUNDS,
+            RpcCode.INVALID_PARAMETER,
+            RpcCode.DESERIALIZATION_ERROR,
         ),
     )
     def fundrawtransaction(

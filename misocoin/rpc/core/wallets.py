@@ -58,7 +58,7 @@ class CoreWallets:
         """List the wallets that could be loaded: the one that is."""
         return {"wallets": [{"name": self._names.name}]}
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=_NAMED)
+    @core_method(Category.WALLET, access=Access.AUTH, result=_NAMED, errors=(RpcCode.WALLET_ERROR,))
     def createwallet(
         self,
         wallet_name: Annotated[str, STRING, "the name"],
@@ -84,7 +84,12 @@ class CoreWallets:
             self._wallet.keeper.encrypt(passphrase)
         return {"name": wallet_name}
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=_NAMED)
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=_NAMED,
+        errors=(RpcCode.WALLET_ERROR, RpcCode.WALLET_ALREADY_LOADED),
+    )
     def loadwallet(
         self,
         filename: Annotated[str, STRING, "the name"],
@@ -109,7 +114,12 @@ class CoreWallets:
 
     # -- passphrase ---------------------------------------------------------------------------
 
-    @core_method(Category.WALLET, access=Access.AUTH, result=text("what to do next"))
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=text("what to do next"),
+        errors=(RpcCode.INVALID_PARAMETER, RpcCode.WALLET_WRONG_ENC_STATE),
+    )
     def encryptwallet(self, passphrase: Annotated[str, STRING, "the passphrase"]) -> Json:
         """Put the wallet's keys under a passphrase, and lock it."""
         if self._wallet.keychain.is_encrypted:
@@ -122,7 +132,16 @@ class CoreWallets:
         self._wallet.keeper.encrypt(passphrase)
         return "wallet encrypted; its words and addresses are the same as before"
 
-    @core_method(Category.WALLET, access=Access.AUTH, waits=True)
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        waits=True,
+        errors=(
+            RpcCode.INVALID_PARAMETER,
+            RpcCode.WALLET_PASSPHRASE_INCORRECT,
+            RpcCode.WALLET_WRONG_ENC_STATE,
+        ),
+    )
     def walletpassphrase(
         self,
         passphrase: Annotated[str, STRING, "the passphrase"],
@@ -134,13 +153,22 @@ class CoreWallets:
             raise RpcError(RpcCode.INVALID_PARAMETER, "Timeout cannot be negative.")
         self._wallet.keeper.unlock(passphrase, min(max(timeout, 1), MAX_UNLOCK_SECONDS))
 
-    @core_method(Category.WALLET, access=Access.AUTH)
+    @core_method(Category.WALLET, access=Access.AUTH, errors=(RpcCode.WALLET_WRONG_ENC_STATE,))
     def walletlock(self) -> None:
         """Forget the keys until the passphrase is given again."""
         self._check_encrypted("walletlock")
         self._wallet.keeper.lock()
 
-    @core_method(Category.WALLET, access=Access.AUTH, waits=True)
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        waits=True,
+        errors=(
+            RpcCode.INVALID_PARAMETER,
+            RpcCode.WALLET_PASSPHRASE_INCORRECT,
+            RpcCode.WALLET_WRONG_ENC_STATE,
+        ),
+    )
     def walletpassphrasechange(
         self,
         oldpassphrase: Annotated[str, STRING, "the present one"],

@@ -94,6 +94,7 @@ class ChainMethods:
             obj("the block", **BLOCK_FIELDS),
         ),
         examples=("5", "5 2"),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def get_block(
         self,
@@ -151,6 +152,7 @@ class ChainMethods:
             new=boolean("whether it was unknown before"),
             in_chain=boolean("whether it is part of the active chain now"),
         ),
+        errors=(RpcCode.INVALID_PARAMETER, RpcCode.DESERIALIZATION_ERROR, RpcCode.VERIFY_REJECTED),
     )
     def submit_block(self, block: Annotated[bytes, HEX, "the block's bytes"]) -> Json:
         """Hand in a mined block.

@@ -9,6 +9,7 @@ from misocoin.policy.feerate import FeeRate
 from misocoin.policy.settings import RelayPolicy
 from misocoin.primitives.transaction import TxOut
 from misocoin.rpc.declare import Access, Category, method
+from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.finder import TransactionFinder
 from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json
@@ -43,6 +44,12 @@ class DataMethods:
             n=number("the output that stores it"),
         ),
         examples=("48656c6c6f",),
+        errors=(
+            RpcCode.WALLET_ERROR,
+            RpcCode.INSUFFICIENT_FUNDS,
+            RpcCode.INVALID_PARAMETER,
+            RpcCode.WALLET_UNLOCK_NEEDED,
+        ),
     )
     def put_data(
         self,
@@ -79,6 +86,7 @@ class DataMethods:
             time=optional(timestamp("its block's time")),
         ),
         examples=("<txid>:1",),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def get_data(
         self,

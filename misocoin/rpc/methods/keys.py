@@ -66,7 +66,7 @@ class KeyMethods:
 
     # -- passphrase ---------------------------------------------------------------------------
 
-    @method(Category.WALLET, access=Access.AUTH, examples=("-",))
+    @method(Category.WALLET, access=Access.AUTH, examples=("-",), errors=(RpcCode.WALLET_ERROR,))
     def encrypt_wallet(
         self, passphrase: Annotated[str, STRING, "without it the keys are lost: there is no other"]
     ) -> Json:
@@ -76,7 +76,12 @@ class KeyMethods:
         """
         self._wallet.keeper.encrypt(passphrase)
 
-    @method(Category.WALLET, access=Access.AUTH, examples=("- 60",))
+    @method(
+        Category.WALLET,
+        access=Access.AUTH,
+        examples=("- 60",),
+        errors=(RpcCode.WALLET_ERROR, RpcCode.WALLET_PASSPHRASE_INCORRECT),
+    )
     def unlock_wallet(
         self,
         passphrase: Annotated[str, STRING, "the wallet's"],
@@ -85,14 +90,18 @@ class KeyMethods:
         """Be able to spend for a while."""
         self._wallet.keeper.unlock(passphrase, seconds)
 
-    @method(Category.WALLET, access=Access.AUTH)
+    @method(Category.WALLET, access=Access.AUTH, errors=(RpcCode.WALLET_ERROR,))
     def lock_wallet(self) -> Json:
         """Forget the keys until the wallet is unlocked again."""
         if not self._wallet.keeper.is_encrypted:
             raise WalletError("the wallet is not encrypted: encrypt_wallet does that")
         self._wallet.keeper.lock()
 
-    @method(Category.WALLET, access=Access.AUTH)
+    @method(
+        Category.WALLET,
+        access=Access.AUTH,
+        errors=(RpcCode.WALLET_ERROR, RpcCode.WALLET_PASSPHRASE_INCORRECT),
+    )
     def change_passphrase(
         self,
         old: Annotated[str, STRING, "the passphrase of now"],
@@ -109,6 +118,7 @@ class KeyMethods:
         waits=True,
         result=text("its address"),
         examples=("- tea",),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.WALLET_UNLOCK_NEEDED),
     )
     def import_key(
         self,
@@ -126,13 +136,23 @@ class KeyMethods:
             self._rescan(0)
         return address
 
-    @method(Category.WALLET, access=Access.AUTH, result=text("the key as WIF"))
+    @method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=text("the key as WIF"),
+        errors=(RpcCode.WALLET_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.WALLET_UNLOCK_NEEDED),
+    )
     def export_key(self, address: Annotated[str, STRING, "an address of the wallet's"]) -> Json:
         """Give out the private key of an address: whoever has it can spend what lies there."""
         key = self._wallet.keeper.private_key(address)
         return wif_from_key(key, self._chain.params.address.wif)
 
-    @method(Category.WALLET, access=Access.AUTH, result=text("the words"))
+    @method(
+        Category.WALLET,
+        access=Access.AUTH,
+        result=text("the words"),
+        errors=(RpcCode.WALLET_ERROR, RpcCode.WALLET_UNLOCK_NEEDED),
+    )
     def export_words(self) -> Json:
         """Give out the words of the wallet: whoever has them has all of it."""
         with self._chain.lock:
@@ -143,14 +163,25 @@ class KeyMethods:
 
     # -- backup -------------------------------------------------------------------------------
 
-    @method(Category.WALLET, access=Access.AUTH, examples=("/media/stick/wallet.json",))
+    @method(
+        Category.WALLET,
+        access=Access.AUTH,
+        examples=("/media/stick/wallet.json",),
+        errors=(RpcCode.WALLET_ERROR, RpcCode.INVALID_PARAMETER),
+    )
     def backup_wallet(
         self, path: Annotated[str, STRING, "a new file, on the node's machine"]
     ) -> Json:
         """Write the keys, labels and notes to a file, encrypted as the wallet is."""
         self._wallet.keeper.backup(_path(path))
 
-    @method(Category.WALLET, access=Access.AUTH, waits=True, examples=("/media/stick/wallet.json",))
+    @method(
+        Category.WALLET,
+        access=Access.AUTH,
+        waits=True,
+        examples=("/media/stick/wallet.json",),
+        errors=(RpcCode.WALLET_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
     def restore_wallet(
         self, path: Annotated[str, STRING, "a backup, on the node's machine"]
     ) -> Json:
@@ -167,6 +198,7 @@ class KeyMethods:
         access=Access.AUTH,
         waits=True,
         result=number("the last height that was read"),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def rescan_wallet(self, start: Annotated[int, INTEGER, "the height to begin at"] = 0) -> Json:
         """Search the chain again for the wallet's transactions; get_wallet_info tells how far."""
@@ -193,6 +225,7 @@ class KeyMethods:
         access=Access.AUTH,
         result=text("base64"),
         examples=("miso1q… 'hello, world'",),
+        errors=(RpcCode.WALLET_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.WALLET_UNLOCK_NEEDED),
     )
     def sign_message(
         self,
@@ -206,6 +239,7 @@ class KeyMethods:
         Category.UTIL,
         result=boolean("whether it is that address's for this message"),
         examples=("miso1q… <signature> 'hello, world'",),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY,),
     )
     def verify_message(
         self,

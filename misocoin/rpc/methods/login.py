@@ -38,6 +38,7 @@ class LoginMethods:
             url=text("the page to open"),
             seconds=number("how long the code holds"),
         ),
+        errors=(RpcCode.MISC_ERROR,),
     )
     def login_code(self) -> Json:
         """Make a code that logs a browser in to the node's pages: wallet and machine room."""

@@ -74,6 +74,7 @@ class MiningMethods:
         waits=True,
         result=MINING_INFO,
         examples=("true 2", "false"),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def set_mining(
         self,
@@ -92,6 +93,7 @@ class MiningMethods:
         waits=True,
         result=array("the new blocks", hexadecimal("a hash")),
         examples=("101",),
+        errors=(RpcCode.MISC_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def generate(
         self,

@@ -82,12 +82,24 @@ class NetworkMethods:
             for peer in self._network.peers()
         ]
 
-    @method(Category.NETWORK, access=Access.AUTH, result=nothing(), examples=("localhost:4001",))
+    @method(
+        Category.NETWORK,
+        access=Access.AUTH,
+        result=nothing(),
+        examples=("localhost:4001",),
+        errors=(RpcCode.INVALID_PARAMETER,),
+    )
     def add_node(self, address: Annotated[str, STRING, "host:port, or host"]) -> None:
         """Keep a link with a node, as -nodes does."""
         self._network.add_node(self._address(address))
 
-    @method(Category.NETWORK, access=Access.AUTH, result=nothing(), examples=("localhost:4001",))
+    @method(
+        Category.NETWORK,
+        access=Access.AUTH,
+        result=nothing(),
+        examples=("localhost:4001",),
+        errors=(RpcCode.INVALID_PARAMETER,),
+    )
     def remove_node(self, address: Annotated[str, STRING, "host:port, or host"]) -> None:
         """End the link with a node and do not make it again."""
         if not self._network.remove_node(self._address(address)):
@@ -98,6 +110,7 @@ class NetworkMethods:
         access=Access.AUTH,
         result=nothing(),
         examples=("192.0.2.7", "localhost:4001 3600", "192.0.2.7 0"),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def ban(
         self,

@@ -65,6 +65,7 @@ class TransactionMethods:
             height=optional(number("its block's height")),
             time=optional(timestamp("its block's time")),
         ),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def get_tx(
         self, txid: Annotated[bytes, HASH, "the transaction's id"], is_trusted: bool = False
@@ -93,6 +94,7 @@ class TransactionMethods:
         Category.TRANSACTIONS,
         result=hexadecimal("the transaction's bytes, without signatures"),
         examples=('\'[{"txid":"…","vout":0}]\' \'{"miso1…":1.5}\'',),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def create_raw_tx(
         self,
@@ -147,7 +149,16 @@ class TransactionMethods:
             raise AmountError(f"{name}: more than there can ever be")
         return TxOut(sats, script)
 
-    @method(Category.TRANSACTIONS, result=hexadecimal("the transaction with the input signed"))
+    @method(
+        Category.TRANSACTIONS,
+        result=hexadecimal("the transaction with the input signed"),
+        errors=(
+            RpcCode.WALLET_ERROR,
+            RpcCode.INVALID_ADDRESS_OR_KEY,
+            RpcCode.INVALID_PARAMETER,
+            RpcCode.DESERIALIZATION_ERROR,
+        ),
+    )
     def sign_raw_tx(
         self,
         tx: Annotated[Transaction, TRANSACTION, "the transaction's bytes"],
@@ -177,7 +188,16 @@ class TransactionMethods:
         whole = Transaction.build(tx.version, signed, tx.vout, tx.locktime)
         return whole.serialize().hex()
 
-    @method(Category.TRANSACTIONS, result=hexadecimal("the transaction's id"))
+    @method(
+        Category.TRANSACTIONS,
+        result=hexadecimal("the transaction's id"),
+        errors=(
+            RpcCode.DESERIALIZATION_ERROR,
+            RpcCode.VERIFY_ERROR,
+            RpcCode.VERIFY_REJECTED,
+            RpcCode.VERIFY_ALREADY_IN_CHAIN,
+        ),
+    )
     def send_raw_tx(
         self,
         tx: Annotated[Transaction, TRANSACTION, "the signed transaction's bytes"],

@@ -94,6 +94,12 @@ class WalletMethods:
         access=Access.AUTH,
         result=hexadecimal("the payment's transaction id"),
         examples=("miso1q… 1.5",),
+        errors=(
+            RpcCode.WALLET_ERROR,
+            RpcCode.INVALID_ADDRESS_OR_KEY,
+            RpcCode.INSUFFICIENT_FUNDS,
+            RpcCode.WALLET_UNLOCK_NEEDED,
+        ),
     )
     def send_misocoin(
         self,
@@ -114,6 +120,13 @@ class WalletMethods:
         access=Access.AUTH,
         result=hexadecimal("the payment's transaction id"),
         examples=("""'{"miso1q…": 1.5, "miso1p…": 2}'""",),
+        errors=(
+            RpcCode.WALLET_ERROR,
+            RpcCode.INVALID_ADDRESS_OR_KEY,
+            RpcCode.INSUFFICIENT_FUNDS,
+            RpcCode.INVALID_PARAMETER,
+            RpcCode.WALLET_UNLOCK_NEEDED,
+        ),
     )
     def send_many(
         self,
@@ -137,6 +150,12 @@ class WalletMethods:
         access=Access.AUTH,
         result=hexadecimal("the payment's transaction id"),
         examples=("miso1q…",),
+        errors=(
+            RpcCode.WALLET_ERROR,
+            RpcCode.INVALID_ADDRESS_OR_KEY,
+            RpcCode.INSUFFICIENT_FUNDS,
+            RpcCode.WALLET_UNLOCK_NEEDED,
+        ),
     )
     def send_all(
         self,
@@ -158,7 +177,11 @@ class WalletMethods:
         with self._chain.lock:
             return self._pool.fee_rate()
 
-    @method(Category.WALLET, access=Access.AUTH)
+    @method(
+        Category.WALLET,
+        access=Access.AUTH,
+        errors=(RpcCode.WALLET_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
     def abandon_transaction(
         self, txid: Annotated[bytes, HASH, "a payment that waits to be sent again"]
     ) -> Json:
@@ -169,7 +192,11 @@ class WalletMethods:
     # -- addresses ----------------------------------------------------------------------------
 
     @method(
-        Category.WALLET, access=Access.AUTH, result=text("an address"), examples=("tea bech32m",)
+        Category.WALLET,
+        access=Access.AUTH,
+        result=text("an address"),
+        examples=("tea bech32m",),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def get_new_address(
         self,
@@ -205,7 +232,12 @@ class WalletMethods:
             forms.append(form)
         return forms
 
-    @method(Category.WALLET, access=Access.AUTH, examples=("miso1q… tea",))
+    @method(
+        Category.WALLET,
+        access=Access.AUTH,
+        examples=("miso1q… tea",),
+        errors=(RpcCode.WALLET_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY),
+    )
     def set_label(
         self,
         address: Annotated[str, STRING, "any address, of the wallet or not"],
@@ -289,6 +321,7 @@ class WalletMethods:
                 time=timestamp("when it was first seen or mined"),
             ),
         ),
+        errors=(RpcCode.INVALID_PARAMETER,),
     )
     def list_transactions(
         self,
@@ -303,7 +336,12 @@ class WalletMethods:
         labels = self._wallet.labels
         return [self._entry(entry, labels) for entry in self._wallet.history(count, skip)]
 
-    @method(Category.WALLET, access=Access.AUTH, examples=("<txid> 'for tea'",))
+    @method(
+        Category.WALLET,
+        access=Access.AUTH,
+        examples=("<txid> 'for tea'",),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
     def set_note(
         self,
         txid: Annotated[bytes, HASH, "a transaction of the wallet's"],

@@ -9,7 +9,7 @@ import pytest
 from misocoin.config import Config
 from misocoin.http.errors import RpcError
 from misocoin.node import Node
-from misocoin.rpc.errors import rpc_error_from_exception
+from misocoin.rpc.errors import COMMON, rpc_error_from_exception
 from misocoin.rpc.json import bytes_from_json
 
 MINER = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
@@ -50,10 +50,12 @@ class CoreNode:
         return call
 
     def error(self, name: str, *params: Any, **named: Any) -> tuple[int, str]:
-        """Code and first line of the error that a call ends in."""
+        """Code and first line of the error that a call ends in, which its help has to name."""
         with pytest.raises(RpcError) as caught:
             getattr(self, name)(*params, **named)
-        return caught.value.code, caught.value.message.splitlines()[0]
+        code, message = caught.value.code, caught.value.message.splitlines()[0]
+        assert code in (*self.registry.methods[name].errors, *COMMON), f"{name}: {code} {message}"
+        return code, message
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ def test_each_has_help(core: CoreNode) -> None:
         assert text.startswith(each.name)
         assert "Result:" in text
         assert all(param.help for param in each.params)
+        assert ("Errors: " in text) == bool(each.errors)
 
 
 def test_each_answers_too_many_arguments_with_its_help(core: CoreNode) -> None:
