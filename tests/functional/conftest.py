@@ -14,12 +14,15 @@ from misocoin.params import Params
 from tests.functional.framework.both import Both
 from tests.functional.framework.daemon import Daemon, reserved_port
 from tests.functional.framework.kernel import Kernel, kernel_python
+from tests.functional.framework.pair import linked_pair
 from tests.functional.framework.postgres import PostgresServer, find_postgres
 from tests.functional.framework.purse import Purse, Run
 from tests.functional.framework.registries import Registries
+from tests.functional.framework.wallet import WalletCommands
 
 MakeDaemon = Callable[..., Daemon]
 MakeBoth = Callable[[Params], Both]
+MakeWallet = Callable[[], WalletCommands]
 ReservePort = Callable[[], int]
 
 
@@ -79,6 +82,32 @@ def lasting_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]
     daemon = Daemon(tmp_path_factory.mktemp("lasting") / "node").start()
     yield daemon
     daemon.stop()
+
+
+@pytest.fixture
+def make_wallet(tmp_path: Path) -> MakeWallet:
+    """Make folders of keys, and commands over them as processes."""
+    made: list[WalletCommands] = []
+
+    def make() -> WalletCommands:
+        made.append(WalletCommands(tmp_path / f"wallet{len(made)}"))
+        return made[-1]
+
+    return make
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Iterator[tuple[Daemon, Daemon]]:
+    """Two daemons for one test."""
+    with linked_pair(tmp_path) as pair:
+        yield pair
+
+
+@pytest.fixture(scope="module")
+def lasting_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, Daemon]]:
+    """Two daemons for tests that do not mind what blocks there are already."""
+    with linked_pair(tmp_path_factory.mktemp("lasting")) as pair:
+        yield pair
 
 
 @pytest.fixture(scope="session")

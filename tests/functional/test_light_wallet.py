@@ -1,11 +1,8 @@
 """The light wallet's commands against real daemons, honest and otherwise."""
 
-import random
 import signal
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -16,61 +13,9 @@ from misocoin.primitives.transaction import TxOut
 from misocoin.script.address import script_from_address
 from tests.functional.conftest import MakeDaemon
 from tests.functional.framework.daemon import Daemon
-from tests.functional.framework.network import address, height, link, wait_for_tip
+from tests.functional.framework.network import address, height
+from tests.functional.framework.pair import STRANGER, linked_pair, mine, miso
 from tests.functional.framework.wallet import Answer, Lie, LyingNode, WalletCommands
-
-STRANGER = "22" * 20
-
-
-def miso(amount: float) -> str:
-    return f"{amount:.8f}"
-
-
-@pytest.fixture
-def make_wallet(tmp_path: Path) -> Callable[[], WalletCommands]:
-    made: list[WalletCommands] = []
-
-    def make() -> WalletCommands:
-        made.append(WalletCommands(tmp_path / f"wallet{len(made)}"))
-        return made[-1]
-
-    return make
-
-
-@contextmanager
-def linked_pair(folder: Path) -> Iterator[tuple[Daemon, Daemon]]:
-    """Two daemons that are linked."""
-    one, two = Daemon(folder / "one", "-gossip=0"), Daemon(folder / "two", "-gossip=0")
-    try:
-        one.launch()
-        two.start()
-        one.log.wait_for("listening on")
-        link(two, one)
-        yield one, two
-    finally:
-        one.close()
-        two.close()
-
-
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[tuple[Daemon, Daemon]]:
-    """Two daemons for one test."""
-    with linked_pair(tmp_path) as pair:
-        yield pair
-
-
-@pytest.fixture(scope="module")
-def lasting_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, Daemon]]:
-    """Two daemons for tests that do not mind what blocks there are already."""
-    with linked_pair(tmp_path_factory.mktemp("lasting")) as pair:
-        yield pair
-
-
-def mine(nodes: tuple[Daemon, ...], count: int, to: str = STRANGER) -> None:
-    """Mine, and wait until all have the blocks."""
-    best = nodes[0].rpc.generate(count, to)[-1]
-    wait_for_tip(nodes, best)
-
 
 # -- two nodes and two wallets ----------------------------------------------------------------
 
@@ -353,85 +298,7 @@ def test_stalled_and_endless_answers(paid: Paid) -> None:
     assert paid.balance == miso(50)
 
 
-# -- kill -9 ----------------------------------------------------------------------------------
-
-
-@contextmanager
-def syncing(wallet: WalletCommands, where: str) -> Iterator[object]:
-    process, log = wallet.start("sync", where)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        log.close()
-
-
-def _kill_while_paying(
-    nodes: tuple[Daemon, Daemon], wallet: WalletCommands, rounds: int, seed: int
-) -> None:
-    """Kill payments and syncs at any moment: what was acknowledged is mined in the end."""
-    one, two = nodes
-    dice = random.Random(seed)
-    where = f"-nodes={address(one)},{address(two)}"
-    own = wallet.address("payer")
-    mine(nodes, rounds + 1, own)
-    mine(nodes, 100)
-    wallet.run("sync", "-once", where)
-    acknowledged = []
-    for turn in range(rounds):
-        with syncing(wallet, where):
-            process, log = wallet.start("send", "payer", f"{turn + 1}", STRANGER, where)
-            # From before it has read its keys to after it has told all nodes.
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(dice.uniform(0.1, 2.0))
-            process.kill()
-            process.wait()
-            log.close()
-            if "written down" in log.text:
-                acknowledged.append(turn + 1)
-        one.rpc.generate(1, STRANGER)
-    wallet.run("sync", "-once", where)
-    mine(nodes, 1)
-    wallet.run("sync", "-once", where)
-    history = wallet.run("history")
-    sent = [row for row in history.splitlines() if "to bcrt1" in row]
-    assert all("conf." in row for row in sent), history
-    assert len(sent) >= len(acknowledged)
-    paid = {round(-float(row.split()[2]) - 0.0005) for row in sent}
-    assert paid >= set(acknowledged)
-    assert len(paid) == len(sent), "no payment was made twice"
-
-
-def test_kills_while_paying_lose_no_payment(lasting_nodes, make_wallet) -> None:
-    _kill_while_paying(lasting_nodes, make_wallet(), 3, 1)
-
-
-@pytest.mark.long
-def test_many_kills_while_paying(nodes, make_wallet) -> None:
-    _kill_while_paying(nodes, make_wallet(), 60, 2)
-
-
-def test_a_kill_while_syncing_loses_nothing(lasting_nodes, make_wallet) -> None:
-    one, _ = lasting_nodes
-    wallet = make_wallet()
-    own = wallet.address("mine")
-    before = height(one)
-    for _ in range(10):
-        one.rpc.generate(1, own)
-        one.rpc.generate(30, STRANGER)
-    where = f"-nodes={address(one)}"
-    dice = random.Random(3)
-    for _ in range(3):
-        process, log = wallet.start("sync", "-once", where)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(dice.uniform(0.2, 0.8))
-        process.kill()
-        process.wait()
-        log.close()
-    assert f"At block {before + 310}" in wallet.run("sync", "-once", where)
-    subsidies = [50 / 2 ** ((before + 1 + 31 * n) // 150) for n in range(10)]
-    assert wallet.balances()["mine"][0] == miso(sum(subsidies))
+# -- running -----------------------------------------------------------------------------------
 
 
 def test_one_sync_at_a_time_until_ctrl_c(lasting_nodes, make_wallet) -> None:

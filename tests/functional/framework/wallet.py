@@ -67,10 +67,16 @@ Lie = Callable[[str, Answer], Answer]
 class LyingNode:
     """Passes everything on to an honest daemon and back, what `lies` says about a path changed.
 
-    `lies` is by the beginning of the path.
+    `lies` is by the beginning of the path. `answers` is asked first whether there is an answer at
+    all, when it likes; where not, nothing is passed on.
     """
 
-    def __init__(self, honest: Daemon, lies: Mapping[str, Lie]) -> None:
+    def __init__(
+        self,
+        honest: Daemon,
+        lies: Mapping[str, Lie],
+        answers: Callable[[str], bool] = lambda _path: True,
+    ) -> None:
         self.heard: list[str] = []
         http = HttpClient()
         heard = self.heard
@@ -80,6 +86,9 @@ class LyingNode:
 
             def _pass_on(self, body: bytes | None) -> None:
                 heard.append(self.path)
+                if not answers(self.path):
+                    self.close_connection = True
+                    return
                 found = http.request(self.command, f"{honest.url}{self.path}", body)
                 given = (found.status, found.body)
                 for beginning, lie in lies.items():
