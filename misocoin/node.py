@@ -256,7 +256,11 @@ class Node:
         self.block_forms = BlockForms(self.chain)
         wallet_store = WalletStore(_inside(folder, WALLET_FILE))
         self.wallet = Wallet(
-            self.chain, wallet_store, _inside(folder, KEY_FILE), _inside(folder, OLD_KEY_FILE)
+            self.chain,
+            wallet_store,
+            _inside(folder, KEY_FILE),
+            _inside(folder, OLD_KEY_FILE),
+            lambda: [entry.tx for entry in self.pool.mempool.entries()],
         )
         self.template_options = TemplateOptions(config.block_max_weight, policy.min_relay_feerate)
         self.engine = select_engine(config.engine)

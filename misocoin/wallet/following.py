@@ -8,7 +8,7 @@ again.
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -185,10 +185,7 @@ class Follower:
                 self.try_to_save()
             case TransactionAdded(tx):
                 if self.ledger.is_relevant(tx):
-                    self._note(tx, TxState.POOLED, self._chain.now())
-                    self._pooled.add(tx.txid)
-                    self._settle()
-                    self.try_to_save()
+                    self.note_pooled([tx])
             case TransactionRemoved(tx):
                 self._pooled.discard(tx.txid)
                 if self._is_pooled(tx.txid):
@@ -197,6 +194,15 @@ class Follower:
             case TipChanged():
                 self._pooled = set(filter(self._is_pooled, self._pooled))
                 self._settle()
+
+    def note_pooled(self, transactions: Iterable[Transaction]) -> None:
+        """Take notice of what is in the mempool already, parents first; under the chain's lock."""
+        for tx in transactions:
+            if self.ledger.is_relevant(tx):
+                self._note(tx, TxState.POOLED, self._chain.now())
+                self._pooled.add(tx.txid)
+        self._settle()
+        self.try_to_save()
 
     def _note(
         self,

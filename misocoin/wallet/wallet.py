@@ -4,7 +4,6 @@ Everything here takes the chain's lock, which is the wallet's lock as well.
 """
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -40,6 +39,7 @@ from misocoin.wallet.nodekeys import (
     replace_node_keys,
     wallet_file_from_path,
 )
+from misocoin.wallet.searching import ChainSearch
 from misocoin.wallet.spending import (
     Payment,
     Plan,
@@ -76,17 +76,19 @@ class Wallet:
         store: WalletStore,
         json_path: Path | None,
         pem_path: Path | None = None,
+        pooled: Callable[[], Iterable[Transaction]] = lambda: (),
     ) -> None:
+        """`pooled` tells what is in the mempool, parents first; it is called under the lock."""
         self._chain = chain
         self._store = store
         self._paths = (json_path, pem_path)
+        self._pooled = pooled
         self._keychain: Keychain
         self._follower: Follower
         self.keeper: Keeper
         """The secrets: lock and unlock, import and export, backup."""
         self._refusals: dict[bytes, str] = {}  # of payments that are sent again: said once each
-        self._stop_rescan = threading.Event()
-        self._rescanning: tuple[int, int] | None = None
+        self._search = ChainSearch()
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -111,6 +113,7 @@ class Wallet:
             self.keeper.lock()
             now = self._chain.now()
             self._take(replace_node_keys(self._chain.params, *self._paths, file, now), progress)
+            self._follower.note_pooled(self._pooled())
 
     def _take(self, keychain: Keychain, progress: Progress) -> None:
         self._keychain = keychain
@@ -124,7 +127,7 @@ class Wallet:
 
     def close(self) -> None:
         """Note the place in the chain, forget secrets, close the history."""
-        self._stop_rescan.set()
+        self._search.stop()
         self.keeper.lock()
         with self._chain.lock:
             self._follower.close()
@@ -474,30 +477,18 @@ class Wallet:
     @property
     def rescan_progress(self) -> tuple[int, int] | None:
         """Height that was reached and the last one, while the chain is searched again."""
-        return self._rescanning
+        return self._search.progress
 
     def rescan(self, start: int = 0, progress: Progress = _no_progress) -> int:
-        """Read the chain again from height `start` on; returns the last height read.
+        """Read the chain again from height `start` on, then the mempool; the last height read.
 
         Raises WalletError while another search runs, or StoreError.
         """
+        height = self._search.run(self._follower, start, self._chain.tip.height, progress)
         with self._chain.lock:
-            if self._rescanning is not None:
-                raise WalletError("the chain is being searched already")
-            self._rescanning = (start, self._chain.tip.height)
-
-        def note(height: int, of: int) -> None:
-            self._rescanning = (height, of)
-            progress(height, of)
-
-        self._stop_rescan.clear()
-        try:
-            return self._follower.rescan(start, note, self._stop_rescan.is_set)
-        finally:
-            self._rescanning = None
+            self._follower.note_pooled(self._pooled())
+        return height
 
     def stop_rescan(self) -> bool:
         """Have a running search end; tells whether there was one."""
-        is_running = self._rescanning is not None
-        self._stop_rescan.set()
-        return is_running
+        return self._search.stop()

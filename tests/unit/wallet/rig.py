@@ -81,7 +81,14 @@ class Rig:
         weakref.finalize(self, self.wallet_store.close)
         json = None if folder is None else folder / f"{name}.json"
         pem = None if folder is None else folder / f"{name}.pem"
-        self.wallet = Wallet(self.chain, self.wallet_store, json, pem)
+        pool = self.pool.mempool
+        self.wallet = Wallet(
+            self.chain,
+            self.wallet_store,
+            json,
+            pem,
+            lambda: [entry.tx for entry in pool.entries()],
+        )
         self.wallet.load(imported, progress)
         self.events.subscribe(self.wallet.handle)
         return self.wallet
