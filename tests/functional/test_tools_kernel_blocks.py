@@ -315,6 +315,11 @@ def _a_coin_not_old_enough_in_seconds(both):
     return both.make_block([aged_spend(both, 1, seconds=True)])
 
 
+@broken("bad-txns-nonfinal")
+def _a_relative_lock_in_a_transaction_of_negative_version(both):
+    return both.make_block([pay(both, 1, sequence=0xFFFF, version=-1)])
+
+
 @broken("bad-blk-sigops")
 def _20001_signature_operations(both):
     return both.make_block([pay(both, TxOut(0, b"\xac" * 20_001))])
@@ -477,9 +482,6 @@ HOLDING: dict[str, Callable[[Both], Block]] = {
     ),
     "a relative lock that version 1 does not know": lambda both: both.make_block(
         [pay(both, 1, sequence=0xFFFF, version=1)]
-    ),
-    "a transaction of negative version, which knows it": lambda both: both.make_block(
-        [pay(both, 1, sequence=0, version=-1)]
     ),
     "coins of the same block": lambda both: both.make_block(
         [first := pay(both, 10, 10), spend([first.outpoint(0), first.outpoint(1)], [20])]

@@ -1,5 +1,7 @@
 """A deferred check with its batch gives the exact result, whatever was done to a spend."""
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +26,7 @@ from misocoin.script.templates import (
 )
 from tests.property.test_script_fuzz import consistent
 from tests.unit.script.core_format import script_from_text
+from tests.unit.script.random_spends import draw_spend
 from tests.unit.script.spends import (
     CONSENSUS,
     KEYS,
@@ -138,6 +141,12 @@ def spoilt_spends(draw: st.DrawFn, originals: list[TxDigests] = SPENDS) -> TxDig
 @given(spoilt_spends(), flag_sets)
 def test_spoilt_spends(spend, flags):
     assert error_by_batch(spend, 0, flags) == verify_input(spend, 0, flags)
+
+
+@given(st.integers(0, 2**32 - 1).map(Random), flag_sets)
+def test_random_spends_of_every_kind(random, flags):
+    _, digests, index = draw_spend(random)
+    error_of(digests, flags, index)
 
 
 @given(st.sampled_from(SPENDS), flag_sets)

@@ -244,9 +244,9 @@ def draw_puzzle(random: Random, signer: Signer) -> Puzzle:
         case 4:
             return draw_multisig(random, signer)
         case 5:  # only what follows the last separator is signed
-            signed = push_data(key.public_key) + b"\xac"
-            unused = random.choice([b"", b"\x00\x63\xab\x68"])
-            script = b"\x51\xab\x75" + unused + b"\xab" + signed
+            unused = [random.choice([b"", b"\x00\x63\xab\x68"]) for _ in range(2)]
+            signed = push_data(key.public_key) + b"\xac" + unused[0]
+            script = b"\x51\xab\x75" + unused[1] + b"\xab" + signed
             return Puzzle(script, [draw_ecdsa(random, key, signed, signer)])
         case 6:  # a branch for each of two
             either = random.randrange(2)
@@ -292,9 +292,12 @@ def draw_schnorr(
 
 
 def draw_tapscript(
-    random: Random, annex: bytes | None
+    random: Random, annex: bytes | None, path_size: int
 ) -> tuple[bytes, Callable[[bytes], list[Item]]]:
-    """A tapscript, and given its leaf hash what satisfies it."""
+    """A tapscript, and given its leaf hash what satisfies it.
+
+    `path_size` is that of its control block in the witness.
+    """
 
     def signed(key: PrivateKey, separator: int = 0xFFFFFFFF) -> Callable[[bytes], Item]:
         return lambda leaf: draw_schnorr(random, key, annex, (leaf, separator))
@@ -340,9 +343,12 @@ def draw_tapscript(
                 [b"", b"\x00", b"\x68", b"\x4c\x05ab", draw_push(random, bytes(600))]
             )
             return before + success + random.choice([b"", b"\xff", b"\x05"]), lambda _leaf: []
-        case 8:  # as many signatures as the witness's size allows, or more
-            count = random.choice([1, 2, 3, 20])
+        case 8:  # as many signatures as the witness's size allows, or one byte too little
+            count = random.randint(11, 20)
             script = (b"\x76" + known + b"\xad") * count + b"\x75\x51"
+            others = 1 + 65 + 3 + path_size + (0 if annex is None else 1 + len(annex))
+            room = 50 * count - 50 - random.choice([0, 1, 2]) - others - len(script)
+            script = b"\x61" * room + script  # nothing is added where there is no room
             return script, lambda leaf: [signed(key)(leaf)]
         case 9:  # the argument of IF must be empty or one
             choice = random.choice([b"", b"\x01", b"\x02", b"\x01\x00", b"\x00"])

@@ -170,9 +170,11 @@ def draw_taproot_script(random: Random) -> Lock:
     """A leaf somewhere in a tree."""
     version = random.choice([0xC0] * 8 + [0xC2, 0x00, 0xFE, 0x66])
     annex = draw_annex(random)
-    script, satisfy = draw_tapscript(random, annex)
-    leaf = leaf_hash(version, script)
     depth = random.choice([0, 0, 1, 2, 3, 10, 127, 128, 129])
+    control_size = 33 + 32 * depth
+    prefix = 1 if control_size < 253 else 3
+    script, satisfy = draw_tapscript(random, annex, prefix + control_size)
+    leaf = leaf_hash(version, script)
     path = tuple(
         branch_hash(random.randbytes(32), leaf) if at == 0 else random.randbytes(32)
         for at in range(depth)
