@@ -52,7 +52,13 @@ class DescribedScript(NamedTuple):
     """An output script, and the descriptor that stands for it alone."""
 
     script: bytes
-    text: str
+    body: str
+    """The descriptor without its checksum, which takes longer than all the rest."""
+
+    @property
+    def text(self) -> str:
+        """The descriptor."""
+        return with_checksum(self.body)
 
 
 @dataclass(frozen=True)
@@ -354,7 +360,7 @@ def _expansion(expression: _Expression, params: Params, index: int) -> Expansion
     if name in ("addr", "raw"):
         script = expression.script
         text, _ = descriptor_from_script(script, template_from_script(script), params)
-        return Expansion((DescribedScript(script, text),))
+        return Expansion((DescribedScript(script, text.partition("#")[0]),))
     if name == "combo":
         return _combo(expression.keys[0].at(index))
     if name == "tr":
@@ -372,7 +378,7 @@ def _single(
     behind: tuple[bytes, ...] = (),
     taproot: TaprootOutput | None = None,
 ) -> Expansion:
-    return Expansion((DescribedScript(script, with_checksum(text)),), behind, taproot)
+    return Expansion((DescribedScript(script, text),), behind, taproot)
 
 
 def _script(expression: _Expression, index: int) -> tuple[bytes, str, tuple[bytes, ...]]:
@@ -414,8 +420,7 @@ def _combo(key: DerivedKey) -> Expansion:
         behind = (program,)
         forms.append((program, f"wpkh({key.text})"))
         forms.append((p2sh_script(hash160(program)), f"sh(wpkh({key.text}))"))
-    outputs = [DescribedScript(script, with_checksum(text)) for script, text in forms]
-    return Expansion(tuple(outputs), behind)
+    return Expansion(tuple([DescribedScript(*form) for form in forms]), behind)
 
 
 def _taproot(expression: _Expression, index: int) -> Expansion:

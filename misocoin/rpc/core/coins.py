@@ -47,6 +47,7 @@ from misocoin.rpc.schema import (
     optional,
     text,
 )
+from misocoin.script.descriptor_text import with_checksum
 
 MAX_SCAN_OBJECTS = 1_000
 
@@ -213,7 +214,7 @@ class CoreCoins:
             return self._find(needles)
 
     def _needles(self, objects: list[Json]) -> dict[bytes, str]:
-        """From each script that is looked for to its descriptor."""
+        """From each script that is looked for to its descriptor, without a checksum."""
         if len(objects) > MAX_SCAN_OBJECTS:
             raise invalid(f"at most {MAX_SCAN_OBJECTS} descriptors can be looked for at once")
         needles: dict[bytes, str] = {}
@@ -225,7 +226,7 @@ class CoreCoins:
         return needles
 
     def _needles_of(self, each: Json) -> Iterator[tuple[bytes, str]]:
-        """The scripts that one object stands for, and the descriptor of each."""
+        """The scripts that one object stands for, each with its descriptor."""
         params, ends = self._chain.params, DEFAULT_SCAN_RANGE
         shown = each
         if isinstance(each, dict):
@@ -329,7 +330,7 @@ def _unspent_json(
         "txid": hash_hex(point[:32]),
         "vout": outpoint_index(point),
         "scriptPubKey": coin.script_pubkey.hex(),
-        "desc": needles[coin.script_pubkey],
+        "desc": with_checksum(needles[coin.script_pubkey]),
         "amount": amount(coin.value),
         "coinbase": coin.is_coinbase,
         "height": coin.height,

@@ -24,6 +24,16 @@ WIF = "L4rK1yDtCWekvXuE6oXD9jCYfFNV2cWRpVuPLBcCU2z8TrisoyY1"
 WIF_KEY = "03a34b99f22c790c4e36b2b3c2c35a36db06226e41c692fc82b8b56ac1c540c5bd"
 
 
+XPUB = (
+    "xpub6ERApfZwUNrhLCkDtcHTcxd75RbzS1ed54G1LkBUHQVHQKqhMkhgbmJbZRkrgZw4koxb5JaHWkY4ALHY2grBGRjaD"
+    "MzQLcgJvLJuZZvRcEL"
+)
+XPRV = (
+    "xprvA1RpRA33e1JQ7ifknakTFpgNXPmW2YvmhqLQYMmrj4xJXXWYpDPS3xz7iAxn8L39njGVyuoseXzU6rcxFLJ8HFsTj"
+    "SyQbLYnMpCqE2VbFWc"
+)
+
+
 def one(text: str, params: Params | None = None, *, require_checksum: bool = False) -> Descriptor:
     (found,) = descriptors_from_text(text, params or bitcoin(), require_checksum=require_checksum)
     return found
@@ -142,7 +152,11 @@ def test_what_is_inferred_of_a_script(script: str, body: str | None) -> None:
 
 
 _WORDS = st.sampled_from(
-    ["pk(", "sh(", "wsh(", "multi(", "tr(", "combo(", "addr(", "raw(", ")", ",", "#", "1", KEY, WIF]
+    [
+        *("pk(", "sh(", "wsh(", "multi(", "multi_a(", "tr(", "combo(", "addr(", "raw("),
+        *(")", "{", "}", ",", "#", "1", "[deadbeef", "]", "/0", "/1h", "/<0;1>", "/*", "/*'"),
+        *(KEY, XONLY, WIF, XPUB, XPRV),
+    ]
 )
 
 
