@@ -85,8 +85,10 @@ class WorkerService:
     def _keep_registered(self) -> None:
         rest = _FIRST_REST
         host, port = self._server.address
-        while not self._stopping.is_set():
+        while True:
             self._idle.wait()
+            # Before the client is told: a work may be done, or a stop asked for, meanwhile.
+            self._idle.clear()
             if self._stopping.is_set():
                 return
             try:
@@ -96,9 +98,9 @@ class WorkerService:
                 log.warning("%s; trying again in %.0f s", error, rest)
                 self._stopping.wait(rest)
                 rest = min(2 * rest, _LONGEST_REST)
+                self._idle.set()
                 continue
             rest = _FIRST_REST
-            self._idle.clear()
             if not self._idle.wait(AGAIN_SECONDS) and not self._busy.locked():
                 self._idle.set()
 
