@@ -6,6 +6,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -15,7 +16,8 @@ from misocoin.primitives.transaction import Transaction, transaction_from_bytes
 from misocoin.script import flags as verify_flags
 from misocoin.script.inputs import verify_input
 from misocoin.script.sighash import TxDigests
-from tests.functional.framework.kernel import FLAGS, Kernel
+from tests.functional.framework.kernel import FLAGS, Kernel, KernelDied, kernel_python
+from tests.functional.framework.registries import Registries
 from tests.shared import vectors
 from tests.unit.script.random_spends import damage, damage_spend, draw_spend
 from tests.unit.script.spends import error_by_batch
@@ -135,3 +137,15 @@ def test_what_is_a_transaction(kernel: Kernel, number: int) -> None:
         if (tx and tx.txid) != expected or (tx and tx.serialize() != raw):
             wrong.append((raw.hex(), theirs))
     assert wrong == []
+
+
+def test_the_end_of_the_engine_is_told(registries: Registries, tmp_path: Path) -> None:
+    """The library aborts where it is used wrongly: that must fail a test and not hang it."""
+    kernel = Kernel(kernel_python(registries), tmp_path / "log")
+    digests = draw_spend(Random(1)).digests
+    beyond = len(digests.tx.vin)
+    try:
+        with pytest.raises(KernelDied, match="in verify"):
+            kernel.verify([(digests.tx, (*digests.spent, digests.spent[0]), beyond, [0])])
+    finally:
+        kernel.close()

@@ -11,11 +11,13 @@ import json
 import re
 import sys
 import threading
+from contextlib import suppress
 from http import HTTPStatus
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import URLError
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import urlopen
 
@@ -180,7 +182,11 @@ def make_handler(engine: Engine, chain: str) -> type[BaseHTTPRequestHandler]:
 
 def serve(engine: Engine, chain: str, port: int) -> None:
     """Serve until the process is ended."""
-    with ThreadingHTTPServer(("127.0.0.1", port), make_handler(engine, chain)) as server:
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", port), make_handler(engine, chain))
+    except OSError as error:
+        sys.exit(f"port {port}: {error.strerror}")
+    with server:
         say(f"listening on 127.0.0.1:{server.server_port}")
         server.serve_forever()
 
@@ -190,8 +196,12 @@ def serve(engine: Engine, chain: str, port: int) -> None:
 
 def get(node: str, path: str) -> bytes:
     """A document of the node's."""
-    with urlopen(f"http://{node}/rest/{path}", timeout=60) as answer:  # noqa: S310
-        return answer.read(2 * MAX_BLOCK_SIZE)
+    try:
+        with urlopen(f"http://{node}/rest/{path}", timeout=60) as answer:
+            return answer.read(2 * MAX_BLOCK_SIZE)
+    except (URLError, OSError, HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        sys.exit(f"{node}: {getattr(reason, 'strerror', None) or reason}")
 
 
 def new_hashes(engine: Engine, node: str) -> list[bytes]:
@@ -242,16 +252,15 @@ def main() -> None:
     checking.add_argument("folder", type=Path)
     checking.add_argument("node")
     options = parser.parse_args()
-    engine = Engine(options.folder.absolute(), options.chain)
     try:
+        engine = Engine(options.folder.absolute(), options.chain)
+    except RuntimeError:
+        sys.exit(f"{options.folder} is in use, or holds another chain")
+    with suppress(KeyboardInterrupt):
         if options.command == "serve":
             serve(engine, options.chain, options.port)
         else:
             check(engine, options.node)
-    except (HTTPError, URLError, OSError) as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        return
 
 
 if __name__ == "__main__":
