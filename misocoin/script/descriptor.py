@@ -35,7 +35,7 @@ from misocoin.script.templates import (
 MAX_DESCRIPTOR = 10_000
 """Characters of a descriptor that is read."""
 
-MAX_PATHS = 100
+MAX_PATHS = 16
 """Descriptors that one with several paths may stand for."""
 
 MAX_BARE_KEYS = 3
@@ -212,6 +212,8 @@ def _single_paths(body: str) -> list[str]:
             numbers = group[1].split(";")
             if len(numbers) < 2:
                 raise ParseError("Multipath key path specifiers must have at least two items")
+            if len(numbers) > MAX_PATHS:
+                raise ParseError(f"a descriptor has {MAX_PATHS} paths at most")
             for number in numbers:
                 if numbers.count(number) > 1:
                     raise ParseError(f"Duplicated key path value {number} in multipath specifier")
@@ -220,14 +222,11 @@ def _single_paths(body: str) -> list[str]:
         return [body]
     if len(counts) > 1:
         raise ParseError("Multipath subdescriptors have mismatched lengths")
-    (count,) = counts
-    if count > MAX_PATHS:
-        raise ParseError(f"a descriptor has {MAX_PATHS} paths at most")
 
     def with_path(number: int) -> str:
         return _PATHS.sub(lambda group: group[1].split(";")[number], body)
 
-    return [with_path(number) for number in range(count)]
+    return [with_path(number) for number in range(counts.pop())]
 
 
 def _call(text: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from typing import Annotated
 from misocoin.errors import KeyFormatError, ParseError
 from misocoin.http.errors import RpcError
 from misocoin.params import Params
-from misocoin.rpc.declare import Category, core_method
+from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json
 from misocoin.rpc.params import ANY, STRING, invalid
@@ -56,8 +56,10 @@ class CoreDescriptors:
             "hasprivatekeys": first.has_private_keys,
         }
 
+    # A long range is much work, and nothing that strangers need of a node.
     @core_method(
         Category.UTIL,
+        access=Access.AUTH,
         result=either(
             "by whether the descriptor has several paths",
             _ADDRESSES,

@@ -186,6 +186,7 @@ def test_hardened_children_need_the_private_key() -> None:
         (f"pkh({MASTER}/<0;1>/<2;3>)", "Multiple multipath key path specifiers found"),
         (f"pkh({MASTER}/<0>)", "must have at least two items"),
         (f"pkh({MASTER}/<0;0>)", "Duplicated key path value 0"),
+        (f"pkh({MASTER}/<{';'.join(map(str, range(17)))}>)", "16 paths at most"),
         (f"pkh([deadbeef/<0;1>]{MASTER}/0)", "in a section where multipath is not allowed"),
         (f"multi(1,{XPUB}/<0;1>,{XPUB}/<0;1;2>)", "mismatched lengths"),
         ("pkh(06" + "11" * 64 + ")", "pkh(): "),
