@@ -198,6 +198,8 @@ class ClientConfig:
     """The wallet to speak of, where it is named."""
     password_on_stdin: bool = False
     """Whether the password is the first line of standard input."""
+    passphrase_on_stdin: bool = False
+    """Whether the passphrases of the method come on standard input."""
     instead: str | None = None
     """What is asked in place of a method: `getinfo`, `netinfo` or `generate`."""
 
@@ -338,6 +340,7 @@ def client_config(
         wait_timeout=timeout if values["rpcwaittimeout"] is None else values["rpcwaittimeout"],
         wallet=values["rpcwallet"],
         password_on_stdin=bool(values["stdinrpcpass"]),
+        passphrase_on_stdin=bool(values["stdinwalletpassphrase"]),
         instead=instead[0] if instead else None,
     ), line
 

@@ -257,6 +257,11 @@ def client_options() -> tuple[Option, ...]:
             "method. A number of blocks may stand behind it.",
         ),
         _flag("stdinrpcpass", "Read the password of -rpcuser from standard input, its first line."),
+        _flag(
+            "stdinwalletpassphrase",
+            "Read the passphrases of the method from standard input, one a line; at a terminal "
+            "they are typed unseen.",
+        ),
         _value("rpcwallet", "name", "The wallet to speak of."),
         Option("color", IDLE_GROUP, "There are no colours.", str, None, Kind.FLAG),
     )

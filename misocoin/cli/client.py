@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
 from time import monotonic, sleep
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -44,6 +45,19 @@ _TOO_MANY = 429
 """HTTP's status where a daemon asks for proof of work."""
 
 _MAX_PAYMENTS = 3
+
+_OLD, _NEW = "Passphrase", "New passphrase"
+_PASSPHRASES = MappingProxyType(
+    {
+        "unlock_wallet": (_OLD,),
+        "encrypt_wallet": (_NEW,),
+        "change_passphrase": (_OLD, _NEW),
+        "walletpassphrase": (_OLD,),
+        "encryptwallet": (_NEW,),
+        "walletpassphrasechange": (_OLD, _NEW),
+    }
+)
+"""What -stdinwalletpassphrase reads for a method, in the order of its parameters."""
 
 _WARMUP_CODE = -28
 _RETRY_SECONDS = 0.2
@@ -124,6 +138,8 @@ def _run(arguments: Sequence[str]) -> int:
     words = list(line.words)
     if config.password_on_stdin:
         config = replace(config, rpcpassword=sys.stdin.readline().rstrip("\r\n"))
+    if config.passphrase_on_stdin:
+        words[1:1] = _passphrases(words[0] if words else "", len(words))
     if config.stdin:
         words += sys.stdin.read().splitlines()
     if config.instead is not None:
@@ -138,6 +154,22 @@ def _run(arguments: Sequence[str]) -> int:
     if text is not None:
         print(text, flush=True)
     return 0
+
+
+def _passphrases(method: str, words: int) -> list[str]:
+    """The passphrases that a call lacks, from standard input. Raises UsageError."""
+    if method not in _PASSPHRASES:
+        raise UsageError(f"-stdinwalletpassphrase is for {', '.join(_PASSPHRASES)}")
+    # As for bitcoin-cli, the new one may stand behind the method.
+    missing = _PASSPHRASES[method][: 1 if words > 1 else None]
+    if not sys.stdin.isatty():
+        return [sys.stdin.readline().rstrip("\r\n") for _ in missing]
+    from getpass import getpass
+
+    typed = [getpass(f"{which}: ") for which in missing]
+    if missing[-1] == _NEW and getpass(f"{_NEW}, once more: ") != typed[-1]:
+        raise UsageError("the two are not the same; nothing was changed")
+    return typed
 
 
 def _print_help() -> None:

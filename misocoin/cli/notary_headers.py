@@ -22,8 +22,8 @@ from misocoin.wallet.light.store import LightStore
 HEADERS = Option(
     "headers",
     "Headers",
-    "Check against the headers in this file, 80 bytes each, from the first block on, as nodes "
-    "give them under /rest/headers.",
+    "Check against the headers in this file, 80 bytes each, from the first block on, as wallet "
+    "export-headers writes them.",
     Path,
     placeholder="file",
     default_text="those that wallet sync has checked",

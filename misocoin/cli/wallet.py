@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from misocoin.cli.command import run_group
+from misocoin.cli.wallet_headers import COMMANDS as HEADER_COMMANDS
 from misocoin.cli.wallet_keys import COMMANDS as KEY_COMMANDS
 from misocoin.cli.wallet_money import COMMANDS as MONEY_COMMANDS
 from misocoin.cli.wallet_psbt import COMMANDS as PSBT_COMMANDS
@@ -15,7 +16,14 @@ from misocoin.cli.wallet_sync import COMMANDS as SYNC_COMMANDS
 
 PROGRAM = "misocoin wallet"
 
-COMMANDS = (*KEY_COMMANDS, *MONEY_COMMANDS, *SEND_COMMANDS, *PSBT_COMMANDS, *SYNC_COMMANDS)
+COMMANDS = (
+    *KEY_COMMANDS,
+    *MONEY_COMMANDS,
+    *SEND_COMMANDS,
+    *PSBT_COMMANDS,
+    *SYNC_COMMANDS,
+    *HEADER_COMMANDS,
+)
 """In the order of the overview."""
 
 

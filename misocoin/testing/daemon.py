@@ -279,7 +279,7 @@ class Daemon:
     def cli(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run the command line tool on it; options may stand before the method."""
         return subprocess.run(  # noqa: S603 - a test's own command
-            [*self.CLI, *self._where(), *words],
+            self.cli_command(*words),
             input=stdin,
             capture_output=True,
             text=True,
@@ -287,6 +287,10 @@ class Daemon:
             timeout=DEADLINE,
             check=False,
         )
+
+    def cli_command(self, *words: str) -> list[str]:
+        """What `cli` runs."""
+        return [*self.CLI, *self._where(), *words]
 
     def is_answering(self) -> bool:
         """Whether a call succeeds in this moment."""

@@ -1,11 +1,16 @@
 """The command line tool beside a real daemon."""
 
+import fcntl
 import json
+import os
+import subprocess
+import termios
+from contextlib import suppress
 
 import pytest
 
 from tests.functional.conftest import MakeDaemon
-from tests.functional.framework.daemon import Daemon
+from tests.functional.framework.daemon import DEADLINE, Daemon
 
 LONE_ADDRESS = "1234567890123456789012345678901234567890"
 """An address in its 40-hex-digit form that looks like a number."""
@@ -171,3 +176,50 @@ def test_a_password_from_standard_input(make_daemon: MakeDaemon) -> None:
     done = daemon.cli("-rpcuser=me", "-stdinrpcpass", "getbalance", stdin="secret\n")
     assert done.returncode == 0, done.stderr
     assert daemon.cli("-rpcuser=me", "-stdinrpcpass", "getbalance", stdin="x\n").returncode == 1
+
+
+def test_passphrases_from_standard_input(daemon: Daemon) -> None:
+    def call(*words: str, stdin: str = "") -> str:
+        done = daemon.cli("-stdinwalletpassphrase", *words, stdin=stdin)
+        return done.stderr if done.returncode else done.stdout
+
+    assert call("encrypt_wallet", stdin="one\n") == ""
+    assert "passphrase is wrong" in call("unlock_wallet", "60", stdin="two\n")
+    assert call("unlock_wallet", "60", stdin="one\n") == ""
+    assert daemon.rpc.get_wallet_info()["is_locked"] is False
+    assert call("change_passphrase", stdin="one\ntwo\n") == ""
+    assert call("walletpassphrasechange", "three", stdin="two\n") == ""  # as bitcoin-cli has it
+    assert call("walletpassphrase", "60", stdin="three\n") == ""
+    assert "-stdinwalletpassphrase is for unlock_wallet" in call("get_balance")
+    assert "-stdinwalletpassphrase is for" in call()
+
+
+def test_a_passphrase_is_typed_unseen(daemon: Daemon) -> None:
+    ours, theirs = os.openpty()
+
+    def take_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    with subprocess.Popen(
+        daemon.cli_command("-stdinwalletpassphrase", "encrypt_wallet"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=daemon.environment,
+        preexec_fn=take_terminal,
+        pass_fds=[theirs],
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        for prompt in (b"New passphrase: ", b"once more: "):
+            while not shown.endswith(prompt):
+                shown += os.read(ours, 4096)
+            os.write(ours, b"hush hush\n")
+        assert process.wait(DEADLINE) == 0
+        os.set_blocking(ours, False)
+        with suppress(OSError):
+            shown += os.read(ours, 4096)
+    os.close(ours)
+    assert b"hush" not in shown
+    assert daemon.rpc.get_wallet_info()["is_encrypted"] is True

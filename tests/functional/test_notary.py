@@ -141,8 +141,14 @@ def test_three_files_and_one_payment(daemon: Daemon, desk: Desk) -> None:
         undo()
 
     kept = desk.folder / "headers.bin"
-    kept.write_bytes(raw)
+    said = desk.wallet.run("export-headers", str(kept))
+    assert said.startswith(f"{kept}: {headers} headers of chain regtest; verify -headers={kept}")
+    assert kept.read_bytes() == raw
     assert len(raw) == headers * HEADER_SIZE
+    desk.wallet.run("export-headers", str(kept))  # older ones of the chain are replaced
+    theirs = desk.folder / names[1]
+    said = desk.wallet.run("export-headers", str(theirs), fails=True)
+    assert "holds no headers of this chain" in said
     against = f"-headers={kept}"
     assert "2 confirmations" in desk.run("verify", names[1], against)
     for byte in (102 * HEADER_SIZE + 40, 102 * HEADER_SIZE, 50 * HEADER_SIZE + 70, 5):

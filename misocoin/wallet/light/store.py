@@ -222,6 +222,11 @@ class LightStore:
         (data,) = self._one("SELECT header FROM headers WHERE height = ?", height)
         return header_from_bytes(_bytes(data))
 
+    def header_bytes(self, height: int, count: int) -> bytes:
+        """At most `count` headers of the best chain from `height` on, 80 bytes each."""
+        query = "SELECT header FROM headers WHERE height >= ? ORDER BY height LIMIT ?"
+        return b"".join([_bytes(row[0]) for row in self._rows(query, height, count)])
+
     def work_at(self, height: int) -> int:
         """Expected hashes from genesis up to the block at a height that the chain has."""
         (work,) = self._one("SELECT work FROM headers WHERE height = ?", height)
