@@ -38,10 +38,12 @@ def articles_from_option(name: str) -> ArticleRegistry | None:
 
 def _client(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
     # The service is imported late: other commands of the group do without it.
+    from misocoin.http.errors import HttpError
     from misocoin.market.bids import Versions
     from misocoin.market.client.client import FOLDER, MarketClient, Settings
     from misocoin.market.client.lots import Rules
     from misocoin.market.client.workers import SellRules
+    from misocoin.market.errors import MarketError
     from misocoin.market.money import money_from_text
 
     set_up_logging(values["loglevel"], values["logjson"])
@@ -72,6 +74,10 @@ def _client(values: Mapping[str, Any], _words: tuple[str, ...]) -> int:
             host, port = client.address
             log.info("participant %s of %s", client.identity.address, settings.market)
             log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+            try:
+                client.calls.info()
+            except (HttpError, MarketError) as error:
+                log.warning("the market: %s; it will be asked again when it is needed", error)
             stopping.wait()
             log.info("stopping")
         finally:

@@ -17,7 +17,7 @@ from misocoin.hashcash.clock import Clock
 from misocoin.hashcash.gate import Gate, Job, Tally
 from misocoin.hashcash.price import account_from_address
 from misocoin.hashcash.session import Address, Limits, Near, Session
-from misocoin.http.errors import ListenError
+from misocoin.http.errors import listen_error
 from misocoin.pow.engine import Engine, StopFlag
 
 TICK_SECONDS: Final = 5.0
@@ -104,7 +104,7 @@ class Proxy:
                 lambda: Near(self), at.host, at.port, family=at.family, ssl=at.tls, backlog=BACKLOG
             )
         except OSError as error:
-            raise ListenError(f"cannot listen on {at}: {error.strerror or error}") from None
+            raise listen_error(at.host, at.port, error) from None
         self._ticking = loop.create_task(self._tick())
 
     async def close(self) -> None:

@@ -9,6 +9,12 @@ MisocoinError
 |- Overloaded        as much is going on here as may
 """
 
+import errno
+import os
+import socket
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from misocoin.errors import MisocoinError
 
 
@@ -51,6 +57,26 @@ class RpcError(MisocoinError):
 
 class ListenError(MisocoinError):
     """The address cannot be listened on."""
+
+
+def listen_error(host: str, port: int, error: OSError) -> ListenError:
+    """What to tell of an address that the system does not give."""
+    if isinstance(error, socket.gaierror):
+        why = "there is no host of that name"
+    else:
+        # asyncio puts a sentence of its own into `strerror`, which names the address again.
+        why = _WHY_NOT.get(error.errno or 0) or os.strerror(error.errno or 0)
+    place = f"[{host}]" if ":" in host else host
+    return ListenError(f"cannot listen on {place}:{port}: {why}")
+
+
+_WHY_NOT: Mapping[int, str] = MappingProxyType(
+    {
+        errno.EADDRINUSE: "the port is in use by another program; choose another",
+        errno.EADDRNOTAVAIL: "this machine has no such address",
+        errno.EACCES: "no permission for that port",
+    }
+)
 
 
 class Overloaded(MisocoinError):  # noqa: N818 - the field's own term

@@ -6,7 +6,6 @@ starts and stops at once. The application finds in its environment, under `misoc
 context manager inside which it may wait (`workers`).
 """
 
-import errno
 import logging
 import re
 import socket
@@ -23,7 +22,7 @@ from typing import Any
 from cheroot import wsgi
 from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 
-from misocoin.http.errors import ListenError, Overloaded
+from misocoin.http.errors import Overloaded, listen_error
 from misocoin.http.sockets import Limits, RequestReader, ResponseWriter
 from misocoin.http.workers import WorkerPool
 
@@ -224,7 +223,7 @@ class _Server(wsgi.Server):
             socket_.bind(bind_addr)
         except OSError as error:
             socket_.close()
-            raise _listen_error(bind_addr, error) from None
+            raise listen_error(str(bind_addr[0]), int(bind_addr[1]), error) from None
         return socket_
 
     def make_file(
@@ -374,14 +373,3 @@ def numeric_host(host: str) -> str:
 def is_loopback(address: str | None) -> bool:
     """Whether an address (in digits) is this machine's own."""
     return address == "::1" or (address or "").startswith(("127.", "::ffff:127."))
-
-
-def _listen_error(address: tuple[Any, ...], error: OSError) -> ListenError:
-    host, port = address[:2]
-    if error.errno == errno.EADDRINUSE:
-        why = "the port is in use (by another daemon? -port chooses one)"
-    elif error.errno == errno.EACCES:
-        why = "no permission for that port"
-    else:
-        why = error.strerror or str(error)
-    return ListenError(f"cannot listen on {host}:{port}: {why}")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, cast
 
-from misocoin.http.errors import ListenError
+from misocoin.http.errors import listen_error
 from misocoin.work.answers import Answer, ErrorCode, Failed
 from misocoin.work.connection import State, WorkConnection
 from misocoin.work.effects import Close, Effect, Send
@@ -145,8 +145,7 @@ class WorkServer:
                 reuse_address=True,
             )
         except OSError as error:
-            why = error.strerror or str(error)
-            raise ListenError(f"cannot listen on {host}:{self._place.port}: {why}") from None
+            raise listen_error(host, self._place.port, error) from None
         self._ticker = loop.create_task(self._tick())
         address, port = self._server.sockets[0].getsockname()[:2]
         return address, port

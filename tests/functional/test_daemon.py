@@ -81,8 +81,8 @@ def test_a_port_in_use_is_one_clear_line(daemon: Daemon, make_daemon: MakeDaemon
     other.launch()
     assert other.wait() == 1
     assert other.log.text == (
-        f"misocoind: cannot listen on 127.0.0.1:{daemon.port}: the port is in use (by another "
-        "daemon? -port chooses one)"
+        f"misocoind: cannot listen on 127.0.0.1:{daemon.port}: the port is in use by another "
+        "program; choose another"
     )
 
 
