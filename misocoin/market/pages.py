@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from flask import Response, request
+from markupsafe import Markup
 
 from misocoin.face.pages import StaticFile, all_static_files, make_environment
 from misocoin.market.bids import Bid
@@ -147,5 +148,7 @@ def _flat(shown: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _shown_moment(moment: Moment) -> str:
-    return text_from_moment(Moment(moment // SECOND * SECOND)).replace("T", " ").replace("Z", "")
+def _shown_moment(moment: Moment) -> Markup:
+    text = text_from_moment(Moment(moment // SECOND * SECOND))
+    shown = text.replace("T", " ").replace("Z", "")
+    return Markup('<time datetime="{}">{}</time>').format(text, shown)

@@ -115,6 +115,7 @@ class Buyer:
         self._follower.say(
             delivery.trade.key, lambda trade: trade.phase is Phase.FINISHED, acceptresult="on"
         )
+        self._follower.activity.phase = Phase.FINISHED.name
 
     def dispute(self, delivery: Delivery, work: bytes) -> None:
         """Say that a result is wrong; in version 2, show it."""

@@ -17,7 +17,7 @@ from misocoin.market.checkers import Checker
 from misocoin.market.client.activities import Activity
 from misocoin.market.client.buying import Buyer, Delivery
 from misocoin.market.client.calls import MarketCalls, Refused
-from misocoin.market.client.follow import Cancelled, Failed, Follower
+from misocoin.market.client.follow import Cancelled, Expired, Failed, Follower
 from misocoin.market.client.journal import Journal
 from misocoin.market.client.placing import (
     Attempt,
@@ -201,6 +201,9 @@ class Lot:
         while self._means.now() < self._deadline:
             try:
                 return self._try(activity)
+            except Expired:
+                last = "no seller came"
+                activity.info = "no seller has come yet; it is asked for again"
             except Failed as error:
                 last = str(error)
                 log.info("purchase %s: %s", self._purchase.key, error)
