@@ -1,54 +1,109 @@
 """Who is kept out, and until when."""
 
 from collections.abc import Iterable
-from typing import Any
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any, NamedTuple
 
+from misocoin.errors import ParseError
 from misocoin.peers.addresses import is_local
 from misocoin.peers.events import Link
 from misocoin.peers.messages import Address, address_from_text
 
+MAX_TARGET = 80
+"""Characters of what is banned."""
+
+Subnet = IPv4Network | IPv6Network
+
+
+class Ban(NamedTuple):
+    """One that is kept out. Times are unix seconds."""
+
+    target: str
+    """A host, `host:port` for one node on it, or a network of hosts as `address/bits`."""
+    until: int
+    since: int
+    """When it was set; 0 where that is not known."""
+
 
 class BanList:
-    """Bans by `host` or `host:port`, at most `most` of them. Times are unix seconds."""
+    """Bans by target, at most `most` of them. Times are unix seconds."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._until: dict[str, int] = {}
+        self._bans: dict[str, Ban] = {}
+        self._networks: dict[str, Subnet] = {}
+        """The targets that are networks."""
 
     def __len__(self) -> int:
-        return len(self._until)
+        return len(self._bans)
 
-    def set(self, target: str, until: int, time: int) -> None:
-        """Ban until a time; one that is past lifts the ban."""
-        self._until.pop(target, None)
+    def set(self, target: str, until: int, time: int, since: int | None = None) -> None:
+        """Ban until a time, from now on (or `since`); an end that is past lifts the ban."""
+        self._drop(target)
         if until <= time:
             return
-        if len(self._until) >= self._most:
+        if len(self._bans) >= self._most:
             self.expire(time)
-        if len(self._until) >= self._most:
-            del self._until[min(self._until, key=lambda key: self._until[key])]
-        self._until[target] = until
+        if len(self._bans) >= self._most:
+            self._drop(min(self._bans.values(), key=lambda ban: ban.until).target)
+        self._bans[target] = Ban(target, until, time if since is None else since)
+        network = network_from_text(target) if "/" in target else None
+        if network is not None:
+            self._networks[target] = network
+
+    def _drop(self, target: str) -> None:
+        self._bans.pop(target, None)
+        self._networks.pop(target, None)
 
     def expire(self, time: int) -> None:
         """Forget bans that have ended."""
-        self._until = {key: until for key, until in self._until.items() if until > time}
+        for ban in list(self._bans.values()):
+            if ban.until <= time:
+                self._drop(ban.target)
 
     def has(self, host: str, address: Address | None, time: int) -> bool:
         """Whether a host, or the address it listens on, is banned."""
-        keys = (host,) if address is None else (host, address.host, address.text)
-        return any(self._until.get(key, 0) > time for key in keys)
+        names = {host} if address is None else {host, address.host, address.text}
+        if any(self._is_on(name, time) for name in names):
+            return True
+        return any(
+            self._is_on(target, time) and any(_is_within(name, network) for name in names)
+            for target, network in self._networks.items()
+        )
 
-    def items(self, time: int) -> tuple[tuple[str, int], ...]:
-        """(target, unix time of its end) of the bans in force."""
-        return tuple([(key, until) for key, until in self._until.items() if until > time])
+    def _is_on(self, target: str, time: int) -> bool:
+        ban = self._bans.get(target)
+        return ban is not None and ban.until > time
+
+    def items(self, time: int) -> tuple[Ban, ...]:
+        """The bans in force."""
+        return tuple([ban for ban in self._bans.values() if ban.until > time])
 
     def load(self, rows: Iterable[Any], time: int) -> None:
-        """Take in pairs as `items` gives them; damaged ones are left out."""
+        """Take in rows as `items` gives them; damaged ones are left out."""
         for row in rows:
-            if isinstance(row, list | tuple) and len(row) == 2:
-                target, until = row
-                if isinstance(target, str) and isinstance(until, int):
-                    self.set(target[:80], until, time)
+            if isinstance(row, list | tuple) and len(row) in (2, 3):
+                target, until, since = (*row, 0)[:3]
+                if isinstance(target, str) and isinstance(until, int) and isinstance(since, int):
+                    self.set(target[:MAX_TARGET], until, time, since)
+
+
+def network_from_text(text: str) -> Subnet | None:
+    """A network of hosts, as `address/bits` or `address/mask`; None for anything else.
+
+    Bits of the address beyond the mask are let go, as in Core.
+    """
+    try:
+        return ip_network(text.strip(), strict=False)
+    except ValueError:
+        return None
+
+
+def _is_within(host: str, network: Subnet) -> bool:
+    try:
+        return ip_address(host) in network
+    except ValueError:
+        return False
 
 
 class Record:
@@ -89,7 +144,20 @@ def ban_target(link: Link) -> str | None:
 
 
 def ban_target_from_text(text: str, default_port: int) -> str:
-    """What a person wants to ban: a host, or `host:port` for one node on it. Raises ParseError."""
+    """What a person wants to ban; raises ParseError.
+
+    That is a host, `host:port` for one node on it, or a network as `address/bits`.
+    """
+    if "/" in text:
+        network = network_from_text(text)
+        if network is None:
+            raise ParseError(f"{text[:MAX_TARGET]!r} is no network of hosts")
+        return target_of_network(network)
     has_port = text.startswith("[") and "]:" in text or text.count(":") == 1
     address = address_from_text(text, default_port)
     return address.text if has_port else address.host
+
+
+def target_of_network(network: Subnet) -> str:
+    """What a ban of a network is called: one host goes by its address alone."""
+    return str(network.network_address) if network.num_addresses == 1 else str(network)

@@ -28,6 +28,7 @@ from misocoin.peers.messages import (
     messages_from_bytes,
     serialize_message,
 )
+from misocoin.peers.traffic import HELLO, OTHER, Traffic
 from misocoin.primitives.block import (
     HEADER_SIZE,
     BlockHeader,
@@ -65,6 +66,7 @@ class Remote:
     def __init__(self, client: HttpClient, address: Address, limits: PeerLimits) -> None:
         self.address = address
         self.session = ""
+        self.traffic = Traffic()
         self._client = client
         self._base = f"http://{address.text}"
         self._quick = Bounds(5, 10, limits.headers_seconds, MAX_HEADERS * HEADER_SIZE)
@@ -80,9 +82,8 @@ class Remote:
     def greet(self, hello: Hello) -> Hello | None:
         """Shake hands; None where nobody knows our paths. Raises RefusedError or HttpError."""
         bounds = Bounds(5, 10, 15, MAX_HELLO)
-        response = self._client.post(
-            f"{self._base}/peer/hello", bytes_from_hello(hello), _BINARY, bounds
-        )
+        said = bytes_from_hello(hello)
+        response = self._client.post(f"{self._base}/peer/hello", said, _BINARY, bounds)
         if response.status == 409:
             raise RefusedError(response.body[:100].decode("ascii", "replace").strip())
         if response.status == 503:
@@ -93,16 +94,21 @@ class Remote:
         if answer.genesis != hello.genesis:
             raise WrongChainError("another chain")
         self.session = answer.session
+        self.traffic.sent_as(HELLO, len(said))
+        self.traffic.received_as(HELLO, len(response.body))
         return answer
 
     def push(self, body: bytes) -> None:
         """Hand messages over; raises HttpError."""
         self._expect(self._client.post(self._own("messages"), body, _BINARY, self._bulk))
+        self.traffic.sent(body)
 
     def poll(self) -> tuple[Message, ...]:
         """Wait for messages; none after a while. Raises HttpError or ParseError."""
         response = self._client.get(self._own("poll"), None, self._poll)
-        return messages_from_bytes(self._expect(response))
+        body = self._expect(response)
+        self.traffic.received(body)
+        return messages_from_bytes(body)
 
     def leave(self) -> None:
         """Say that the link is over, if the line still holds."""
@@ -125,10 +131,12 @@ class Remote:
         if isinstance(request, GetHeaders):
             yield self._headers(request.locator)
             return
-        response = self._client.post(
-            self._own("pull"), serialize_message(request), _BINARY, self._bulk
-        )
-        yield from messages_from_bytes(self._expect(response))
+        asked = serialize_message(request)
+        response = self._client.post(self._own("pull"), asked, _BINARY, self._bulk)
+        body = self._expect(response)
+        self.traffic.sent(asked)
+        self.traffic.received(body)
+        yield from messages_from_bytes(body)
 
     # -- Core's REST --------------------------------------------------------------------------
 
@@ -162,6 +170,9 @@ class Remote:
     def _get(self, path: str, bounds: Bounds) -> bytes | None:
         """A document of the REST interface; None where it is not to be had."""
         response = self._client.get(f"{self._base}/rest/{path}", None, bounds)
+        asked, answered = _REST_KINDS.get(path.split("/", 1)[0], (OTHER, OTHER))
+        self.traffic.sent_as(asked, len(path))
+        self.traffic.received_as(answered, len(response.body))
         if response.status == 404:
             return None
         if response.status == 503:
@@ -224,3 +235,11 @@ class Remote:
 
 
 _BINARY = {"Content-Type": "application/octet-stream"}
+
+_REST_KINDS = {
+    "headers": ("getheaders", "headers"),
+    "block": ("getdata", "block"),
+    "tx": ("getdata", "tx"),
+    "mempool": ("mempool", "inv"),
+}
+"""What a path of REST asks and brings, in the words of Bitcoin's peer protocol."""

@@ -206,13 +206,15 @@ class Download:
         core.want_schedule = True
         sender_id, size, vouched = self._checking.pop(block_hash, (PeerId(0), 0, False))
         self._checking_bytes -= size
+        sender = core.peers.get(sender_id)
         if error is None:
+            if sender is not None:
+                sender.last_block = core.time
             self._hand_over(block_hash)
         else:
             node = core.chain.get(block_hash)
             if node is None or core.chain.is_failed(node):
                 self._discard_children(block_hash)
-            sender = core.peers.get(sender_id)
             if sender is not None:
                 self._judge(sender, block_hash, error, vouched=vouched)
             self._leave_invalid()

@@ -175,10 +175,14 @@ class RemoveNode(NamedTuple):
 
 
 class SetBan(NamedTuple):
-    """A user bans `host` or `host:port` until a unix time, or lifts the ban (0)."""
+    """A user bans a host, network or `host:port` until a unix time, or lifts the ban (0)."""
 
     target: str
     until: int
+
+
+class PingAll(NamedTuple):
+    """A user wants to know how long links take."""
 
 
 class Found(NamedTuple):
@@ -205,6 +209,7 @@ Event = (
     | AddNode
     | RemoveNode
     | SetBan
+    | PingAll
     | Found
 )
 

@@ -65,7 +65,7 @@ class Gossip:
                 self._core.drop(peer, "a user asked for it")
 
     def set_ban(self, target: str, until: int) -> None:
-        """Ban a host or address until a unix time, or lift the ban."""
+        """Ban a host, network or address until a unix time, or lift the ban."""
         core = self._core
         self.bans.set(target, until, core.time)
         for peer in core.alive():
@@ -195,8 +195,10 @@ class Gossip:
             allowed = int(peer.tokens)
             if len(addresses) > allowed + limits.address_burst:
                 core.punish(peer, 20, "a flood of addresses")
+            peer.addresses_dropped += max(0, len(addresses) - allowed)
             addresses = addresses[:allowed]
             peer.tokens -= len(addresses)
+        peer.addresses_taken += len(addresses)
         local = is_local(peer.link.host)
         source = self._source(peer)
         news = [

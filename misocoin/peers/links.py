@@ -21,6 +21,7 @@ from misocoin.peers.messages import (
     serialize_message,
 )
 from misocoin.peers.outbox import Outbox
+from misocoin.peers.traffic import Traffic
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Connection(Protocol):
     """The shell's side of a link."""
 
     link: Link
+    traffic: Traffic
 
     def send(self, message: Message, frame: bytes | None = None) -> bool:
         """Have a message sent; False if too much waits already. `frame` is its bytes."""
@@ -55,6 +57,7 @@ class Mailbox:
 
     def __init__(self, link: Link, limits: PeerLimits) -> None:
         self.link = link
+        self.traffic = Traffic()
         self._limits = limits
         self._outbox = Outbox(limits.outbox_bytes, limits.outbox_messages)
         self._polls = 0
@@ -72,7 +75,10 @@ class Mailbox:
         """Wait for messages; empty after a while, None if the link is over."""
         self._polls += 1
         try:
-            return self._outbox.take(self._limits.poll_seconds)
+            body = self._outbox.take(self._limits.poll_seconds)
+            if body is not None:
+                self.traffic.sent(body)
+            return body
         finally:
             self._polls -= 1
             self.touch()
@@ -97,6 +103,7 @@ class Dialled:
         self, link: Link, remote: Remote, limits: PeerLimits, report: Report, answer: Answer
     ) -> None:
         self.link = link
+        self.traffic = remote.traffic
         self._remote = remote
         self._limits = limits
         self._report = report

@@ -30,6 +30,7 @@ from misocoin.peers.events import (
     HeadersChecked,
     Link,
     PeerId,
+    PingAll,
     Received,
     RemoveNode,
     SetBan,
@@ -54,12 +55,15 @@ from misocoin.peers.messages import (
     Headers,
     Message,
     NotFound,
+    Ping,
+    Pong,
     Request,
     SendCompact,
     TransactionIds,
     Transactions,
 )
 from misocoin.peers.peer import Core, Peer
+from misocoin.peers.pings import Pings
 from misocoin.peers.transactions import TransactionRelay
 from misocoin.primitives.transaction import Transaction
 
@@ -89,6 +93,7 @@ class Machine:
         self._record = Record(limits.bans)
         self.gossip = Gossip(self._core, AddressBook(limits, random), self.bans, dials=dials)
         self.headers = HeaderSync(self._core)
+        self.pings = Pings(self._core)
         self.download = Download(self._core)
         self.transactions = TransactionRelay(self._core)
         self.blocks = BlockRelay(self._core, self.headers, self.download, self.transactions.known)
@@ -228,6 +233,8 @@ class Machine:
                 self.gossip.set_ban(target, until)
             case Found(address):
                 self.gossip.found(address)
+            case PingAll():
+                self.pings.ask_all()
             case _:
                 peer = self._core.peers.get(event.peer)
                 if peer is not None:
@@ -278,11 +285,13 @@ class Machine:
         self.blocks.connected(peer)
         self.headers.connected(peer)
         self.transactions.connected(peer)
+        self.pings.connected(peer)
 
     def _tick(self) -> None:
         self.headers.tick()
         self.download.tick()
         self.transactions.tick()
+        self.pings.tick()
         self.gossip.dial_due()
         self._core.want_schedule = True
 
@@ -308,6 +317,10 @@ class Machine:
                 peer.wants_compact = flag
             case Addresses(addresses):
                 self.gossip.received(peer, addresses)
+            case Ping(nonce):
+                self.pings.asked(peer, nonce)
+            case Pong(nonce):
+                self.pings.answered(peer, nonce)
             case _:
                 pass  # requests are answered without the machine
 

@@ -28,6 +28,7 @@ from misocoin.hashcash.http import make_payer
 from misocoin.http.client import Bounds, HttpClient
 from misocoin.http.errors import Overloaded
 from misocoin.peers import events as net
+from misocoin.peers.bans import Ban
 from misocoin.peers.checker import Checker
 from misocoin.peers.dialling import RefusedError, Remote, WrongChainError, is_hostile
 from misocoin.peers.discovery import Discovery
@@ -96,7 +97,7 @@ class PeerManager:
         self._limits = settings.limits
         self._random = SystemRandom()
         self._nonce = self._random.getrandbits(64)
-        reader = ChainReader(chain)
+        self._reader = reader = ChainReader(chain)
         self._machine = Machine(
             chain.params,
             reader,
@@ -389,7 +390,10 @@ class PeerManager:
         """All links."""
         return self._invoke(
             lambda: tuple(
-                [info_of(peer, time.monotonic()) for peer in self._machine.peers.values()]
+                [
+                    info_of(peer, self._reader, time.monotonic(), self._links.traffic(peer.id))
+                    for peer in self._machine.peers.values()
+                ]
             )
         )
 
@@ -426,11 +430,15 @@ class PeerManager:
         return self._invoke(end)
 
     def ban(self, target: str, until: int) -> None:
-        """Ban `host` or `host:port` until a unix time; 0 lifts the ban."""
+        """Ban a host, network or `host:port` until a unix time; 0 lifts the ban."""
         self._invoke(lambda: self._handle(net.SetBan(target, until)))
 
-    def banned(self) -> tuple[tuple[str, int], ...]:
-        """(target, unix time of the end) of every ban."""
+    def ping(self) -> None:
+        """Have all links timed."""
+        self._queue.put(net.PingAll())
+
+    def banned(self) -> tuple[Ban, ...]:
+        """Every ban in force."""
         return self._invoke(lambda: self._machine.bans.items(self._chain.now()))
 
     # -- keeping ------------------------------------------------------------------------------

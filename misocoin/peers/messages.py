@@ -5,7 +5,7 @@ Bitcoin's own forms: headers of 80 bytes, compact sizes, BIP152's compact blocks
 witness ids). A message stands for the same thing whether it is pushed, polled or pulled.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -157,6 +157,19 @@ class Addresses(NamedTuple):
     addresses: tuple[Address, ...]
 
 
+class Ping(NamedTuple):
+    """Asks for the same number at once (BIP31)."""
+
+    nonce: int
+    """64 bits."""
+
+
+class Pong(NamedTuple):
+    """Answers a ping."""
+
+    nonce: int
+
+
 Request = (
     GetHeaders | GetBlocks | GetCompact | GetBlockTransactions | GetTransactions | GetAddresses
 )
@@ -174,6 +187,8 @@ Message = (
     | TransactionIds
     | Transactions
     | Addresses
+    | Ping
+    | Pong
 )
 
 
@@ -351,27 +366,38 @@ def _read_hash(data: bytes) -> GetCompact:
     return GetCompact(data)
 
 
-_READERS: tuple[tuple[type, Callable[[bytes], Message]], ...] = (
-    (Headers, _read_headers),
-    (GetHeaders, lambda data: GetHeaders(_read_hashes(data, MAX_LOCATOR))),
-    (GetBlocks, lambda data: GetBlocks(_read_hashes(data, MAX_BLOCKS))),
-    (BlockBody, _read_body),
-    (NotFound, lambda data: NotFound(_read_hashes(data, MAX_IDS))),
-    (SendCompact, _read_flag),
-    (GetCompact, _read_hash),
-    (CompactBlock, _read_compact),
-    (GetBlockTransactions, _read_indexes),
-    (BlockTransactions, _read_block_transactions),
-    (TransactionIds, lambda data: TransactionIds(_read_hashes(data, MAX_IDS))),
-    (GetTransactions, lambda data: GetTransactions(_read_hashes(data, MAX_IDS))),
-    (Transactions, lambda data: Transactions(_read_transactions(data, 0))),
-    (GetAddresses, _read_nothing),
-    (Addresses, _read_addresses),
-    (Announce, lambda data: Announce(_read_headers(data).headers)),
-)
-"""Kinds of messages; a kind's number on the wire is its place here, from 1 on."""
+def _read_number(data: bytes) -> int:
+    if len(data) != 8:
+        raise ParseError("no number of 64 bits")
+    return int.from_bytes(data, "little")
 
-_KINDS = {kind: number for number, (kind, _) in enumerate(_READERS, 1)}
+
+_READERS: tuple[tuple[type, str, Callable[[bytes], Message]], ...] = (
+    (Headers, "headers", _read_headers),
+    (GetHeaders, "getheaders", lambda data: GetHeaders(_read_hashes(data, MAX_LOCATOR))),
+    (GetBlocks, "getdata", lambda data: GetBlocks(_read_hashes(data, MAX_BLOCKS))),
+    (BlockBody, "block", _read_body),
+    (NotFound, "notfound", lambda data: NotFound(_read_hashes(data, MAX_IDS))),
+    (SendCompact, "sendcmpct", _read_flag),
+    (GetCompact, "getdata", _read_hash),
+    (CompactBlock, "cmpctblock", _read_compact),
+    (GetBlockTransactions, "getblocktxn", _read_indexes),
+    (BlockTransactions, "blocktxn", _read_block_transactions),
+    (TransactionIds, "inv", lambda data: TransactionIds(_read_hashes(data, MAX_IDS))),
+    (GetTransactions, "getdata", lambda data: GetTransactions(_read_hashes(data, MAX_IDS))),
+    (Transactions, "tx", lambda data: Transactions(_read_transactions(data, 0))),
+    (GetAddresses, "getaddr", _read_nothing),
+    (Addresses, "addr", _read_addresses),
+    (Announce, "headers", lambda data: Announce(_read_headers(data).headers)),
+    (Ping, "ping", lambda data: Ping(_read_number(data))),
+    (Pong, "pong", lambda data: Pong(_read_number(data))),
+)
+"""Kinds of messages, what Bitcoin's peers call them, and how they are read.
+
+A kind's number on the wire is its place here, from 1 on.
+"""
+
+_KINDS = {kind: number for number, (kind, _, _) in enumerate(_READERS, 1)}
 
 
 def _payload(message: Message) -> bytes:
@@ -392,6 +418,8 @@ def _payload(message: Message) -> bytes:
             return b"\x01" if flag else b"\x00"
         case GetCompact(block_hash):
             return block_hash
+        case Ping(nonce) | Pong(nonce):
+            return nonce.to_bytes(8, "little")
         case CompactBlock():
             return _write_compact(message)
         case GetBlockTransactions():
@@ -427,6 +455,21 @@ def messages_from_bytes(data: bytes) -> tuple[Message, ...]:
         if at + length > len(data):
             raise ParseError("a frame is cut off")
         if 1 <= kind <= len(_READERS):
-            messages.append(_READERS[kind - 1][1](data[at : at + length]))
+            messages.append(_READERS[kind - 1][2](data[at : at + length]))
         at += length
     return tuple(messages)
+
+
+def frame_sizes(data: bytes) -> Iterator[tuple[str, int]]:
+    """What Bitcoin's peers call each message of a body, and its bytes; nothing is parsed.
+
+    Bytes that are no frame, and frames of unknown kinds, count as `*other*`.
+    """
+    at = 0
+    while at < len(data):
+        kind, end = 0, len(data)
+        if at + _FRAME.size <= len(data):
+            kind, length = _FRAME.unpack_from(data, at)
+            end = min(end, at + _FRAME.size + length)
+        yield _READERS[kind - 1][1] if 1 <= kind <= len(_READERS) else "*other*", end - at
+        at = end

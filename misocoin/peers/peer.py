@@ -39,6 +39,21 @@ class Peer:
     score: int = 0
     """Points against it."""
     is_gone: bool = False
+    ping_nonce: int | None = None
+    """The number of the ping that it has not answered."""
+    ping_since: float = 0.0
+    """When it was asked last."""
+    ping: float | None = None
+    """Seconds that its last answer took."""
+    least_ping: float | None = None
+    last_block: int = 0
+    """Unix time when it last brought a block that held; 0 for never."""
+    last_transaction: int = 0
+    """The same of a transaction."""
+    addresses_taken: int = 0
+    """Addresses that it told."""
+    addresses_dropped: int = 0
+    """Addresses that it told too fast."""
     headers_since: float | None = None
     """When headers were asked for."""
     headers_due: float = 0.0

@@ -49,6 +49,11 @@ class Presync:
         self._checked = 0
 
     @property
+    def height(self) -> int:
+        """Of the last header counted."""
+        return self._height
+
+    @property
     def size(self) -> int:
         """Batches noted."""
         return len(self._commitments)

@@ -8,6 +8,7 @@ from misocoin.peers.info import agent_of, link_name
 from misocoin.peers.limits import PeerLimits
 from misocoin.peers.links import Connection, Mailbox
 from misocoin.peers.messages import CompactBlock, Message, serialize_message
+from misocoin.peers.traffic import NO_TRAFFIC, TrafficInfo
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,11 @@ class Switchboard:
     def all(self) -> tuple[Connection, ...]:
         """Every link."""
         return tuple(self._connections.values())
+
+    def traffic(self, peer: PeerId) -> TrafficInfo:
+        """What has gone over a link."""
+        connection = self._connections.get(peer)
+        return NO_TRAFFIC if connection is None else connection.traffic.info()
 
     def silent(self) -> tuple[PeerId, ...]:
         """Links whose other end has neither spoken nor waited for long."""

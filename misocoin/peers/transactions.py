@@ -292,6 +292,8 @@ class TransactionRelay:
         core = self._core
         self._checking.pop(tx.wtxid, None)
         if error is None:
+            if peer is not None:
+                peer.last_transaction = core.time
             return  # `added` was or will be called
         if isinstance(error, MissingInputsError):
             self._keep_orphan(peer, tx)

@@ -25,6 +25,7 @@ from misocoin.peers.hello import MAX_HELLO, Hello, bytes_from_hello, hello_from_
 from misocoin.peers.limits import MAX_BODY
 from misocoin.peers.links import Mailbox
 from misocoin.peers.messages import Message, Request, messages_from_bytes, serialize_message
+from misocoin.peers.traffic import HELLO
 
 MAX_REQUEST = 1 << 18
 """Bytes of a request to be answered at once."""
@@ -69,7 +70,8 @@ class PeerRoutes:
     def _hello(self) -> Response:
         host = request.remote_addr or ""
         try:
-            hello = hello_from_bytes(_body(MAX_HELLO))
+            body = _body(MAX_HELLO)
+            hello = hello_from_bytes(body)
             with _permit():
                 answer = self._peers.greeted(hello, host)
         except ParseError as error:
@@ -80,11 +82,18 @@ class PeerRoutes:
             return _text(400, str(error))
         except Overloaded as error:
             return _text(503, str(error))
-        return Response(bytes_from_hello(answer), mimetype="application/json")
+        said = bytes_from_hello(answer)
+        mailbox = self._peers.mailbox(answer.session)
+        if mailbox is not None:
+            mailbox.traffic.received_as(HELLO, len(body))
+            mailbox.traffic.sent_as(HELLO, len(said))
+        return Response(said, mimetype="application/json")
 
     def _messages(self, session: str) -> Response:
         def take(mailbox: Mailbox) -> Response:
-            self._peers.received(mailbox, messages_from_bytes(_body(MAX_BODY)))
+            body = _body(MAX_BODY)
+            mailbox.traffic.received(body)
+            self._peers.received(mailbox, messages_from_bytes(body))
             return _text(200, "")
 
         return self._heard(session, take)
@@ -103,8 +112,11 @@ class PeerRoutes:
     def _pull(self, session: str) -> Response:
         def take(mailbox: Mailbox) -> Response:
             mailbox.touch()
-            asked = _one_request(_body(MAX_REQUEST))
-            return _binary(b"".join(self._frames(asked, mailbox)))
+            asked = _body(MAX_REQUEST)
+            mailbox.traffic.received(asked)
+            body = b"".join(self._frames(_one_request(asked), mailbox))
+            mailbox.traffic.sent(body)
+            return _binary(body)
 
         return self._heard(session, take)
 

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from misocoin.errors import MisocoinError, NotFoundError, ParseError
 from misocoin.mining.miner import MAX_THREADS, MiningInfo
-from misocoin.peers.bans import ban_target_from_text
+from misocoin.peers.bans import Ban, ban_target_from_text
 from misocoin.peers.info import PeerInfo
 from misocoin.peers.messages import Address, address_from_text
 from misocoin.web.door import Door, Page
@@ -51,7 +51,7 @@ class NetworkPort(Protocol):
     def ban(self, target: str, until: int) -> None:
         """Ban until a unix time; 0 lifts the ban."""
 
-    def banned(self) -> tuple[tuple[str, int], ...]:
+    def banned(self) -> tuple[Ban, ...]:
         """All bans."""
 
 
@@ -95,7 +95,7 @@ class MachinePages:
             "services": machines.room.services.view(),
             "peers": [asdict(peer) for peer in machines.network.peers()],
             "bans": [
-                {"target": target, "until": until} for target, until in machines.network.banned()
+                {"target": ban.target, "until": ban.until} for ban in machines.network.banned()
             ],
             "ban_hours": BAN_HOURS,
             "log": [line._asdict() for line in machines.room.log.latest()],
@@ -124,7 +124,7 @@ class MachinePages:
 
     def _lift_ban(self) -> None:
         target = request.form.get("target", "")
-        if target not in {each for each, _ in self._machines.network.banned()}:
+        if target not in {ban.target for ban in self._machines.network.banned()}:
             raise NotFoundError("there is no such ban any more")
         self._machines.network.ban(target, 0)
 

@@ -15,7 +15,6 @@ from tests.functional.framework.network import (
     is_linked,
     tip,
     unlink,
-    wait_for_agreement,
     wait_for_tip,
 )
 
@@ -48,6 +47,63 @@ def test_two_terminals(pair: tuple[Daemon, Daemon]) -> None:
     wait_until(lambda: txid in two.rpc.get_mempool(), "the payment is seen")
     two.rpc.generate(1)
     wait_until(lambda: txid not in one.rpc.get_mempool(), "the payment is mined")
+
+
+def test_each_link_is_counted_and_timed(pair: tuple[Daemon, Daemon]) -> None:
+    """Both ends count the same, but for the headers that the dialling one pulls by REST."""
+    began = time.time() - 120
+    one, two = pair
+    txid = one.rpc.send_misocoin(two.rpc.get_new_address(), 1.5)
+    wait_until(lambda: txid in two.rpc.get_mempool(), "the payment is seen")
+    (block,) = two.rpc.generate(1)
+    wait_for_tip([one], block)
+    for node in pair:
+        wait_until(lambda node=node: "pingtime" in node.rpc.getpeerinfo()[0], "it is timed")
+
+    def both() -> tuple[dict, dict]:
+        return one.rpc.getpeerinfo()[0], two.rpc.getpeerinfo()[0]
+
+    def agree() -> bool:
+        dialled, dialler = both()
+        for sent, received in (
+            (dialled["bytessent_per_msg"], dialler["bytesrecv_per_msg"]),
+            (dialler["bytessent_per_msg"], dialled["bytesrecv_per_msg"]),
+        ):
+            kinds = {*sent, *received} - {"getheaders", "headers"}
+            if any(sent.get(kind) != received.get(kind) for kind in kinds):
+                return False
+        return True
+
+    wait_until(agree, "both ends have counted all")
+    for seen in both():
+        kinds = {"version", "block", "tx", "ping", "pong"}
+        assert kinds <= {*seen["bytessent_per_msg"], *seen["bytesrecv_per_msg"]}
+        assert seen["bytessent"] == sum(seen["bytessent_per_msg"].values()) > 0
+        assert seen["bytesrecv"] == sum(seen["bytesrecv_per_msg"].values()) > 0
+        assert began < min(seen["conntime"], seen["lastsend"], seen["lastrecv"])
+        assert 0 < seen["minping"] <= seen["pingtime"] < 60
+        assert seen["synced_headers"] == seen["synced_blocks"] == 111
+    assert both()[1]["startingheight"] == 110
+    assert both()[0]["last_block"] > began
+    assert both()[1]["last_transaction"] > began
+    (seen,) = two.rpc.get_peers()
+    assert seen["bytes_received"] > 20_000
+    assert seen["ping"] > 0
+
+
+def test_a_ban_of_a_network_cuts_its_hosts_off(pair: tuple[Daemon, Daemon]) -> None:
+    one, two = pair
+    one.rpc.setban("127.0.0.0/8", "add", 600)
+    wait_until(lambda: not one.rpc.get_peers(), "the link ends")
+    assert one.rpc.list_banned()[0]["target"] == "127.0.0.0/8"
+    one.stop()
+    one.start()
+    (ban,) = one.rpc.listbanned()
+    assert (ban["address"], ban["ban_duration"]) == ("127.0.0.0/8", 600)
+    two.rpc.add_node(address(one))
+    assert not one.rpc.get_peers()
+    one.rpc.setban("127.0.0.0/8", "remove")
+    wait_until(lambda: is_linked(one, two), "without the ban they link again")
 
 
 def test_blocks_and_payments_arrive_at_once(pair: tuple[Daemon, Daemon]) -> None:
@@ -128,9 +184,15 @@ def test_all_in_a_ring_agree(make_daemon: MakeDaemon, size: int) -> None:
         daemon.rpc.add_node(address(ring[i - 1]))
     ring[0].rpc.generate(20)
     ring[size // 2].rpc.generate(20)
-    wait_for_agreement(ring)
-    assert height(ring[1]) >= 20
-    # One more block from anywhere settles who was first.
+    heights: set[int] = set()
+
+    def is_level() -> bool:
+        heights.clear()
+        heights.update(height(daemon) for daemon in ring)
+        return len(heights) == 1 and min(heights) >= 20
+
+    wait_until(is_level, "all are equally high")
+    # Two branches may have come out with equal work: one more block from anywhere settles it.
     (block,) = ring[-2].rpc.generate(1)
     wait_for_tip(ring, block)
 

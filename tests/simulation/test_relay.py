@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from misocoin.errors import MisocoinError, MissingInputsError, RejectCode, ValidationError
-from misocoin.peers.events import PeerId, TipMoved, TransactionChecked
-from misocoin.peers.messages import Announce, BlockBody, GetHeaders, Message, Request
+from misocoin.peers.events import PeerId, PingAll, TipMoved, TransactionChecked
+from misocoin.peers.messages import Announce, BlockBody, GetHeaders, Message, Pong, Request
 from misocoin.primitives.block import Block, header_from_bytes
 from misocoin.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
 from tests.simulation.chain import make_block
@@ -202,3 +202,23 @@ def test_points_outlast_a_link() -> None:
     assert not victim.machine.peers
     offend()
     assert victim.banned == ["a block that was not asked for"]
+
+
+def test_links_are_timed() -> None:
+    """At once, every two minutes, and when a user asks; a lie about a number is passed over."""
+    network = Network(Random(9), 0.1)
+    one, two = line(network, 2)
+    (seen,) = one.machine.peers.values()
+    assert 0.04 <= seen.least_ping == seen.ping <= 0.36
+    one.deliver(seen.id, Pong(1))
+    since = seen.ping_since
+    network.run_until(since + 100)
+    assert seen.ping_since == since
+    network.run_until(since + 125)
+    assert seen.ping_since >= since + 120
+    two.event(PingAll())
+    (other,) = two.machine.peers.values()
+    assert (other.ping_since, other.ping_nonce is None) == (network.now, False)
+    network.run_until(network.now + 1)
+    assert other.ping_nonce is None
+    assert other.least_ping <= other.ping <= 0.36

@@ -104,7 +104,7 @@ def run_among_liars(seed: int) -> None:
         for extra in range(20)
     }
     for node in nodes:
-        banned = {target for target, _ in node.machine.bans.items(EPOCH)}
+        banned = {ban.target for ban in node.machine.bans.items(EPOCH)}
         assert banned <= {address.text for address in bad}, (seed, banned)
     for villain, liar in liars if not is_lossy else ():
         if max(liar.deeds.values(), default=0) >= HARMFUL.get(villain, inf):

@@ -94,8 +94,8 @@ DIFFERENCES: Final[tuple[str, ...]] = (
     "targets are not looked at.",
     "`fundrawtransaction` takes inputs of the wallet's alone, and locks none.",
     "`listtransactions` is in the order of blocks, not of arrival.",
-    "`getpeerinfo` has nothing to tell of traffic and times by link: links are HTTP.",
-    "`setban` takes one host at a time; `addnode` with `onetry` keeps the link.",
+    "`getpeerinfo` counts messages, not HTTP's own lines, and cannot ping a node with REST alone.",
+    "`addnode` with `onetry` keeps the link.",
     "`verifymessage` takes segwit addresses of one key, too (BIP137).",
     "`signrawtransactionwithkey` signs taproot outputs by BIP86 with no more than the key, and by "
     "the scripts of a descriptor that `prevtxs` names.",

@@ -6,12 +6,13 @@ help.
 
 import time
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Annotated, Protocol
 
 from misocoin.chain.mempool import Mempool
 from misocoin.errors import ParseError
 from misocoin.http.errors import RpcError
+from misocoin.peers.bans import Ban, Subnet, network_from_text, target_of_network
 from misocoin.peers.info import PeerInfo
 from misocoin.peers.messages import Address, address_from_text
 from misocoin.rpc.core.version import CLAIMED_VERSION
@@ -68,8 +69,11 @@ class Network(Protocol):
     def ban(self, target: str, until: int) -> None:
         """Ban until a unix time; 0 lifts the ban."""
 
-    def banned(self) -> tuple[tuple[str, int], ...]:
+    def banned(self) -> tuple[Ban, ...]:
         """All bans."""
+
+    def ping(self) -> None:
+        """Have all links timed."""
 
 
 class CoreNetwork:
@@ -167,31 +171,34 @@ class CoreNetwork:
                 services=hexadecimal("what it has for others, in Core's bits"),
                 servicesnames=array("the same by name", text("a name")),
                 relaytxes=boolean("whether it takes transactions"),
-                lastsend=timestamp("not kept: 0"),
-                lastrecv=timestamp("not kept: 0"),
-                last_transaction=timestamp("not kept: 0"),
-                last_block=timestamp("not kept: 0"),
-                bytessent=number("not counted by link: 0; see getnettotals"),
-                bytesrecv=number("not counted by link: 0"),
+                lastsend=timestamp("when something was last sent; 0 for never"),
+                lastrecv=timestamp("when something last came; 0 for never"),
+                last_transaction=timestamp("when it last brought a transaction that was taken"),
+                last_block=timestamp("when it last brought a block that held"),
+                bytessent=number("bytes of messages sent, without HTTP's own lines"),
+                bytesrecv=number("bytes of messages received"),
                 conntime=timestamp("when the link was made"),
                 timeoffset=number("seconds its clock was ahead of ours when it linked"),
-                version=number("of the peer protocol; not spoken here: 0"),
+                pingtime=optional(number("seconds that its last answer to a ping took")),
+                minping=optional(number("the least of these")),
+                pingwait=optional(number("seconds that a ping has waited for its answer")),
+                version=number("of this program's peer protocol; 0 for Core's REST"),
                 subver=text("its program and version"),
                 inbound=boolean("whether it made the link"),
-                bip152_hb_to=boolean("always false"),
-                bip152_hb_from=boolean("always false"),
-                startingheight=number("height of the best block it has shown, or -1"),
-                presynced_headers=number("always -1"),
+                bip152_hb_to=boolean("whether it was asked to push compact blocks"),
+                bip152_hb_from=boolean("whether it asked for that"),
+                startingheight=number("height of its chain when it linked, or -1"),
+                presynced_headers=number("height of headers without enough work yet, or -1"),
                 synced_headers=number("height of the best block it has shown, or -1"),
-                synced_blocks=number("the same"),
-                inflight=array("not told by height; see get_peers", number("a height")),
+                synced_blocks=number("height of the last block in common, or -1"),
+                inflight=array("the blocks asked of it", number("a height")),
                 addr_relay_enabled=boolean("whether addresses of nodes are exchanged"),
-                addr_processed=number("not counted: 0"),
-                addr_rate_limited=number("not counted: 0"),
+                addr_processed=number("addresses of nodes that it told"),
+                addr_rate_limited=number("those that it told too fast, and were dropped"),
                 permissions=array("always empty", text("")),
                 minfeefilter=coins("always 0"),
-                bytessent_per_msg=mapping("always empty", number("")),
-                bytesrecv_per_msg=mapping("always empty", number("")),
+                bytessent_per_msg=mapping("by kind, in Core's words", number("bytes")),
+                bytesrecv_per_msg=mapping("by kind, in Core's words", number("bytes")),
                 connection_type=text("manual, outbound-full-relay or inbound"),
                 transport_protocol_type=text("always http"),
                 session_id=text("always empty"),
@@ -307,23 +314,27 @@ class CoreNetwork:
     )
     def setban(
         self,
-        subnet: Annotated[str, STRING, "a host's address; a network of one host will do"],
+        subnet: Annotated[str, STRING, "a host's address, or a network: 192.168.0.0/24"],
         command: Annotated[str, STRING, "add or remove"],
         bantime: Annotated[int, INTEGER, "seconds; 0 for a day"] = 0,
         absolute: Annotated[bool, BOOLEAN, "bantime is the unix time of the end"] = False,
     ) -> None:
-        """Keep a host out, or let it in again."""
-        host = _host_of(subnet)
-        is_banned = host in {target for target, _ in self._network.banned()}
+        """Keep a host or a network out, or let it in again; who is linked from there is cut off."""
+        network = network_from_text(subnet)
+        if network is None:
+            raise RpcError(RpcCode.INVALID_IP_OR_SUBNET, "Error: Invalid IP/Subnet")
+        target = target_of_network(network)
+        bans = self._network.banned()
+        is_banned = target in {ban.target for ban in bans}
         if command == "add":
-            if is_banned:
+            if is_banned or ("/" not in subnet and _is_covered(network, bans)):
                 raise RpcError(RpcCode.NODE_ALREADY_ADDED, "Error: IP/Subnet already banned")
             if absolute and bantime < self._now():
                 raise invalid("Error: Absolute timestamp is in the past")
             if not 0 <= bantime <= 1 << 40:
                 raise invalid("bantime is out of range")
             until = bantime if absolute else self._now() + (bantime or DEFAULT_BAN)
-            self._network.ban(host, until)
+            self._network.ban(target, until)
         elif command == "remove":
             if not is_banned:
                 raise RpcError(
@@ -331,7 +342,7 @@ class CoreNetwork:
                     "Error: Unban failed. Requested address/subnet was not previously manually "
                     "banned.",
                 )
-            self._network.ban(host, 0)
+            self._network.ban(target, 0)
         else:
             raise invalid("command must be add or remove")
 
@@ -342,10 +353,10 @@ class CoreNetwork:
             "the bans in force",
             obj(
                 "",
-                address=text("the host as a network of one, or host:port of one node"),
-                ban_created=optional(timestamp("not kept: left out")),
+                address=text("the network, of one host or more, or host:port of one node"),
+                ban_created=timestamp("when it was set"),
                 banned_until=timestamp("when it ends"),
-                ban_duration=optional(number("not kept: left out")),
+                ban_duration=number("seconds between the two"),
                 time_remaining=number("seconds until then"),
             ),
         ),
@@ -355,22 +366,25 @@ class CoreNetwork:
         now = self._now()
         return [
             {
-                "address": _subnet_of(target),
-                "banned_until": until,
-                "time_remaining": max(0, until - now),
+                "address": _subnet_of(ban.target),
+                "ban_created": ban.since,
+                "banned_until": ban.until,
+                "ban_duration": ban.until - ban.since,
+                "time_remaining": max(0, ban.until - now),
             }
-            for target, until in self._network.banned()
+            for ban in self._network.banned()
         ]
 
     @core_method(Category.NETWORK, access=Access.AUTH, result=nothing())
     def clearbanned(self) -> None:
         """Let everybody in again."""
-        for target, _ in self._network.banned():
-            self._network.ban(target, 0)
+        for ban in self._network.banned():
+            self._network.ban(ban.target, 0)
 
     @core_method(Category.NETWORK, access=Access.AUTH, result=nothing())
     def ping(self) -> None:
-        """Do nothing: a link here is a request that waits, and a dead one is noticed by itself."""
+        """Time all links now; getpeerinfo tells the answers as pingtime."""
+        self._network.ping()
 
     def _address(self, given: str) -> Address:
         try:
@@ -380,7 +394,8 @@ class CoreNetwork:
 
 
 def _peer_json(peer: PeerInfo, now: int) -> dict[str, Json]:
-    height = -1 if peer.height is None else peer.height
+    traffic = peer.traffic
+    pings = {"pingtime": peer.ping, "minping": peer.least_ping, "pingwait": peer.ping_wait}
     return {
         "id": peer.id,
         "addr": peer.address,
@@ -388,31 +403,32 @@ def _peer_json(peer: PeerInfo, now: int) -> dict[str, Json]:
         "services": SERVICE_BITS,
         "servicesnames": list(SERVICES),
         "relaytxes": not peer.is_rest_only,
-        "lastsend": 0,
-        "lastrecv": 0,
-        "last_transaction": 0,
-        "last_block": 0,
-        "bytessent": 0,
-        "bytesrecv": 0,
+        "lastsend": traffic.last_sent,
+        "lastrecv": traffic.last_received,
+        "last_transaction": peer.last_transaction,
+        "last_block": peer.last_block,
+        "bytessent": traffic.bytes_sent,
+        "bytesrecv": traffic.bytes_received,
         "conntime": now - peer.seconds,
         "timeoffset": peer.clock_offset or 0,
-        "version": 0,
+        **{name: round(value, 6) for name, value in pings.items() if value is not None},
+        "version": peer.version,
         "subver": peer.agent,
         "inbound": not peer.is_outbound,
-        "bip152_hb_to": False,
-        "bip152_hb_from": False,
-        "startingheight": height,
-        "presynced_headers": -1,
-        "synced_headers": height,
-        "synced_blocks": height,
-        "inflight": [],
+        "bip152_hb_to": peer.pushes_blocks,
+        "bip152_hb_from": peer.is_pushed_blocks,
+        "startingheight": peer.first_height,
+        "presynced_headers": peer.counted_height,
+        "synced_headers": peer.shown_height,
+        "synced_blocks": peer.common_height,
+        "inflight": list(peer.asked_heights),
         "addr_relay_enabled": not peer.is_rest_only,
-        "addr_processed": 0,
-        "addr_rate_limited": 0,
+        "addr_processed": peer.addresses_taken,
+        "addr_rate_limited": peer.addresses_dropped,
         "permissions": [],
         "minfeefilter": amount(0),
-        "bytessent_per_msg": {},
-        "bytesrecv_per_msg": {},
+        "bytessent_per_msg": dict(sorted(traffic.sent.items())),
+        "bytesrecv_per_msg": dict(sorted(traffic.received.items())),
         "connection_type": _connection_type(peer),
         "transport_protocol_type": "http",
         "session_id": "",
@@ -435,24 +451,12 @@ def _network_of(address: str) -> str:
     return f"ipv{host.version}"
 
 
-def _host_of(subnet: str) -> str:
-    """The one host of a network; raises RpcError for a network of several."""
-    try:
-        network = ip_network(subnet.strip())
-    except ValueError:
-        network = None
-    if network is None:
-        raise RpcError(RpcCode.INVALID_IP_OR_SUBNET, "Error: Invalid IP/Subnet")
-    if network.num_addresses != 1:
-        raise RpcError(
-            RpcCode.INVALID_IP_OR_SUBNET,
-            "Error: Invalid IP/Subnet: hosts are banned one by one here",
-        )
-    return str(network.network_address)
+def _is_covered(network: Subnet, bans: tuple[Ban, ...]) -> bool:
+    """Whether a host lies in a network that is banned."""
+    wider = [network_from_text(ban.target) for ban in bans]
+    return any(each is not None and network.network_address in each for each in wider)
 
 
 def _subnet_of(target: str) -> str:
-    try:
-        return str(ip_network(target))
-    except ValueError:
-        return target
+    network = network_from_text(target)
+    return target if network is None else str(network)

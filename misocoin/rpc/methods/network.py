@@ -5,7 +5,7 @@ from typing import Annotated, Protocol
 
 from misocoin.errors import ParseError
 from misocoin.http.errors import RpcError
-from misocoin.peers.bans import ban_target_from_text
+from misocoin.peers.bans import Ban, ban_target_from_text
 from misocoin.peers.info import PeerInfo
 from misocoin.peers.messages import Address, address_from_text
 from misocoin.rpc.declare import Access, Category, method
@@ -32,7 +32,7 @@ class Network(Protocol):
     def ban(self, target: str, until: int) -> None:
         """Ban until a unix time; 0 lifts the ban."""
 
-    def banned(self) -> tuple[tuple[str, int], ...]:
+    def banned(self) -> tuple[Ban, ...]:
         """All bans."""
 
 
@@ -56,11 +56,15 @@ class NetworkMethods:
                 direction=text("outbound where this node dialled, else inbound"),
                 named=boolean("whether a user wants this link"),
                 agent=text("program and version"),
-                height=nullable(number("of the best block it has shown")),
+                height=nullable(number("of the best block it has told of")),
                 score=number("points against it; it is banned at 100"),
                 seconds=number("how long the link stands"),
                 blocks_in_flight=number("blocks asked of it"),
                 clock_offset=nullable(number("seconds its clock was ahead when it linked")),
+                bytes_sent=number("bytes of messages sent to it; getpeerinfo has them by kind"),
+                bytes_received=number("bytes of messages from it"),
+                last_received=timestamp("when it was last heard of; 0 for never"),
+                ping=nullable(number("seconds a message takes there and back")),
             ),
         ),
     )
@@ -78,6 +82,10 @@ class NetworkMethods:
                 "seconds": peer.seconds,
                 "blocks_in_flight": peer.blocks_in_flight,
                 "clock_offset": peer.clock_offset,
+                "bytes_sent": peer.traffic.bytes_sent,
+                "bytes_received": peer.traffic.bytes_received,
+                "last_received": peer.traffic.last_received,
+                "ping": None if peer.ping is None else round(peer.ping, 6),
             }
             for peer in self._network.peers()
         ]
@@ -109,12 +117,12 @@ class NetworkMethods:
         Category.NETWORK,
         access=Access.AUTH,
         result=nothing(),
-        examples=("192.0.2.7", "localhost:4001 3600", "192.0.2.7 0"),
+        examples=("192.0.2.7", "localhost:4001 3600", "192.0.2.0/24", "192.0.2.7 0"),
         errors=(RpcCode.INVALID_PARAMETER,),
     )
     def ban(
         self,
-        target: Annotated[str, STRING, "a host, or host:port for one node on it"],
+        target: Annotated[str, STRING, "a host, a network, or host:port for one node"],
         seconds: Annotated[int, INTEGER, "for how long; 0 lifts the ban"] = DEFAULT_BAN,
     ) -> None:
         """Keep a node out for a while, or let it in again."""
@@ -130,12 +138,20 @@ class NetworkMethods:
         Category.NETWORK,
         result=array(
             "the bans in force",
-            obj("", target=text("host or host:port"), until=timestamp("when it ends")),
+            obj(
+                "",
+                target=text("host, network or host:port"),
+                since=timestamp("when it was set"),
+                until=timestamp("when it ends"),
+            ),
         ),
     )
     def list_banned(self) -> Json:
         """List who is kept out, and until when."""
-        return [{"target": target, "until": until} for target, until in self._network.banned()]
+        return [
+            {"target": ban.target, "since": ban.since, "until": ban.until}
+            for ban in self._network.banned()
+        ]
 
     def _address(self, given: str) -> Address:
         try:

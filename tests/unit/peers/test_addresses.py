@@ -4,8 +4,9 @@ from random import Random
 
 import pytest
 
+from misocoin.errors import ParseError
 from misocoin.peers.addresses import AddressBook, address_group, is_local
-from misocoin.peers.bans import BanList, ban_target
+from misocoin.peers.bans import Ban, BanList, ban_target, ban_target_from_text
 from misocoin.peers.events import Link, PeerId
 from misocoin.peers.limits import PeerLimits
 from misocoin.peers.messages import Address
@@ -127,12 +128,54 @@ def test_bans() -> None:
     assert not bans.has("127.0.0.1", Address("127.0.0.1", 4002), NOW)
     bans.set("a", NOW + 500, NOW)
     bans.set("b", NOW + 500, NOW)  # the one that ends first makes room
-    assert [target for target, _ in bans.items(NOW)] == ["20.1.1.1", "a", "b"]
+    assert [ban.target for ban in bans.items(NOW)] == ["20.1.1.1", "a", "b"]
     bans.set("a", 0, NOW)
     assert not bans.has("a", None, NOW)
     other = BanList(3)
-    other.load([*bans.items(NOW), "x", [1, 2], ["y", "z"]], NOW)
+    other.load([*bans.items(NOW), "x", [1, 2], ["y", "z"], ["y", NOW + 5, "z"]], NOW)
     assert other.items(NOW) == bans.items(NOW)
+    other.load([["c", NOW + 900]], NOW)  # as they were kept before they had a beginning
+    assert Ban("c", NOW + 900, 0) in other.items(NOW)
+
+
+def test_bans_of_networks() -> None:
+    bans = BanList(3)
+    bans.set("192.168.0.0/24", NOW + 100, NOW)
+    bans.set("2001:db8::/32", NOW + 50, NOW)
+    assert bans.has("192.168.0.255", None, NOW)
+    assert bans.has("example.org", Address("192.168.0.7", 4000), NOW)
+    assert bans.has("2001:db8:1::1", None, NOW)
+    for other in ("192.168.1.0", "2001:db9::1", "::ffff:192.168.0.1", "example.org"):
+        assert not bans.has(other, None, NOW)
+    assert not bans.has("192.168.0.1", None, NOW + 100)
+    bans.expire(NOW + 70)
+    assert bans.items(NOW) == (Ban("192.168.0.0/24", NOW + 100, NOW),)
+    bans.set("192.168.0.0/24", 0, NOW)
+    assert not bans.has("192.168.0.255", None, NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("example.org", "example.org"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7:81", "192.0.2.7:81"),
+        ("[2001:db8::1]:81", "[2001:db8::1]:81"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("192.168.0.5/24", "192.168.0.0/24"),
+        ("192.168.0.0/255.255.255.0", "192.168.0.0/24"),
+        ("192.168.0.5/32", "192.168.0.5"),
+        ("2001:db8::1/128", "2001:db8::1"),
+    ],
+)
+def test_what_a_person_bans(text: str, target: str) -> None:
+    assert ban_target_from_text(text, 4000) == target
+
+
+@pytest.mark.parametrize("text", ["", "a/b", "192.168.0.0/33", "192.168.0.0/24/1", "/24", "a b"])
+def test_what_nobody_can_ban(text: str) -> None:
+    with pytest.raises(ParseError):
+        ban_target_from_text(text, 4000)
 
 
 @pytest.mark.parametrize(

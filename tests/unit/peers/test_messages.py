@@ -21,10 +21,13 @@ from misocoin.peers.messages import (
     Headers,
     Message,
     NotFound,
+    Ping,
+    Pong,
     SendCompact,
     TransactionIds,
     Transactions,
     address_from_text,
+    frame_sizes,
     messages_from_bytes,
     serialize_message,
 )
@@ -53,6 +56,8 @@ ALL: tuple[Message, ...] = (
     Transactions((TX, TX)),
     GetAddresses(),
     Addresses((Address("192.0.2.1", 4000, 5), Address("2001:db8::1", 1, 0))),
+    Ping(2**64 - 1),
+    Pong(0),
 )
 
 
@@ -65,6 +70,18 @@ def test_a_body_holds_any_number() -> None:
     body = b"".join(map(serialize_message, ALL))
     assert messages_from_bytes(body) == ALL
     assert messages_from_bytes(b"") == ()
+
+
+def test_the_sizes_of_a_body() -> None:
+    """By Bitcoin's words for the kinds, without a look into the payloads."""
+    body = serialize_message(Announce((HEADER,))) + serialize_message(Ping(7))
+    assert list(frame_sizes(body)) == [("headers", 85), ("ping", 13)]
+    assert list(frame_sizes(b"\xee\x03\x00\x00\x00abc" + body)) == [
+        ("*other*", 8), ("headers", 85), ("ping", 13),
+    ]  # fmt: skip
+    whole = b"".join(map(serialize_message, ALL))
+    for cut in range(0, len(whole), 7):
+        assert sum(size for _, size in frame_sizes(whole[:cut])) == cut
 
 
 def test_an_unknown_kind_is_passed_over() -> None:

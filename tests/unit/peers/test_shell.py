@@ -54,14 +54,14 @@ def check_well(rig: Rig) -> None:
         honest.close()
 
 
-def link_with(rig: Rig, serve) -> list[tuple[str, int]]:
+def link_with(rig: Rig, serve) -> list[str]:
     """Let the node dial a server that serves so, until it is banned or given up."""
     with bad_server(serve) as address:
         rig.manager.add_node(address)
         wait_for(lambda: rig.manager.peers() or rig.manager.banned())
         wait_for(lambda: not rig.manager.peers())
         rig.manager.remove_node(address) if not rig.manager.banned() else None
-        return list(rig.manager.banned())
+        return [ban.target for ban in rig.manager.banned()]
 
 
 def is_for(head: bytes, what: bytes) -> bool:
@@ -203,7 +203,7 @@ def test_garbage_pushed_to_us_is_punished(rig: Rig) -> None:
         session = json.loads(greeted.body)["session"]
         assert client.post(f"{url}/{session}/pull", serialize_message(ALL[0])).status == 400
         wait_for(lambda: rig.manager.peers() == ())
-        assert [target for target, _ in rig.manager.banned()] == ["127.0.0.1:4999"]
+        assert [ban.target for ban in rig.manager.banned()] == ["127.0.0.1:4999"]
         assert client.post(f"{url}/{session}/messages", b"").status == 404
         assert client.post(f"{url}/hello", said).status == 409
     finally:

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from misocoin.peers.bans import Ban, BanList
 from misocoin.peers.info import PeerInfo
 from misocoin.peers.messages import Address
+from misocoin.peers.traffic import TrafficInfo
 from misocoin.rpc.core.network import CoreNetwork
 from misocoin.rpc.declare import methods_of
 from misocoin.rpc.registry import Registry
@@ -19,11 +21,35 @@ class FakeNetwork:
 
     def __init__(self) -> None:
         self.links = [
-            PeerInfo(1, "8.8.8.8:4000", True, True, "/misocoin:1/", 7, 0, 60, 0, False),
+            PeerInfo(
+                1,
+                "8.8.8.8:4000",
+                True,
+                True,
+                "/misocoin:1/",
+                7,
+                0,
+                60,
+                0,
+                False,
+                version=1,
+                first_height=3,
+                shown_height=7,
+                common_height=6,
+                asked_heights=(8, 9),
+                last_block=NOW - 7,
+                ping=0.012345678,
+                least_ping=0.01,
+                ping_wait=None,
+                pushes_blocks=True,
+                addresses_taken=5,
+                traffic=TrafficInfo({"inv": 40, "block": 2}, {"ping": 3}, NOW - 1, NOW - 2),
+            ),
             PeerInfo(2, "127.0.0.1", False, False, "Core's REST", None, 0, 5, 0, True),
         ]
         self.named: list[Address] = []
-        self.bans: dict[str, int] = {}
+        self.bans = BanList(100)
+        self.pings = 0
 
     def peers(self) -> tuple[PeerInfo, ...]:
         return tuple(self.links)
@@ -45,12 +71,13 @@ class FakeNetwork:
         return len(self.links) < before
 
     def ban(self, target: str, until: int) -> None:
-        self.bans[target] = until
-        if not until:
-            del self.bans[target]
+        self.bans.set(target, until, NOW)
 
-    def banned(self) -> tuple[tuple[str, int], ...]:
-        return tuple(self.bans.items())
+    def banned(self) -> tuple[Ban, ...]:
+        return self.bans.items(NOW)
+
+    def ping(self) -> None:
+        self.pings += 1
 
 
 class FakeNode:
@@ -92,9 +119,19 @@ def test_links(node: FakeNode) -> None:
         "8.8.8.8:4000", False, "manual",
     )  # fmt: skip
     assert (out["network"], out["synced_headers"], out["conntime"]) == ("ipv4", 7, NOW - 60)
+    assert (out["synced_blocks"], out["startingheight"], out["inflight"]) == (6, 3, [8, 9])
+    assert (out["bytessent"], out["bytesrecv"]) == (42, 3)
+    assert out["bytessent_per_msg"] == {"block": 2, "inv": 40}
+    assert out["bytesrecv_per_msg"] == {"ping": 3}
+    assert (out["lastsend"], out["lastrecv"], out["last_block"]) == (NOW - 1, NOW - 2, NOW - 7)
+    assert (out["pingtime"], out["minping"], "pingwait" in out) == (0.012346, 0.01, False)
+    assert (out["bip152_hb_to"], out["bip152_hb_from"], out["addr_processed"]) == (True, False, 5)
     assert (came["inbound"], came["synced_blocks"], came["network"]) == (
         True, -1, "not_publicly_routable",
     )  # fmt: skip
+    assert (came["bytessent"], came["lastrecv"], "pingtime" in came) == (0, 0, False)
+    node.ping()
+    assert node.network.pings == 1
     assert node.getconnectioncount() == 2
     assert node.getnettotals()["totalbytessent"] == 4
 
@@ -125,16 +162,40 @@ def test_bans(node: FakeNode) -> None:
     node.setban("192.0.2.8/32", "add", NOW + 5, True)
     node.setban("2001:db8::1", "add", 10)
     assert node.listbanned() == [
-        {"address": "192.0.2.7/32", "banned_until": NOW + 86_400, "time_remaining": 86_400},
-        {"address": "192.0.2.8/32", "banned_until": NOW + 5, "time_remaining": 5},
-        {"address": "2001:db8::1/128", "banned_until": NOW + 10, "time_remaining": 10},
-    ]
+        {
+            "address": address,
+            "ban_created": NOW,
+            "banned_until": NOW + seconds,
+            "ban_duration": seconds,
+            "time_remaining": seconds,
+        }
+        for address, seconds in (
+            ("192.0.2.7/32", 86_400), ("192.0.2.8/32", 5), ("2001:db8::1/128", 10),
+        )
+    ]  # fmt: skip
     assert node.error("setban", "192.0.2.7", "add") == (-23, "Error: IP/Subnet already banned")
     node.setban("192.0.2.7", "remove")
     assert node.error("setban", "192.0.2.7", "remove")[0] == -30
-    assert node.error("setban", "192.0.2.0/24", "add")[0] == -30
+    assert node.error("setban", "192.0.2.0/33", "add")[0] == -30
     assert node.error("setban", "nonsense", "add") == (-30, "Error: Invalid IP/Subnet")
     assert node.error("setban", "192.0.2.9", "add", 5, True)[0] == -8
     assert node.error("setban", "192.0.2.9", "x")[0] == -8
     node.clearbanned()
     assert node.listbanned() == []
+
+
+def test_bans_of_networks(node: FakeNode) -> None:
+    """As in Core: bits beyond the mask are let go, and a host in a banned network is banned."""
+    node.setban("192.168.0.7/24", "add")
+    node.setban("10.0.0.0/255.0.0.0", "add")
+    node.setban("2001:db8::/32", "add")
+    assert [ban["address"] for ban in node.listbanned()] == [
+        "192.168.0.0/24", "10.0.0.0/8", "2001:db8::/32",
+    ]  # fmt: skip
+    twice = (-23, "Error: IP/Subnet already banned")
+    assert node.error("setban", "192.168.0.0/24", "add") == twice
+    assert node.error("setban", "192.168.0.9", "add") == twice
+    node.setban("192.168.0.0/25", "add")
+    assert node.error("setban", "192.168.0.9", "remove")[0] == -30
+    node.setban("192.168.0.0/24", "remove")
+    assert len(node.listbanned()) == 3
