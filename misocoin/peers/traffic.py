@@ -8,8 +8,8 @@ such a call names no link, so its other end does not know whose it is.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from threading import Lock
-from typing import NamedTuple
 
 from misocoin.peers.messages import frame_sizes
 
@@ -20,9 +20,13 @@ OTHER = "*other*"
 """What Core calls messages of kinds it does not know."""
 
 
-class TrafficInfo(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TrafficInfo:
     """Figures of a link; the kinds have the names of Bitcoin's peer protocol."""
 
+    bytes_sent: int
+    """In all."""
+    bytes_received: int
     sent: Mapping[str, int]
     """Bytes by kind."""
     received: Mapping[str, int]
@@ -30,18 +34,8 @@ class TrafficInfo(NamedTuple):
     """Unix time; 0 for never."""
     last_received: int
 
-    @property
-    def bytes_sent(self) -> int:
-        """In all."""
-        return sum(self.sent.values())
 
-    @property
-    def bytes_received(self) -> int:
-        """In all."""
-        return sum(self.received.values())
-
-
-NO_TRAFFIC = TrafficInfo({}, {}, 0, 0)
+NO_TRAFFIC = TrafficInfo(0, 0, {}, {}, 0, 0)
 """Of a link over which nothing has gone yet."""
 
 
@@ -88,5 +82,10 @@ class Traffic:
         """The figures as they stand."""
         with self._lock:
             return TrafficInfo(
-                dict(self._sent), dict(self._received), self._last_sent, self._last_received
+                self._sent.total(),
+                self._received.total(),
+                dict(self._sent),
+                dict(self._received),
+                self._last_sent,
+                self._last_received,
             )

@@ -43,7 +43,7 @@ class FakeNetwork:
                 ping_wait=None,
                 pushes_blocks=True,
                 addresses_taken=5,
-                traffic=TrafficInfo({"inv": 40, "block": 2}, {"ping": 3}, NOW - 1, NOW - 2),
+                traffic=TrafficInfo(42, 3, {"inv": 40, "block": 2}, {"ping": 3}, NOW - 1, NOW - 2),
             ),
             PeerInfo(2, "127.0.0.1", False, False, "Core's REST", None, 0, 5, 0, True),
         ]
