@@ -24,7 +24,7 @@ from misocoin.peers.messages import (
     Message,
     SendCompact,
 )
-from misocoin.peers.peer import Core, Peer
+from misocoin.peers.peer import SYNCING_BLOCKS, Core, Peer
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import Transaction
 
@@ -61,8 +61,19 @@ class BlockRelay:
     # -- who pushes to us ---------------------------------------------------------------------
 
     def connected(self, peer: Peer) -> None:
-        """Ask a new peer to push compact blocks, if too few do."""
+        """Ask a new peer to push compact blocks, if too few do, and tell it of our tip.
+
+        A block that came between the handshake and now was told to nobody. Who is far behind
+        asks for headers anyway.
+        """
         self._ask_for_compact()
+        core, hello = self._core, peer.link.hello
+        tip = core.chain.tip
+        if hello is None or core.is_syncing or not tip.height:
+            return
+        if tip.height - hello.height <= SYNCING_BLOCKS:
+            core.send(peer, Announce((tip.header,)))
+            peer.told = tip
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone."""

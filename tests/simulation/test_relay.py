@@ -93,6 +93,19 @@ def test_an_announcement_while_headers_are_on_their_way() -> None:
     assert victim.chain.tip.hash == block.hash
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_block_that_comes_during_the_handshake(seed: int) -> None:
+    """The dialled end has had its answer about headers, the dialling one has no link yet."""
+    network = Network(Random(seed), 0.1)
+    one, two = Node(network, 0), Node(network, 1)
+    two.connect(one)
+    while not one.wires:
+        network.run_until(network.now + 0.01)
+    network.at(network.random.uniform(0, 0.15), two.mine)
+    network.run_until(10)
+    assert one.chain.tip.hash == two.chain.tip.hash != one.chain.tree.genesis.hash
+
+
 def test_a_peers_height_follows_its_blocks_and_ours() -> None:
     """Pushed in compact form, or heard of from us: either way it shows how far it is."""
     network = Network(Random(2), 0.05)
