@@ -150,14 +150,19 @@ def kernel(registries: Registries, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def make_both(kernel: Kernel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeBoth]:
-    """Make a chain of a network's in our chain state and in that engine, one at a time."""
-    made: list[Both] = []
+def make_both(
+    registries: Registries, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeBoth]:
+    """Make a chain of a network's both in our chain state and in that engine."""
+    made: list[tuple[Kernel, Both]] = []
 
     def make(params: Params) -> Both:
-        made.append(Both(kernel, tmp_path_factory.mktemp("both"), params))
-        return made[-1]
+        folder = tmp_path_factory.mktemp("both")
+        kernel = Kernel(kernel_python(registries), folder / "log")
+        made.append((kernel, Both(kernel, folder / "chain", params)))
+        return made[-1][1]
 
     yield make
-    for both in made:
+    for kernel, both in made:
         both.close()
+        kernel.close()
