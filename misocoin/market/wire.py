@@ -65,7 +65,7 @@ def bid_to_json(bid: Bid, names: Names = COIN_NAMES) -> Json:
 
 def bid_from_json(data: bytes, key: str, order: int = 0) -> Bid:
     """Read a bid; what the JSON does not tell is given."""
-    form = _object(data)
+    form = object_from_json(data)
     try:
         price = money_from_text(form["Price"])
         terms = None
@@ -143,7 +143,7 @@ def trade_to_json(trade: Trade, names: Names = COIN_NAMES) -> Json:
 
 def trade_from_json(data: bytes, key: str) -> Trade:
     """Read a trade of that key."""
-    form = _object(data)
+    form = object_from_json(data)
     try:
         receipt = form.get("EncryptedResultReceipt")
         return Trade(
@@ -219,7 +219,7 @@ def account_to_json(account: Account, names: Names = COIN_NAMES) -> Json:
 
 def account_from_json(data: bytes) -> Account:
     """Read an account."""
-    form = _object(data)
+    form = object_from_json(data)
     try:
         available = money_from_text(form["Available"])
         info = form.get("DepositInfo") or {}
@@ -294,7 +294,8 @@ def bytes_from_json(form: object) -> bytes:
     return f"{text}\n".encode()
 
 
-def _object(data: bytes) -> Json:
+def object_from_json(data: bytes) -> Json:
+    """Read a market's answer that is a JSON object. Raises Malformed."""
     if len(data) > MAX_ANSWER:
         raise Malformed("the market's answer is too long")
     try:

@@ -1,6 +1,5 @@
 """The calls that a client makes to a market's server, signed where they must be."""
 
-import json
 from collections.abc import Mapping
 from time import monotonic, sleep
 from typing import Any, NamedTuple
@@ -22,7 +21,13 @@ from misocoin.market.money import Money, text_from_money
 from misocoin.market.parcels import PROOF_SLOT
 from misocoin.market.receipts import sha256_hex
 from misocoin.market.trade import Trade
-from misocoin.market.wire import Account, account_from_json, bid_from_json, trade_from_json
+from misocoin.market.wire import (
+    Account,
+    account_from_json,
+    bid_from_json,
+    object_from_json,
+    trade_from_json,
+)
 
 WAIT_SECONDS = 20
 """How long the server is asked to hold an answer until something changes."""
@@ -83,7 +88,7 @@ class MarketCalls:
     def info(self) -> MarketInfo:
         """What the market can do; an original server knows no such call."""
         try:
-            form = json_object(self._get("/info").body)
+            form = object_from_json(self._get("/info").body)
             return MarketInfo(
                 tuple(int(each) for each in form["TradeVersions"]),
                 int(form["FeePercent"]),
@@ -105,7 +110,7 @@ class MarketCalls:
 
     def checker_name(self, article: str) -> str | None:
         """What decides a dispute about an article's results; None for nothing. Raises Refused."""
-        name = json_object(self._get(f"/article/{quote(article)}").body).get("Checker")
+        name = object_from_json(self._get(f"/article/{quote(article)}").body).get("Checker")
         if name is not None and not isinstance(name, str):
             raise Malformed("the market's answer is not about an article")
         return name
@@ -206,7 +211,7 @@ class MarketCalls:
 
     def withdrawal(self, key: str) -> dict[str, Any]:
         """What became of a withdrawal."""
-        return json_object(self._get(f"/withdrawal/{quote(key, safe='')}").body)
+        return object_from_json(self._get(f"/withdrawal/{quote(key, safe='')}").body)
 
     def relay(self, path: str) -> HttpResponse:
         """Ask for a document as it is, without looking at it."""
@@ -220,17 +225,6 @@ def checked(response: HttpResponse) -> HttpResponse:
         text = response.body[:_LONGEST_COMPLAINT].decode("utf-8", "replace")
         raise Refused(response.status, " ".join(text.split()) or f"status {response.status}")
     return response
-
-
-def json_object(data: bytes) -> dict[str, Any]:
-    """Read a JSON object. Raises Malformed."""
-    try:
-        form = json.loads(data)
-    except (ValueError, RecursionError):
-        form = None
-    if not isinstance(form, dict):
-        raise Malformed("the market's answer is not a JSON object")
-    return form
 
 
 class Pace:

@@ -1,11 +1,13 @@
 """Bids and trades on a real store: what the rules say happens to the money."""
 
-from contextlib import closing
+from contextlib import closing, suppress
+from threading import Thread
 
 import pytest
 
 from misocoin.errors import AmountError
 from misocoin.market.articles import articles_from_text
+from misocoin.market.audit import audit
 from misocoin.market.bids import BidState
 from misocoin.market.errors import Malformed, MarketError, NotAllowed, NotPaidFor, TooLate, Unknown
 from misocoin.market.nonces import expiry_of
@@ -102,6 +104,26 @@ def test_a_bid_can_be_taken_back(rig):
     assert rig.book.get_bid(other).state is BidState.MATCHED
     with pytest.raises(TooLate, match="has been matched"):
         rig.cancel(BUYER, other)
+
+
+def test_a_bid_is_taken_back_or_matched_and_never_both(rig):
+    rig.give(BUYER, "MISO 1")
+    for _ in range(8):
+        bid = rig.buy(BUYER, "mMISO 1")
+        offers: list[str] = []
+        sell = Thread(target=lambda: offers.append(rig.sell(SELLER, "mMISO 1")))  # noqa: B023
+        sell.start()
+        with suppress(TooLate):
+            rig.cancel(BUYER, bid)
+        sell.join(60)
+        states = [rig.book.get_bid(key).state for key in (bid, *offers)]
+        if states == [BidState.EXPIRED, BidState.PLACED]:
+            rig.cancel(SELLER, offers[0])
+        else:
+            assert states == [BidState.MATCHED, BidState.MATCHED]
+            rig.say(BUYER, rig.trade_of(bid).key, acceptresult="on")
+        assert rig.holds(BUYER)[1] == 0
+        assert audit(rig.database, None).is_right
 
 
 def test_free_trades_need_no_money(rig):
