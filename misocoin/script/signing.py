@@ -104,11 +104,13 @@ class KeyRing:
         by_public_key: dict[bytes, PrivateKey] = {}
         by_hash: dict[bytes, PrivateKey] = {}
         scripts: dict[bytes, bytes] = {}
+        taproot: dict[bytes, TaprootOutput] = {}
         for ring in rings:
             by_public_key |= ring.by_public_key
             by_hash |= ring.by_hash
             scripts |= ring.scripts
-        return cls(by_public_key, by_hash, scripts)
+            taproot |= ring.taproot
+        return cls(by_public_key, by_hash, scripts, taproot)
 
     def key_for_public_key(self, public_key: bytes) -> PrivateKey | None:
         """As `KeySource.key_for_public_key`."""

@@ -142,6 +142,25 @@ def test_the_signatures_of_a_script_come_one_after_the_other():
     assert sign_input(whole, 0, stranger, is_partial=True).witness == whole.tx.vin[0].witness
 
 
+@pytest.mark.parametrize("name", ["multisig", "P2SH-multisig", "P2SH-P2WSH-multisig"])
+def test_the_signatures_of_a_multisig_come_one_after_the_other(name):
+    digests = input_digests(OUTPUTS[name])
+    half, whole = (KeyRing.build([key], SCRIPTS) for key in (KEYS[2], KEYS[0]))
+    signed = with_input(digests, 0, sign_input(digests, 0, half, is_partial=True))
+    assert error_of(signed) != "OK"
+    signed = with_input(signed, 0, sign_input(signed, 0, whole, is_partial=True))
+    assert error_of(signed, verify_flags.STANDARD) == "OK"
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_several_rings_are_one(name):
+    alone = [KeyRing.build([key]) for key in (*KEYS, LONG)]
+    ring = KeyRing.of([*alone, KeyRing.build([], SCRIPTS, TAPROOT.values())])
+    digests = input_digests(OUTPUTS[name])
+    signed = with_input(digests, 0, sign_input(digests, 0, ring))
+    assert error_of(signed, verify_flags.STANDARD) == "OK"
+
+
 @pytest.mark.parametrize(
     "script",
     [
