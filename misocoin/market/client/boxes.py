@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from misocoin.http.client import Bounds, HttpClient, HttpResponse
 from misocoin.http.errors import HttpError
-from misocoin.market.client.calls import WAIT_SECONDS, MarketCalls, Refused, checked
+from misocoin.market.client.calls import WAIT_SECONDS, MarketCalls, Pace, Refused, checked
 from misocoin.market.client.follow import Failed, Follower
 from misocoin.market.documents import upload_document
 from misocoin.market.errors import NotAllowed
@@ -78,6 +78,7 @@ class Box:
 
     def get(self, slot: Slot) -> bytes:
         """Wait for a parcel. Raises Failed where the trade ends before, or it does not open."""
+        pace = Pace()
         while True:
             url = f"{self._base}/{slot.value}?wait={self._wait}"
             response = self._call(lambda url=url: checked(self._http.get(url, bounds=_CHECK)))  # type: ignore[misc]
@@ -89,6 +90,7 @@ class Box:
             if self._follower.now(self._trade).state is TradeState.RETIRED:
                 raise Failed("the trade ended before the other side did its part", self._other)
             self._look_around()
+            pace.rest()
 
     def _look_around(self) -> None:
         """Called now and then while a parcel does not come."""

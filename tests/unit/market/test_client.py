@@ -3,18 +3,21 @@
 import gzip
 import stat
 import threading
+import time
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from misocoin.errors import MisocoinError, StoreError
+from misocoin.http.client import HttpResponse
 from misocoin.market.articles import articles_from_text
 from misocoin.market.bids import BidType, Versions
 from misocoin.market.checkers import CHECKERS
 from misocoin.market.client.activities import Activities, Activity
-from misocoin.market.client.boxes import Pulse
+from misocoin.market.client.boxes import Box, Pulse
 from misocoin.market.client.calls import Refused
 from misocoin.market.client.checking import Checking
 from misocoin.market.client.doors import Call, ChunkMemory, OldDoor, ParcelDoor
@@ -34,9 +37,11 @@ from misocoin.market.documents import upload_document
 from misocoin.market.errors import Malformed, MarketError, NotAllowed, TooLarge
 from misocoin.market.moments import MINUTE, Moment
 from misocoin.market.money import Money
-from misocoin.market.receipts import sha256_hex
+from misocoin.market.parcels import Slot
+from misocoin.market.receipts import seal, sha256_hex, transit_key, transit_public_key
+from misocoin.market.trade import trade_of
 from tests.shared import shared_file
-from tests.unit.market.builders import BUYER, NOW
+from tests.unit.market.builders import BUYER, NOW, make_bid, terms
 from tests.unit.market.builders import SELLER as SELLING
 from tests.unit.market.capture import SELLER, answers, requests
 
@@ -284,3 +289,34 @@ def test_which_version_a_bid_asks_for(known, wanted, asked):
     sale = place_sale(follower, "w", offer, wanted)
     assert sale.bid == asked
     assert sale_from_journal(asked, form_from_bid(sale)) == sale
+
+
+def test_a_market_that_holds_no_answers_is_not_pressed():
+    """One that is overloaded answers at once that there is nothing yet."""
+    asked: list[float] = []
+
+    class Http:
+        def get(self, _url, headers=None, bounds=None):
+            asked.append(time.monotonic())
+            return HttpResponse(204 if len(asked) < 4 else 200, {}, sealed)
+
+    class Calls:
+        url = "http://market"
+
+        def trade(self, _key, _tag="", _wait=0):
+            return trade, "tag"
+
+    buy, sell = (
+        make_bid(kind, 1, order, terms=terms()._replace(transit_key=transit_public_key(secret)))
+        for order, (kind, secret) in enumerate(
+            ((BidType.BUY, b"b" * 32), (BidType.SELL, b"s" * 32))
+        )
+    )
+    trade = replace(trade_of("t", buy, sell, NOW), worker_url="relay")
+    key = transit_key(b"b" * 32, transit_public_key(b"s" * 32), "t")
+    sealed = seal(b"parcel", key, bytes(12))
+    follower = Follower(Calls(), Activity("k", BidType.SELL, "a", NOW), threading.Event())
+    box = Box(follower, Http(), trade, b"s" * 32, is_buyer=False)
+    assert box.get(Slot.WORK) == b"parcel"
+    assert len(asked) == 4
+    assert asked[3] - asked[0] > 0.5
