@@ -44,10 +44,13 @@ class Line:
 
     name: str
     points: tuple[Point, ...]
+    is_marked: bool = False
+    """Whether its end is marked, for one that may be too short to be seen."""
 
 
-def _plain(value: float) -> str:
-    return f"{value:,.10g}"
+def plain_text(value: float) -> str:
+    """A number with eight decimals at most and no more than it takes: `0.0000005`, `1,250`."""
+    return f"{value + 0.0:,.8f}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,11 +64,21 @@ class Chart:
     y_label: str
     lines: tuple[Line, ...] = ()
     bars: tuple[Bar, ...] = ()
-    x_text: Callable[[float], str] = _plain
+    x_text: Callable[[float], str] = plain_text
     """How a value on the x axis is written."""
-    y_text: Callable[[float], str] = _plain
+    y_text: Callable[[float], str] = plain_text
     from_zero: bool = True
     """Whether the y axis begins at 0; else where the values do."""
+    bars_name: str = ""
+    """What the bars are."""
+    x_step: float = 0.0
+    """Ticks are no nearer to each other: 1 where only whole numbers mean something."""
+    y_step: float = 0.0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to be drawn."""
+        return not self.bars and not any([line.points for line in self.lines])
 
 
 def nice_step(span: float, ticks: int = _TICKS) -> float:
@@ -77,9 +90,9 @@ def nice_step(span: float, ticks: int = _TICKS) -> float:
     return next((step for step in steps if span / step <= ticks), power * 10)
 
 
-def ticks_between(low: float, high: float, ticks: int = _TICKS) -> list[float]:
-    """The round values from `low` to `high`, in order; none where the range is empty."""
-    step = nice_step(high - low, ticks)
+def ticks_between(low: float, high: float, ticks: int = _TICKS, least: float = 0.0) -> list[float]:
+    """The round values from `low` to `high`, at least `least` apart; none in an empty range."""
+    step = max(nice_step(high - low, ticks), least)
     first = int(-(-low // step))
     last = int(high // step)
     return [number * step for number in range(first, min(last, first + 4 * ticks) + 1)]
@@ -141,11 +154,15 @@ def chart_svg(chart: Chart) -> Markup:
     for number, line in enumerate(chart.lines, 1):
         places = [f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in thinned(line.points)]
         drawn.append(f'<polyline class="line-{number}" points="{" ".join(places)}"/>')
+        if line.is_marked and places:
+            x, y = places[-1].split(",")
+            drawn.append(f'<circle class="mark-{number}" cx="{x}" cy="{y}" r="4.5"/>')
     figure = "".join(drawn)
     return Markup(  # noqa: S704 - every text in it was escaped
-        f'<figure class="chart"><figcaption>{escape(chart.title)}{_legend(chart)}</figcaption>'
+        f'<figure class="chart{" barred" if chart.bars else ""}">'
+        f"<figcaption>{escape(chart.title)}</figcaption>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(chart.title)}. '
-        f'{escape(chart.summary)}">{figure}</svg></figure>'
+        f'{escape(chart.summary)}">{figure}</svg>{_legend(chart)}</figure>'
     )
 
 
@@ -153,10 +170,12 @@ def _legend(chart: Chart) -> str:
     if len(chart.lines) + bool(chart.bars) < 2:
         return ""
     names = [
-        f' <span class="key key-{number}">{escape(line.name)}</span>'
+        f'<span class="key key-{number}">{escape(line.name)}</span>'
         for number, line in enumerate(chart.lines, 1)
     ]
-    return "".join(names)
+    if chart.bars:
+        names.insert(0, f'<span class="key key-bars">{escape(chart.bars_name)}</span>')
+    return f'<p class="keys">{" ".join(names)}</p>'
 
 
 def _bar(bar: Bar, frame: _Frame) -> str:
@@ -170,13 +189,13 @@ def _bar(bar: Bar, frame: _Frame) -> str:
 def _grid(chart: Chart, frame: _Frame) -> list[str]:
     bottom, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
     drawn = []
-    for value in ticks_between(frame.low_y, frame.high_y):
+    for value in ticks_between(frame.low_y, frame.high_y, least=chart.y_step):
         y = frame.y(value)
         drawn.append(f'<path class="grid" d="M{_LEFT} {y:.1f}H{right}"/>')
         text = escape(chart.y_text(value))
         drawn.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>')
     end = 0.0
-    for value in ticks_between(frame.low_x, frame.high_x, 6):
+    for value in ticks_between(frame.low_x, frame.high_x, 6, chart.x_step):
         x, label = frame.x(value), chart.x_text(value)
         room = len(label) * _LETTER / 2
         if x - room < end or x + room > WIDTH:

@@ -16,7 +16,14 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from misocoin.face.charts import chart_svg, si_text
-from misocoin.face.words import ago_text, coins_text, count_text, duration_text, time_text
+from misocoin.face.words import (
+    ago_text,
+    coins_text,
+    count_text,
+    duration_text,
+    rate_text,
+    time_text,
+)
 from misocoin.version import VERSION
 
 STATIC_PATH = "/static/"
@@ -97,8 +104,9 @@ def make_environment(
         navigation=navigation,
         version=VERSION,
         static={name: each.url for name, each in static.items()},
-        # A picture of our own in the page itself takes the page's colours.
+        # Pictures of our own stand in the page itself.
         logo=Markup(static["logo.svg"].data.decode()),  # noqa: S704
+        asleep=Markup(static["asleep.svg"].data.decode()),  # noqa: S704
     )
     environment.filters.update(
         ago=ago_text,
@@ -106,6 +114,7 @@ def make_environment(
         coins=coins_text,
         count=count_text,
         duration=duration_text,
+        rate=rate_text,
         si=si_text,
         time=time_text,
     )

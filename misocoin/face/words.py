@@ -6,10 +6,15 @@ from misocoin.units import COIN
 
 
 def coins_text(amount: int) -> str:
-    """Base units as coins, with two to eight decimals and thousands set apart: `1,234.50`."""
+    """Base units as coins, with the decimals it takes and thousands set apart: `1,234.5`."""
     whole, rest = divmod(abs(amount), COIN)
-    decimals = f"{rest:08d}".rstrip("0").ljust(2, "0")
-    return f"{'-' if amount < 0 else ''}{whole:,}.{decimals}"
+    decimals = f".{rest:08d}".rstrip("0") if rest else ""
+    return f"{'-' if amount < 0 else ''}{whole:,}{decimals}"
+
+
+def rate_text(rate: float) -> str:
+    """A fee rate in base units a virtual byte, with three decimals at most: `1.25`."""
+    return f"{rate:,.3f}".rstrip("0").rstrip(".")
 
 
 def count_text(number: int) -> str:

@@ -123,13 +123,13 @@ class Explorer:
                 self._summaries.popitem(last=False)
         return made
 
-    def fees_of_block(self, node: HeaderNode) -> int:
-        """Base units that a block's transactions paid; 0 where its body is unknown."""
+    def traffic(self, node: HeaderNode) -> tuple[int, int]:
+        """A block's transactions and what they paid, base units; 0 where its body is unknown."""
         try:
-            fees: int = self.summary(node)["fees_sats"]
+            seen = self.summary(node)
         except NotFoundError:
-            return 0
-        return fees
+            return 0, 0
+        return seen["transactions"], seen["fees_sats"]
 
     def _summary(self, node: HeaderNode, block: Block) -> View:
         reward = sum([out.value for out in block.transactions[0].vout])

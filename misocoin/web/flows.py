@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from misocoin.face.words import coins_text
+
 WIDTH = 640
 """Of the drawing, in its own units."""
 
@@ -12,7 +14,8 @@ MOST_STREAMS = 14
 """Streams on a side; what is more is drawn as one."""
 
 _FULL = 120.0  # the height that all the money takes
-_GAP = 12.0
+_GAP = 14.0
+_ROOM = 26.0  # of a name and an amount below it
 _LEAST = 1.5
 _MIDDLE = 46.0
 _LABEL = 190.0
@@ -42,8 +45,8 @@ def gathered(streams: Sequence[Stream], most: int = MOST_STREAMS) -> list[Stream
     ]
 
 
-def flow_svg(incoming: Sequence[Stream], outgoing: Sequence[Stream], amount_text: str) -> Markup:
-    """Draw the flows as one `<svg>`; `amount_text` tells the sum, for those who do not see it."""
+def flow_svg(incoming: Sequence[Stream], outgoing: Sequence[Stream], total_sats: int) -> Markup:
+    """Draw the flows as one `<svg>`; `total_sats` is told to those who do not see it."""
     left, right = gathered(incoming), gathered(outgoing)
     total = max(1, sum(each.amount for each in left), sum(each.amount for each in right))
     height = max(_side_height(left, total), _side_height(right, total)) + 2 * _GAP
@@ -56,7 +59,7 @@ def flow_svg(incoming: Sequence[Stream], outgoing: Sequence[Stream], amount_text
     drawn.append(
         f'<rect class="trunk" x="{middle}" y="{top:.1f}" width="{_MIDDLE}" height="{_FULL}"/>'
     )
-    label = f"{len(incoming)} in, {len(outgoing)} out, {amount_text} in all"
+    label = f"{len(incoming)} in, {len(outgoing)} out, {coins_text(total_sats)} in all"
     return Markup(  # noqa: S704 - every text in it was escaped
         f'<svg class="flow" viewBox="0 0 {WIDTH} {height:.0f}" role="group" '
         f'aria-label="{escape(label)}">{"".join(drawn)}</svg>'
@@ -68,7 +71,7 @@ def _thickness(stream: Stream, total: int) -> float:
 
 
 def _side_height(streams: Sequence[Stream], total: int) -> float:
-    rooms = [max(_thickness(each, total), _GAP) for each in streams]
+    rooms = [max(_thickness(each, total), _ROOM) for each in streams]
     return max(_FULL, sum(rooms) + _GAP * (len(streams) - 1))
 
 
@@ -83,7 +86,7 @@ def _side(
     drawn = []
     for each in streams:
         thick = _thickness(each, total)
-        room = max(thick, _GAP)
+        room = max(thick, _ROOM)
         y, end = at_outer + room / 2, at_trunk + min(thick, _FULL) / 2
         bend = (outer + trunk) / 2
         kind = f" {each.kind}" if each.kind else ""
@@ -92,10 +95,11 @@ def _side(
             f'd="M{outer:.0f} {y:.1f}C{bend:.0f} {y:.1f} {bend:.0f} {end:.1f} '
             f'{trunk:.0f} {end:.1f}"/>'
         )
-        text = (
-            f'<text x="{text_x}" y="{y + 4:.1f}" text-anchor="{anchor}">{escape(each.name)}</text>'
-        )
+        place = f'<text x="{text_x}" text-anchor="{anchor}" y='
+        text = f'{place}"{y - 2:.1f}">{escape(each.name)}</text>'
         drawn.append(f'<a href="{escape(each.href)}">{text}</a>' if each.href else text)
+        if each.amount:
+            drawn.append(f'{place}"{y + 11:.1f}" class="sum">{coins_text(each.amount)}</text>')
         at_outer += room + _GAP
         at_trunk += _FULL * each.amount / total
     return drawn

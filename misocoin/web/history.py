@@ -1,4 +1,4 @@
-"""How the chain went, as charts: difficulty, hash rate, intervals, fees, coins in existence."""
+"""How the chain went, as charts: difficulty, hash rate, intervals, transactions, fees, coins."""
 
 from collections.abc import Callable, Sequence
 from math import exp
@@ -15,11 +15,17 @@ from misocoin.units import COIN
 MOST_BLOCKS = 20_000
 """Blocks that the charts of headers reach back."""
 
-FEE_BLOCKS = 300
-"""Blocks that the chart of fees reaches back: it has to look into each."""
+LOOKED_INTO = 300
+"""Blocks that the charts of transactions and fees reach back: they have to look into each."""
 
 RATE_WINDOW = 30
 """Blocks over which a point of the hash rate is taken."""
+
+FEWEST_INTERVALS = 20
+"""Of fewer no histogram can be seen."""
+
+TOO_EARLY = "There are too few blocks yet."
+"""What stands where nothing can be drawn."""
 
 _BINS = 24
 _HALVINGS_SHOWN = 8
@@ -85,22 +91,29 @@ def supply(params: Params, height: int) -> list[Point]:
 
 
 def charts(
-    tip: HeaderNode, params: Params, unit: str, fees: Callable[[HeaderNode], int]
+    tip: HeaderNode, params: Params, unit: str, look: Callable[[HeaderNode], tuple[int, int]]
 ) -> list[Chart]:
-    """All charts of the chain that ends at `tip`; `fees` tells what a block's transactions paid."""
+    """All charts of the chain that ends at `tip`.
+
+    `look` tells how many transactions a block has and what they paid.
+    """
     nodes = branch(tip)
     rates = hash_rates(nodes)
     waits = intervals(nodes)
-    bars, mean = histogram(waits)
+    bars, mean = histogram(waits if len(waits) >= FEWEST_INTERVALS else ())
     expected = expected_counts(len(waits), mean, bars[0].high, _BINS) if bars else []
-    latest = nodes[-FEE_BLOCKS:]
-    paid = [Point(node.height, fees(node) / COIN) for node in latest]
+    latest = nodes[-LOOKED_INTO:]
+    seen = [(node.height, *look(node)) for node in latest]
+    counts = [Point(height, count) for height, count, _ in seen]
+    paid = [Point(height, fees / COIN) for height, _, fees in seen]
     difficulties = [
         Point(node.height, calculate_network_difficulty(node.header.bits, params)) for node in nodes
     ]
     aimed = params.retarget is not Retarget.NEVER
     spacing = f", {params.target_spacing} s are aimed for" if aimed else ""
-    now = supply_at(tip.height, params)
+    now, planned = supply_at(tip.height, params), supply(params, tip.height)
+    percent = 100 * now / COIN / planned[-1].y
+    share = f"{percent:.2f} %" if percent >= 0.01 else "less than 0.01 %"
     return [
         Chart(
             "Difficulty",
@@ -109,6 +122,7 @@ def charts(
             "times the easiest",
             (Line("difficulty", tuple(difficulties)),),
             y_text=si_text,
+            x_step=1,
         ),
         Chart(
             "Hash rate",
@@ -117,14 +131,26 @@ def charts(
             f"over {RATE_WINDOW} blocks",
             (Line("hash rate", tuple(rates)),),
             y_text=lambda value: si_text(value, "H/s"),
+            x_step=1,
         ),
         Chart(
             "Time between blocks",
-            f"The mean is {mean:.1f} s{spacing}.",
+            f"The mean is {mean:.1f} s{spacing}." if bars else TOO_EARLY,
             "seconds",
             "blocks",
-            (Line("if by chance alone", tuple(expected)),),
+            (Line("by chance alone", tuple(expected)),),
             tuple(bars),
+            bars_name="as they came",
+            y_step=1,
+        ),
+        Chart(
+            f"Transactions of the last {len(latest)} blocks",
+            f"{sum([count for _, count, _ in seen]):,} in all.",
+            "height",
+            "in a block",
+            (Line("transactions", tuple(counts)),),
+            x_step=1,
+            y_step=1,
         ),
         Chart(
             f"Fees of the last {len(latest)} blocks",
@@ -132,15 +158,17 @@ def charts(
             "height",
             f"{unit} a block",
             (Line("fees", tuple(paid)),),
+            x_step=1,
         ),
         Chart(
             "Coins in existence",
-            f"Now there are {coins_text(now)} {unit}.",
+            f"Now there are {coins_text(now)} {unit}, {share} of what is planned up to height "
+            f"{si_text(planned[-1].x)}.",
             "height",
             unit,
             (
-                Line("as planned", tuple(supply(params, tip.height))),
-                Line("so far", (Point(0, 0), Point(tip.height, now / COIN))),
+                Line("as planned", tuple(planned)),
+                Line("so far", (Point(0, 0), Point(tip.height, now / COIN)), is_marked=True),
             ),
             x_text=si_text,
             y_text=si_text,
@@ -160,7 +188,7 @@ def supply_at(height: int, params: Params) -> int:
 
 def _span(sentence: str, points: Sequence[Point]) -> str:
     if not points:
-        return "There are too few blocks yet."
+        return TOO_EARLY
     return sentence.format(si_text(points[0].y), si_text(points[-1].y))
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import orjson
 from flask import Flask, Response, redirect, request
 from jinja2 import Environment
+from markupsafe import Markup
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -22,7 +23,6 @@ from misocoin.chain.state import ChainState
 from misocoin.errors import AddressError, MisocoinError, NotFoundError
 from misocoin.face.charts import Chart, chart_svg
 from misocoin.face.pages import SECURITY_HEADERS, STATIC_PATH, all_static_files, make_environment
-from misocoin.face.words import coins_text
 from misocoin.peers.info import PeerInfo
 from misocoin.script.address import script_from_address
 from misocoin.web import history
@@ -119,7 +119,8 @@ class Pages:
             return self.page(template, view(**parts))
 
         def json(**parts: str) -> Response:
-            body = orjson.dumps(view(**parts), _json_value, orjson.OPT_PASSTHROUGH_DATACLASS)
+            told = {key: each for key, each in view(**parts).items() if type(each) is not Markup}
+            body = orjson.dumps(told, _json_value, orjson.OPT_PASSTHROUGH_DATACLASS)
             return Response(body, mimetype="application/json")
 
         app.add_url_rule(path, name, page, methods=["GET"])
@@ -143,7 +144,7 @@ class Pages:
         last = self._last_charts
         if last is None or last[0] != tip.hash:
             unit = UNITS[chain.params.name]
-            made = history.charts(tip, chain.params, unit, self._explorer.fees_of_block)
+            made = history.charts(tip, chain.params, unit, self._explorer.traffic)
             last = self._last_charts = (tip.hash, made)
         return {"height": tip.height, "charts": last[1]}
 
@@ -254,7 +255,7 @@ def _flow(view: View) -> object:
     ]
     if view["fee_sats"]:
         outgoing.append(Stream("fee", view["fee_sats"], "", "fee"))
-    return flow_svg(incoming, outgoing, coins_text(view["output_sats"]))
+    return flow_svg(incoming, outgoing, view["output_sats"])
 
 
 def _peer_map(view: View) -> object:

@@ -1,15 +1,12 @@
-"""The status page: how things stand, and the last hour as charts; no script."""
+"""The status page: how things stand, and the last hour as charts."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from misocoin.face.charts import Chart, Line, Point, si_text
 from misocoin.face.pages import make_environment
 from misocoin.face.words import count_text, duration_text
 from misocoin.work.figures import Sample, Snapshot
-
-REFRESH_SECONDS: Final = 10
-"""How often a browser that shows the page asks for it again."""
 
 
 class StatusPage:
@@ -23,7 +20,6 @@ class StatusPage:
         """Return the page as of a snapshot."""
         return self._template.render(
             here="/",
-            refresh=REFRESH_SECONDS,
             now=snapshot,
             figures=_figures(snapshot),
             charts=_charts(snapshot) if len(snapshot.history) > 1 else (),
@@ -69,10 +65,12 @@ def _charts(snapshot: Snapshot) -> tuple[Chart, ...]:
         Chart(
             title,
             f"at the end {si_text(points[-1].y, unit)}",
-            "minutes",
+            "minutes ago",
             unit or title.lower(),
             (Line(title, points),),
+            x_text=lambda minutes: f"{-minutes or 0:g}",
             y_text=si_text,
+            y_step=1,
         )
         for title, unit, points in (
             ("Hash rate", "H/s", _line(snapshot, lambda sample: sample.rate)),

@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -15,8 +17,11 @@ from tests.functional.framework.chromium import (
     Window,
     open_chromium,
 )
-from tests.functional.framework.daemon import Daemon
+from tests.functional.framework.daemon import Daemon, reserved_port
 from tests.functional.framework.market import MarketProcess
+from tests.functional.framework.market_client import ClientProcess, FakeWorker
+from tests.functional.framework.stranger import Stranger
+from tests.functional.framework.work import WorkService
 
 pytestmark = pytest.mark.tools
 
@@ -89,12 +94,38 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
         *OWN_PAGES,
     ]
     plain = f"{other.url}/address/{'22' * 20}"
+    with ExitStack() as ends:
+        ends.callback(node.stop)
+        ends.callback(other.stop)
+        yield Pages(node, [*[node.url + path for path in found], plain, *services(folder, ends)])
+
+
+def services(folder: Path, ends: ExitStack) -> list[str]:
+    """Pages of the work service, the market and its client, with something on them."""
+    watch = ends.enter_context(reserved_port())
+    (folder / "work").mkdir()
+    service = WorkService(folder / "work", f"-watchport={watch}")
+    ends.callback(service.stop)
+    miner = ends.enter_context(service.framed())
+    miner.send(id=1, method="get_work", wait=60, rate=5e6)
     market = MarketProcess(folder / "market").start()
-    sold = [market.url + path for path in ("/", "/trades", "/prices?article=foobar", "/bid")]
-    yield Pages(node, [*[node.url + path for path in found], plain, *sold])
-    market.stop()
-    other.stop()
-    node.stop()
+    ends.callback(market.stop)
+    sale = Stranger(market.url, quirk=False).sell("snafu", "BTC 0", bytes.upper)
+    buyer = Stranger(market.url)
+    buyer.buy("snafu", "BTC 0", b"work")
+    sale.finish()
+    client = ClientProcess(folder / "client", market.url).start()
+    ends.callback(client.close)
+    client.post("/buy/foobar", b"a work", Prefer="respond-async")
+    worker = FakeWorker(client, "snafu", bytes.upper, "the worker")
+    ends.callback(worker.close)
+    sold = ("", "trades", "prices", "prices?article=snafu", "bid", f"account/{buyer.address}")
+    owned = ("", "ui/trades", "ui/workers", "ui/account")
+    return [
+        f"http://127.0.0.1:{watch}/",
+        *[f"{market.url}/{path}" for path in (*sold, f"tx/{sale.trade}")],
+        *[f"{client.url}/{path}" for path in owned],
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -107,17 +138,25 @@ def test_no_page_has_a_grave_finding(
         window.page.get_by_label("Login code").fill(pages.node.rpc.login_code()["code"])
         window.page.get_by_role("button", name="Log in with the code").click()
         found = [each for url in pages.urls for each in findings(window, axe, url)]
+        window.page.goto(f"{pages.node.url}/send")
+        window.page.get_by_label("Pay to").fill("22" * 20)
+        window.page.get_by_label("Amount in BTC").fill("1")
+        window.page.get_by_role("button", name="Look at it").click()
+        found += findings(window, axe)
         assert found == []
 
 
-def findings(window: Window, axe: str, url: str) -> list[str]:
-    """What axe-core has against a page: how grave, which rule, where."""
-    window.page.goto(url)
+def findings(window: Window, axe: str, url: str = "") -> list[str]:
+    """What axe-core has against a page, or the one that is open: how grave, which rule, where."""
+    if url:
+        window.page.goto(url)
+    assert window.page.locator("link[href*='miso.css']").count() == 1, "it has a look of its own"
+    assert window.page.locator(".brand svg").count() == 1
     window.page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true;")
     window.page.evaluate(axe)
     result = window.page.evaluate("axe.run()")
     return [
-        f"{url}: {each['impact']}: {each['id']}: "
+        f"{window.page.url}: {each['impact']}: {each['id']}: "
         + json.dumps([node["target"] for node in each["nodes"][:3]])
         for each in result["violations"]
         if each["impact"] in GRAVE

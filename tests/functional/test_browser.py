@@ -119,3 +119,51 @@ def test_no_page_complains_or_calls_out_or_is_too_wide_for_a_phone(
             width = window.page.evaluate("document.documentElement.scrollWidth")
             assert width <= PHONE[0], path
         window.check_clean()
+
+
+def test_the_keyboard_reaches_everything_and_is_seen(node: Daemon, window: Window) -> None:
+    """Tab goes through the page in the order in which it is read, and shows where it is."""
+    page = window.page
+    page.goto(f"{node.url}/blocks")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to the content")
+    expect(page.locator(":focus")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.locator("main :focus").count() == 1, "the skip link leads past the navigation"
+    page.goto(f"{node.url}/blocks")
+    order = page.evaluate(
+        "[...document.querySelectorAll('a[href], button, input:not([type=hidden])')]"
+        ".map((each, number) => { each.dataset.place = number; return number; })"
+    )
+    seen = []
+    for _ in order[:20]:
+        page.keyboard.press("Tab")
+        seen.append(int(page.locator(":focus").get_attribute("data-place") or -1))
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", seen
+    assert seen == order[:20]
+
+
+def test_a_refresh_leaves_the_focus_and_what_is_marked(node: Daemon, window: Window) -> None:
+    page = window.page
+    page.goto(node.url)
+    expect(page.get_by_role("status")).to_have_text("live")
+    link = page.locator("[data-live=blocks] tbody a").nth(3)
+    link.focus()
+    kept = link.get_attribute("href")
+    (block,) = node.rpc.generate(1)
+    expect(page.locator(f"#block-{block}")).to_be_visible()
+    assert page.locator(":focus").get_attribute("href") == kept
+
+
+def test_less_motion_and_paper(node: Daemon, window: Window) -> None:
+    page = window.page
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(node.url)
+    page.evaluate("document.querySelector('#blocks-title').classList.add('fresh')")
+    name = page.evaluate("getComputedStyle(document.querySelector('#blocks-title')).animationName")
+    assert name == "none"
+    page.emulate_media(media="print")
+    expect(page.get_by_role("search")).to_be_hidden()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()

@@ -105,8 +105,8 @@ def test_an_address_with_an_index_shows_its_history(make_daemon: MakeDaemon) -> 
     assert [(each["txid"], each["height"]) for each in view["history"]] == [(txid, 102)]
     assert [each["txid"] for each in view["waiting"]] == [waiting]
     page = get(daemon, f"/address/{view['address']}").text
-    assert "+1.50" in page
-    assert "+2.00" in page
+    assert '>+1<span class="decimals">.5</span>' in page
+    assert '>+2<span class="decimals"></span>' in page
     daemon.rpc.generate(1)
     view = get(daemon, f"/address/{payee}.json").json()
     assert [each["txid"] for each in view["history"]] == [waiting, txid]

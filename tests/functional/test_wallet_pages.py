@@ -90,7 +90,7 @@ def test_what_was_shown_is_sent_once(owner: Browser, node: Daemon, elsewhere: st
     page = review(owner, to=elsewhere, amount="1.25", fee="own", rate="3.5", note="for tea")
     shown = text_of(page)
     assert elsewhere in shown
-    assert "Amount 1.25 BTC" in shown
+    assert "1.25 BTC To" in shown
     assert set(node.rpc.getrawmempool()) == before  # nothing was sent yet
     draft = field(page, "draft")
 
@@ -114,7 +114,7 @@ def test_what_was_shown_is_sent_once(owner: Browser, node: Daemon, elsewhere: st
     paid = {out["scriptPubKey"]["address"]: out["value"] for out in outputs}
     assert paid.pop(elsewhere) == 1.25
     (change,) = paid.values()
-    assert f"change {change:.8f}".rstrip("0") in shown
+    assert f"{change:.8f}".rstrip("0") + " BTC comes back as change" in shown
     latest = owner.get("/history.json").json()["entries"][0]
     assert latest["txid"] == sent
     assert latest["note"] == "for tea"
@@ -127,7 +127,7 @@ def test_everything_can_be_sent_to_a_name(owner: Browser, node: Daemon, elsewher
     before = owner.get("/wallet.json").json()["available_sats"]
     page = text_of(review(owner, to="the tea house", everything="1", fee="slow"))
     assert elsewhere in page
-    assert f"Total {before / 1e8:,.8f}".rstrip("0") in page
+    assert f"Leaves your wallet {before / 1e8:,.8f}".rstrip("0.") in page
     assert owner.get("/wallet.json").json()["available_sats"] == before
     removed = owner.post("/names", {"address": elsewhere, "remove": "1"})
     assert "the tea house" not in removed.text
@@ -136,7 +136,7 @@ def test_everything_can_be_sent_to_a_name(owner: Browser, node: Daemon, elsewher
 def test_a_payment_request_is_taken(owner: Browser, elsewhere: str) -> None:
     request = f"misocoin:{elsewhere}?amount=0.5&label=Tea%20%3Chouse%3E"
     page = review(owner, to=request)
-    assert "Amount 0.50 BTC" in text_of(page)
+    assert "0.5 BTC To" in text_of(page)
     assert "Tea &lt;house&gt;" in page
     other = owner.post("/send", {"to": request, "amount": "2", "fee": "normal"})
     assert other.status_code == 400

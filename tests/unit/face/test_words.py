@@ -2,22 +2,36 @@
 
 import pytest
 
-from misocoin.face.words import ago_text, coins_text, count_text, duration_text, time_text
+from misocoin.face.words import (
+    ago_text,
+    coins_text,
+    count_text,
+    duration_text,
+    rate_text,
+    time_text,
+)
 
 
 @pytest.mark.parametrize(
     ("amount", "text"),
     [
-        (0, "0.00"),
+        (0, "0"),
         (1, "0.00000001"),
-        (150_000_000, "1.50"),
-        (123_456_700_000_000, "1,234,567.00"),
+        (150_000_000, "1.5"),
+        (123_456_700_000_000, "1,234,567"),
         (-1_000, "-0.00001"),
         (123_456_789, "1.23456789"),
     ],
 )
 def test_coins(amount: int, text: str) -> None:
     assert coins_text(amount) == text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"), [(1, "1"), (1.5, "1.5"), (0.0004, "0"), (1234.5678, "1,234.568"), (0, "0")]
+)
+def test_fee_rates(rate: float, text: str) -> None:
+    assert rate_text(rate) == text
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_gathering_loses_no_money(streams: list[Stream]) -> None:
 
 @given(STREAMS, STREAMS)
 def test_flows_stay_inside(incoming: list[Stream], outgoing: list[Stream]) -> None:
-    svg = flow_svg(incoming, outgoing, "1.00")
+    svg = flow_svg(incoming, outgoing, 10**8)
     match = re.search(r'viewBox="0 0 (\d+) (\d+)"', svg)
     assert match is not None
     height = int(match[2])
@@ -40,7 +40,7 @@ def test_flows_stay_inside(incoming: list[Stream], outgoing: list[Stream]) -> No
 
 
 def test_names_are_escaped() -> None:
-    assert "<b>" not in flow_svg([Stream("<b>", 1)], [Stream("x", 1, '"><b>')], "<b>")
+    assert "<b>" not in flow_svg([Stream("<b>", 1)], [Stream("x", 1, '"><b>')], 1)
     peer = {"height": 1, "is_outbound": True, "address": "<b>"}
     assert "<b>" not in map_svg(3, [peer])
 

@@ -57,7 +57,7 @@ def test_what_chance_would_give() -> None:
 
 def test_charts_of_a_chain() -> None:
     with memory_chain(REGTEST) as chain:
-        assert [chart.title for chart in charts(chain.tip, REGTEST, "BTC", lambda _node: 0)]
+        assert [chart.title for chart in charts(chain.tip, REGTEST, "BTC", lambda _node: (1, 0))]
         for block in grow(chain.tip, REGTEST, 40):
             chain.submit_block(block)
         nodes = branch(chain.tip)
@@ -67,5 +67,5 @@ def test_charts_of_a_chain() -> None:
         for point in hash_rates(nodes):
             seconds = nodes[int(point.x) - 1].header.time - nodes[int(point.x) - 31].header.time
             assert point.y == pytest.approx(2 * 30 / seconds)
-        made = charts(chain.tip, REGTEST, "BTC", lambda node: node.height)
-        assert made[3].lines[0].points[-1] == (40, 40 / 10**8)
+        made = charts(chain.tip, REGTEST, "BTC", lambda node: (2, node.height))
+        assert made[4].lines[0].points[-1] == (40, 40 / 10**8)
