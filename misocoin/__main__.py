@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
 
+from misocoin.cli.output import run_printing
 from misocoin.spelling import suggestion
 from misocoin.version import VERSION
 
@@ -32,8 +33,12 @@ VERSIONS = frozenset({"-version", "--version", "version"})
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; only its own modules are imported."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    return run_printing("misocoin", lambda: _main(words))
+
+
+def _main(words: list[str]) -> int:
     if words[:1] and words[0] in VERSIONS:
-        sys.stdout.write(f"Misocoin version {VERSION}\n")
+        print(f"Misocoin version {VERSION}")
         return 0
     is_help = bool(words) and words[0] in HELP
     if is_help:
@@ -43,15 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(words[0], words[1:])
     if words:
         hint = suggestion(words[0], COMMANDS, "misocoin help lists them")
-        sys.stderr.write(f"misocoin: no command {words[0][:40]!r}{hint}\n")
+        print(f"misocoin: no command {words[0][:40]!r}{hint}", file=sys.stderr)
         return 2
-    (sys.stdout if is_help else sys.stderr).write(_overview())
+    print(_overview(), file=sys.stdout if is_help else sys.stderr)
     return 0 if is_help else 2
 
 
 def _overview() -> str:
     lines = [f"  {name:12}{what}" for name, (_, what) in COMMANDS.items()]
-    ends = ["", "misocoin help <command> explains one.", ""]
+    ends = ["", "misocoin help <command> explains one."]
     return "\n".join(["Usage: misocoin <command> [options]", "", *lines, *ends])
 
 
@@ -61,9 +66,10 @@ def _run(name: str, words: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "misocoin":
             raise
-        sys.stderr.write(
+        print(
             f"misocoin: the package {error.name} is not installed here: `make run` makes .venv "
-            f"with all that is needed, or type pip install -r requirements.txt\n"
+            "with all that is needed, or type pip install -r requirements.txt",
+            file=sys.stderr,
         )
         return 1
     code: int = module.main(words)

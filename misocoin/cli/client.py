@@ -29,6 +29,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+from misocoin.cli.output import run_printing
 from misocoin.config import ClientConfig, client_config
 from misocoin.errors import ConfigError, MisocoinError
 from misocoin.version import VERSION
@@ -93,22 +94,19 @@ class _Number(str):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the tool; returns its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return run_printing("error", lambda: _run_told(words))
+
+
+def _run_told(arguments: Sequence[str]) -> int:
     try:
-        return _run(sys.argv[1:] if arguments is None else arguments)
+        return _run(arguments)
     except (ConfigError, UsageError) as error:
         return _complain(f"error: {error}", 2)
     except CallError as error:
         return _complain(_line_of(error), 2 if error.is_usage else 1)
     except MisocoinError as error:
         return _complain(f"error: {error}", 1)
-    except BrokenPipeError:
-        # Whoever read our output has enough of it; Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        # What could not be written must not be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _complain(f"error: the answer cannot be written: {error.strerror}", 1)
     except KeyboardInterrupt:
         return 130
 
@@ -152,7 +150,7 @@ def _run(arguments: Sequence[str]) -> int:
     method, params = words[0], _params(words[1:], config.named)
     text = format_result(_call(config, method, params))
     if text is not None:
-        print(text, flush=True)
+        print(text)
     return 0
 
 

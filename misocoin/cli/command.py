@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from misocoin.cli.output import run_printing
 from misocoin.errors import ConfigError, MisocoinError
 from misocoin.options import (
     Kind,
@@ -55,16 +56,16 @@ def run_group(program: str, commands: Sequence[Command], arguments: Sequence[str
 
     `program` is what stands before the command in usage and errors: `misocoin wallet`.
     """
+    return run_printing(program, lambda: _run_told(program, commands, arguments))
+
+
+def _run_told(program: str, commands: Sequence[Command], arguments: Sequence[str]) -> int:
     try:
         return _run(program, commands, arguments)
     except (ConfigError, UsageError) as error:
         return _complain(program, error, 2)
     except MisocoinError as error:
         return _complain(program, error, 1)
-    except BrokenPipeError:
-        # Whoever read our output has enough of it; Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except KeyboardInterrupt:
         return 130
 

@@ -17,6 +17,7 @@ from typing import TextIO
 
 from misocoin.cli.background import detach
 from misocoin.cli.logs import set_up_logging
+from misocoin.cli.output import run_printing
 from misocoin.cli.progress import Progress
 from misocoin.cli.signals import stop_signals
 from misocoin.config import Config, daemon_config
@@ -32,8 +33,13 @@ log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon until it is told to stop; returns its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return run_printing("misocoind", lambda: _run_told(words))
+
+
+def _run_told(arguments: Sequence[str]) -> int:
     try:
-        config, line = daemon_config(sys.argv[1:] if arguments is None else arguments, os.environ)
+        config, line = daemon_config(arguments, os.environ)
         if line.version:
             print(f"Misocoin daemon version {VERSION}")
             return 0
