@@ -7,7 +7,7 @@ from typing import Any
 
 from misocoin.cli.wallet_common import LIGHT_FILE, params_of, wallet_path
 from misocoin.cli.wallet_light import Nodes
-from misocoin.errors import WalletError
+from misocoin.errors import InsufficientFunds, WalletError
 from misocoin.options import Option, integer_between
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import Transaction, TxOut
@@ -78,9 +78,16 @@ class Desk:
         return choose_fee_rate(self._values["feerate"], self._values["target"], self._pool)
 
     def plan(self, sender: Sender, outputs: Sequence[TxOut], sink: bytes | None = None) -> Plan:
-        """As `Sender.plan`."""
+        """As `Sender.plan`. Raises InsufficientFunds or WalletError."""
         maturity = self.folder.params.coinbase_maturity
-        return sender.plan(self.wallet, outputs, sink, self.rate(), maturity, self.now)
+        try:
+            return sender.plan(self.wallet, outputs, sink, self.rate(), maturity, self.now)
+        except InsufficientFunds as error:
+            if self.wallet.searched:
+                raise
+            raise InsufficientFunds(
+                f"{error}; nothing is known of the chain yet: wallet sync"
+            ) from None
 
     def write_down(self, tx: Transaction, note: str, instead_of: bytes | None = None) -> None:
         """Have a signed payment in the journal, whatever comes. Raises WalletError."""

@@ -41,7 +41,7 @@ def script_from_address(text: str, params: Params) -> bytes:
     try:
         return decode_address(text, params.address)
     except AddressError as error:
-        other = _network_of(text, params.name)
+        other = network_of_address(text)
         if other:
             raise AddressError(
                 f"{_shown(text)} is an address of chain {other}, not of {params.name}"
@@ -100,13 +100,12 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= 100 else text[:97] + "...")
 
 
-def _network_of(text: str, own: str) -> str | None:
-    """The name of another network in which the text is an address."""
+def network_of_address(text: str) -> str | None:
+    """The name of a network in which the text is an address; None where there is none."""
     for name in NETWORK_NAMES:
-        if name != own:
-            try:
-                decode_address(text, params_by_name(name).address)
-            except AddressError:
-                continue
-            return name
+        try:
+            decode_address(text, params_by_name(name).address)
+        except AddressError:
+            continue
+        return name
     return None

@@ -17,7 +17,11 @@ from misocoin.crypto.keys import PrivateKey, is_public_key
 from misocoin.crypto.pem import is_encrypted_pem, pem_from_key
 from misocoin.errors import AddressError, KeyFormatError, NotFoundError, WalletError
 from misocoin.params import NETWORK_NAMES, Params, params_by_name
-from misocoin.script.address import address_from_script, script_from_address
+from misocoin.script.address import (
+    address_from_script,
+    network_of_address,
+    script_from_address,
+)
 from misocoin.wallet.addresses import AddressType
 from misocoin.wallet.keychain import Keychain
 from misocoin.wallet.keyfile import (
@@ -99,6 +103,8 @@ class KeyFolder:
         self.params = params
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise WalletError(f"{path}: is a file, not a folder") from error
         except OSError as error:
             raise WalletError(f"{path}: {error.strerror}") from error
         self._keys: dict[str, NamedKeys] = {}
@@ -175,12 +181,12 @@ class KeyFolder:
         try:
             script = script_from_address(name_or_address, self.params)
         except AddressError as error:
-            if _NAME.fullmatch(name_or_address):
-                raise NotFoundError(
-                    f"no key or wallet is named {name_or_address[:60]!r}, and it is no address "
-                    f"of chain {self.params.name}"
-                ) from error
-            raise
+            if network_of_address(name_or_address) or not _NAME.fullmatch(name_or_address):
+                raise
+            raise NotFoundError(
+                f"no key or wallet is named {name_or_address[:60]!r}, and it is no address "
+                f"of chain {self.params.name}"
+            ) from error
         for each in self._keys.values():
             if script in each.keychain.scripts:
                 return each

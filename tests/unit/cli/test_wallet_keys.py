@@ -269,6 +269,21 @@ def test_a_passphrase_is_set_changed_and_removed(run: Run, tmp_path: Path, made)
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_an_address_of_another_chain_pays_nothing(run: Run, tmp_path: Path) -> None:
+    run("import", "k", "-", stdin=WIF)
+    foreign = "bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu"
+    for words in (("send", foreign, "1", "k"), ("send", "k", "1", foreign), ("export", foreign)):
+        code, _, err = run(*words)
+        assert (code, err.count("\n")) == (1, 1)
+        assert f"{foreign!r} is an address of chain bitcoin, not of miso" in err
+    code, _, err = run("send", "k", "1", "k", "-nodes=127.0.0.1:1")
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.endswith("can be spent; nothing is known of the chain yet: wallet sync\n")
+    (tmp_path / "file").touch()
+    code, _, err = run("words", "k", f"-walletdir={tmp_path / 'file'}")
+    assert err == f"misocoin wallet: {tmp_path / 'file'}: is a file, not a folder\n"
+
+
 def test_messages(run: Run) -> None:
     run("import", "k", "-", stdin=WIF)
     address = run("next-address", "k")[1].strip()
