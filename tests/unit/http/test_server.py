@@ -219,7 +219,7 @@ def test_a_client_may_ask_before_it_sends_a_body(serve: MakeServer) -> None:
 def test_garbage_ends_in_an_error_and_the_server_lives_on(
     serve: MakeServer, garbage: bytes
 ) -> None:
-    server = serve(echo, idle_seconds=1)
+    server = serve(echo)
     with connect(server) as sock:
         sock.sendall(garbage)
         sock.shutdown(socket.SHUT_WR)

@@ -38,9 +38,9 @@ def test_a_header(core: CoreNode) -> None:
 
 
 def test_branches(core: CoreNode) -> None:
-    (tip,) = core.getchaintips()
+    (tip,) = [tip for tip in core.getchaintips() if tip["status"] == "active"]
     assert tip == {
-        "height": 110,
+        "height": core.getblockcount(),
         "hash": core.getbestblockhash(),
         "branchlen": 0,
         "status": "active",
