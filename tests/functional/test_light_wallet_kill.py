@@ -64,15 +64,12 @@ def _kill_while_paying(
     assert len(paid) == len(sent), "no payment was made twice"
 
 
-def test_kills_while_paying_lose_no_payment(lasting_nodes, make_wallet) -> None:
-    _kill_while_paying(lasting_nodes, make_wallet(), 3, 1)
-
-
 @pytest.mark.long
 def test_many_kills_while_paying(nodes, make_wallet) -> None:
     _kill_while_paying(nodes, make_wallet(), 60, 2)
 
 
+@pytest.mark.long
 def test_a_kill_while_syncing_loses_nothing(lasting_nodes, make_wallet) -> None:
     one, _ = lasting_nodes
     wallet = make_wallet()

@@ -75,8 +75,8 @@ def test_a_fee_is_raised_from_further_coins_where_there_is_no_change(
     first = payment_of(run("send", "rob", "-all", theirs)[1])
     code, _, err = run("bump", first)
     assert (code, "no more to pay a higher fee from" in err) == (1, True)
-    daemon.rpc.sendtoaddress(address, 1)
-    daemon.rpc.generateblock(theirs, [daemon.rpc.getrawtransaction(daemon.rpc.get_mempool()[-1])])
+    paid = daemon.rpc.sendtoaddress(address, 1)
+    daemon.rpc.generateblock(theirs, [daemon.rpc.getrawtransaction(paid)])
     purse.sync()
     out = run("bump", first)[1]
     second = payment_of(out)
