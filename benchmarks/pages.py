@@ -35,7 +35,8 @@ def grow(daemon: Daemon, blocks: int) -> None:
     daemon.rpc.generate(101)
     each = daemon.rpc.get_new_address()
     daemon.rpc.send_many({daemon.rpc.get_new_address(): "0.1" for _ in range(PAYMENTS)})
-    daemon.rpc.generate(blocks - 101)
+    for at in range(101, blocks, 500):
+        daemon.rpc.generate(min(500, blocks - at))
     for _ in range(PAYMENTS):
         daemon.rpc.send_misocoin(each, "0.01")
 
