@@ -78,7 +78,7 @@ class Liar:
         elif isinstance(request, GetTransactions):
             self.deeds[peer] += 1
         answers = self._answer(self, request)
-        if isinstance(answers, Broken):
+        if answers is None or isinstance(answers, Broken):
             self.deeds[peer] += 1
         return answers
 

@@ -113,6 +113,7 @@ def staller(network: Network, nodes: list[Node], index: int) -> Liar:
         return None if isinstance(request, GetBlocks) else honest(liar, request)
 
     liar = Liar(network, stall, index=index)
+    liar.bait = set()  # each request that is not answered is a deed, not each of its blocks
     learn(liar, nodes, 5)
     return liar
 
