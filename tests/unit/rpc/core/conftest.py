@@ -1,6 +1,8 @@
 """A regtest node in memory whose results are all held to their declared forms."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -61,7 +63,13 @@ class CoreNode:
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoreNode]:
     """A node with 110 blocks that pay MINER; the tests of a module share it."""
-    folder = tmp_path_factory.mktemp("core")
+    with core_node(tmp_path_factory.mktemp("core")) as made:
+        yield made
+
+
+@contextmanager
+def core_node(folder: Path) -> Iterator[CoreNode]:
+    """Such a node; its cookie lies in `folder`, nothing else does."""
     config = Config(
         chain="regtest",
         port=0,

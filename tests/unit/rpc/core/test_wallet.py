@@ -2,16 +2,24 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.unit.rpc.core.conftest import MINER, MINER_WIF, CoreNode
+from tests.unit.rpc.core.conftest import MINER, MINER_WIF, CoreNode, core_node
 
 STRANGER = MINER
 COIN = 100_000_000
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def core(tmp_path: Path) -> Iterator[CoreNode]:
+    """One for each test: what happens to a wallet stays with it."""
+    with core_node(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
 def wallet(core: CoreNode) -> CoreNode:
     """The node with three mature rewards in its wallet."""
     core.generatetoaddress(3, core.getnewaddress("mined"))
@@ -323,7 +331,7 @@ def test_one_wallet_under_one_name(wallet: CoreNode, tmp_path_factory) -> None:
     assert wallet.loadwallet("again") == {"name": "again"}
 
 
-def test_a_passphrase_last_of_all(wallet: CoreNode) -> None:
+def test_a_passphrase(wallet: CoreNode) -> None:
     assert wallet.error("walletpassphrase", "x", 1)[0] == -15
     assert wallet.error("walletlock")[0] == -15
     assert wallet.error("walletpassphrasechange", "x", "y")[0] == -15
