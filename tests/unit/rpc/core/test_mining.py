@@ -166,7 +166,7 @@ def test_blocks_of_chosen_transactions(quick: CoreNode) -> None:
         waiting,
         quick.decoderawtransaction(raw)["txid"],
     ]
-    assert shown["tx"][0]["vout"][0]["value"] == 50
+    assert shown["tx"][0]["vout"][0]["value"] == 50 >> shown["height"] // 150
     other = quick.generateblock(f"addr({MINER})", [], submit=False)
     assert block_from_bytes(bytes.fromhex(other["hex"])).header.hash_hex == other["hash"]
     assert quick.getbestblockhash() == made["hash"]

@@ -231,6 +231,7 @@ def test_a_package_that_is_none(core: CoreNode, coins: Coins) -> None:
 
 
 def test_priorities(core: CoreNode, coins: Coins) -> None:
+    core.generatetoaddress(1, MINER)  # nothing waits any more
     txid = core.sendrawtransaction(pay(core, coins.take(), 49.999))
     assert core.prioritisetransaction(txid, 0, 1000) is True
     assert core.getmempoolentry(txid)["fees"]["modified"] == 0.00101
