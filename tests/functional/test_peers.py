@@ -82,7 +82,12 @@ def test_each_link_is_counted_and_timed(pair: tuple[Daemon, Daemon]) -> None:
         assert seen["bytesrecv"] == sum(seen["bytesrecv_per_msg"].values()) > 0
         assert began < min(seen["conntime"], seen["lastsend"], seen["lastrecv"])
         assert 0 < seen["minping"] <= seen["pingtime"] < 60
-        assert seen["synced_headers"] == seen["synced_blocks"] == 111
+    wait_until(
+        lambda: (
+            {s["synced_headers"] for s in both()} == {s["synced_blocks"] for s in both()} == {111}
+        ),
+        "both have shown the block",
+    )
     assert both()[1]["startingheight"] == 110
     assert both()[0]["last_block"] > began
     assert both()[1]["last_transaction"] > began
@@ -99,10 +104,13 @@ def test_a_ban_of_a_network_cuts_its_hosts_off(pair: tuple[Daemon, Daemon]) -> N
     one.stop()
     one.start()
     (ban,) = one.rpc.listbanned()
-    assert (ban["address"], ban["ban_duration"]) == ("127.0.0.0/8", 600)
+    assert ban["address"] == "127.0.0.0/8"
+    assert 540 < ban["ban_duration"] <= 600
     two.rpc.add_node(address(one))
     assert not one.rpc.get_peers()
     one.rpc.setban("127.0.0.0/8", "remove")
+    two.rpc.remove_node(address(one))  # and its pause after so many refusals
+    two.rpc.add_node(address(one))
     wait_until(lambda: is_linked(one, two), "without the ban they link again")
 
 
