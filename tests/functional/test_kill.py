@@ -148,8 +148,8 @@ def kill_again_and_again(make_daemon: MakeDaemon, times: int, seed: int) -> None
     assert Decimal(str(before["available"])) > 0
 
 
-def test_ten_kills_of_a_busy_node_lose_nothing(make_daemon: MakeDaemon) -> None:
-    kill_again_and_again(make_daemon, 10, seed=1)
+def test_20_kills_of_a_busy_node_lose_nothing(make_daemon: MakeDaemon) -> None:
+    kill_again_and_again(make_daemon, 20, seed=1)
 
 
 @pytest.mark.long
