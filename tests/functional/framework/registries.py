@@ -12,12 +12,14 @@ import pytest
 
 from tests.functional.framework.daemon import DEADLINE
 
+SCRIPTS = Path(__file__).parents[1] / "tool_scripts"
+
 INSTALL_SECONDS = 400.0
 """How long a registry may take."""
 
 
 class Registries:
-    """What PyPI and npm have. A folder that is kept makes the next run quick."""
+    """What PyPI, npm and Debian have. A folder that is kept makes the next run quick."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -42,6 +44,21 @@ class Registries:
             return [npm, "install", "--prefix", folder, "--no-audit", "--no-fund", *packages]
 
         return self._have("npm", packages, install)
+
+    def debian(self, package: str, release: str, suite: str) -> Path:
+        """A folder of a package's programs with all libraries they want, or the test is skipped.
+
+        It is unpacked, not installed: a package of a newer Debian runs on this machine's as it is.
+        """
+
+        def install(folder: Path) -> Sequence[str | Path]:
+            for program in ("apt-get", "dpkg-deb"):
+                find_program(program)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            return ["sh", "-e", SCRIPTS / "debian_package.sh", folder, package, release, suite]
+
+        return self._have("debian", (package, release, suite), install) / "bin"
 
     def _have(
         self, kind: str, names: Sequence[str], install: Callable[[Path], Sequence[str | Path]]

@@ -1,0 +1,101 @@
+"""A real bitcoind: the one that `BITCOIND` names, this machine's, or Debian's Bitcoin Knots.
+
+Knots is Bitcoin Core with other defaults of policy and more options: the same consensus code, RPC
+and REST. Core itself is in no registry that a test could have it from by name.
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from misocoin.http.client import HttpClient
+from misocoin.http.errors import HttpError, RpcError
+from misocoin.http.jsonrpc import JsonRpcClient
+from tests.functional.framework.daemon import reserved_port, wait_until
+from tests.functional.framework.registries import Registries, ToolProcess
+
+KNOTS = ("bitcoin-knots", "trixie", "trixie-backports")
+"""The package, the release whose libraries it wants, the suite that has it."""
+
+CREDENTIALS = ("u", "p")
+
+
+def bitcoind_program(registries: Registries, name: str = "bitcoind") -> Path:
+    """The path of one of its programs (bitcoin-cli, bitcoin-tx, …), or the test is skipped."""
+    found = shutil.which(os.environ.get("BITCOIND") or "bitcoind")
+    if found is not None:
+        beside = Path(found).with_name(name)
+        if beside.exists():
+            return beside
+    return registries.debian(*KNOTS) / name
+
+
+class Bitcoind:
+    """One on regtest, without neighbours, on free ports; it serves REST and keeps all indexes."""
+
+    OPTIONS = ("-listen=0", "-rest", "-txindex", "-fallbackfee=0.0002", "-printtoconsole")
+
+    def __init__(self, program: Path, folder: Path, *options: str) -> None:
+        self.program = program
+        self.folder = folder
+        self.options = options
+        self._held = ExitStack()
+        self.port = self._held.enter_context(reserved_port())
+        self._http = HttpClient()
+        self._process: ToolProcess | None = None
+
+    @property
+    def address(self) -> str:
+        """What `-nodes=` takes."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def client(self) -> JsonRpcClient:
+        return JsonRpcClient(f"http://{self.address}", CREDENTIALS, self._http)
+
+    @property
+    def log(self) -> str:
+        return self._process.log if self._process else ""
+
+    def start(self) -> "Bitcoind":
+        """Start it and wait until it answers calls."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        user, password = CREDENTIALS
+        command: Sequence[str | Path] = [
+            self.program, "-regtest", f"-datadir={self.folder}", f"-rpcport={self.port}",
+            f"-rpcuser={user}", f"-rpcpassword={password}", *self.OPTIONS, *self.options,
+        ]  # fmt: skip
+        self._process = ToolProcess(self.folder / "printed.log", command)
+        wait_until(self._answers, "bitcoind answers")
+        return self
+
+    def call(self, method: str, *params: Any, **named: Any) -> Any:
+        """The result of a call; RpcError is what it refuses."""
+        return self.client.call(method, *params, **named)
+
+    def get(self, path: str) -> tuple[int, str, bytes]:
+        """Status, Content-Type and body of a GET, of REST's paths."""
+        answer = self._http.get(f"http://{self.address}{path}")
+        return answer.status, answer.headers.get("Content-Type", ""), answer.body
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def close(self) -> None:
+        self.stop()
+        self._http.close()
+        self._held.close()
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.is_running, self._process.log[-2000:]
+        try:
+            self.call("uptime")
+        except (HttpError, RpcError):
+            return False
+        return True
