@@ -138,7 +138,7 @@ def postgres_url(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture(scope="session")
 def registries(tmp_path_factory: pytest.TempPathFactory) -> Registries:
-    """Programs from PyPI, npm and Debian, kept in the folder that `TOOLS_CACHE` names, or for this run."""
+    """Programs from registries, kept in the folder that `TOOLS_CACHE` names, or for this run."""
     kept = os.environ.get("TOOLS_CACHE")
     return Registries(Path(kept).absolute() if kept else tmp_path_factory.mktemp("tools"))
 
