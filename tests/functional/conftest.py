@@ -11,6 +11,7 @@ import pytest
 
 from misocoin.cli.wallet import main
 from misocoin.params import Params
+from tests.functional.framework.answers import Twins
 from tests.functional.framework.bitcoind import Bitcoind, bitcoind_program
 from tests.functional.framework.both import Both
 from tests.functional.framework.daemon import Daemon, reserved_port
@@ -24,6 +25,7 @@ from tests.functional.framework.wallet import WalletCommands
 MakeDaemon = Callable[..., Daemon]
 MakeBitcoind = Callable[..., Bitcoind]
 MakeBoth = Callable[[Params], Both]
+MakeTwins = Callable[..., Twins]
 MakeWallet = Callable[[], WalletCommands]
 ReservePort = Callable[[], int]
 
@@ -158,6 +160,25 @@ def make_bitcoind(
     yield make
     for bitcoind in made:
         bitcoind.close()
+
+
+@pytest.fixture(scope="module")
+def make_twins(
+    make_bitcoind: MakeBitcoind, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeTwins]:
+    """Make our daemon and a real bitcoind beside it, with the same options; both are started."""
+    with ExitStack() as held:
+
+        def make(*options: str) -> Twins:
+            folder = tmp_path_factory.mktemp("twin") / "node"
+            ours = Daemon(folder, "-rest", "-txindex", "-fallbackfee=0.0002", *options)
+            held.callback(ours.close)
+            theirs = make_bitcoind("-corepolicy", *options).start()
+            twins = Twins(ours.start(), theirs)
+            held.callback(twins.close)
+            return twins
+
+        yield make
 
 
 @pytest.fixture(scope="module")
