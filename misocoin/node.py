@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from misocoin.chain.clock import NetworkClock
 from misocoin.chain.events import EventBus
@@ -42,6 +42,7 @@ from misocoin.params import Params, params_by_name
 from misocoin.peers.limits import PeerLimits
 from misocoin.peers.manager import PeerManager, PeerSettings
 from misocoin.peers.messages import address_from_text
+from misocoin.peers.ports import ProgressPort
 from misocoin.policy.feerate import FeeRate
 from misocoin.policy.settings import MempoolLimits, RelayPolicy
 from misocoin.pow.engine import StopFlag
@@ -49,38 +50,14 @@ from misocoin.pow.engines import select_engine
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import Transaction
 from misocoin.rpc.block_forms import BlockForms
-from misocoin.rpc.core.blocks import CoreBlocks
-from misocoin.rpc.core.coins import CoreCoins
-from misocoin.rpc.core.control import CoreControl
-from misocoin.rpc.core.descriptors import CoreDescriptors
-from misocoin.rpc.core.dialect import core_methods
-from misocoin.rpc.core.mempool import CoreMempool
-from misocoin.rpc.core.mining import CoreMining
-from misocoin.rpc.core.network import CoreNetwork
-from misocoin.rpc.core.raw import CoreRaw
-from misocoin.rpc.core.signing import CoreSigning
-from misocoin.rpc.core.steering import CoreSteering
-from misocoin.rpc.core.templates import CoreTemplates
-from misocoin.rpc.core.util import CoreUtil
-from misocoin.rpc.core.wallet import CoreWallet
-from misocoin.rpc.core.wallet_history import CoreWalletHistory
-from misocoin.rpc.core.wallet_keys import CoreWalletKeys
-from misocoin.rpc.core.wallet_paying import CoreWalletPaying
-from misocoin.rpc.core.wallets import CoreWallets, WalletNames
-from misocoin.rpc.declare import Method, methods_of
+from misocoin.rpc.core.wallets import WalletNames
+from misocoin.rpc.declare import methods_of
 from misocoin.rpc.finder import TransactionFinder
-from misocoin.rpc.methods.chain import ChainMethods
 from misocoin.rpc.methods.control import ControlMethods
-from misocoin.rpc.methods.data import DataMethods
-from misocoin.rpc.methods.keys import KeyMethods
-from misocoin.rpc.methods.login import LoginMethods
-from misocoin.rpc.methods.mining import MiningMethods
-from misocoin.rpc.methods.network import NetworkMethods
-from misocoin.rpc.methods.transactions import TransactionMethods
-from misocoin.rpc.methods.wallet import WalletMethods
 from misocoin.rpc.registry import Registry
 from misocoin.rpc.server import AccessRules, NodeServer
 from misocoin.rpc.toll import toll_for
+from misocoin.rpc.wiring import MethodParts, node_methods
 from misocoin.store.folder import DataFolder
 from misocoin.store.store import Store
 from misocoin.version import VERSION
@@ -107,16 +84,6 @@ GC_THRESHOLD = 50_000
 
 WARM_UP_AFTER = 1.0
 """Seconds from the first answers until the pages are made ready."""
-
-
-class ProgressPort(Protocol):
-    """Shows how far a long job has come."""
-
-    def update(self, count: int, done: float, total: float) -> None:
-        """`count` units are done, at `done` of `total`."""
-
-    def close(self) -> None:
-        """The job has ended."""
 
 
 class Node:
@@ -375,43 +342,30 @@ class Node:
 
     def registry(self, *, check_results: bool = False) -> Registry:
         """Every RPC method; `check_results` holds each result to its declared form."""
-        return Registry(self._methods(), check_results=check_results)
-
-    def _methods(self) -> list[Method]:
-        """Every RPC method, bound to the parts it speaks for."""
-        chain, pool, wallet = self.chain, self.pool, self.wallet
-        groups = (
-            ChainMethods(chain, pool.mempool, self.block_forms, self._verify_chain),
-            TransactionMethods(chain, pool, self.finder),
-            MiningMethods(chain, self.miner, self._generate, lambda: wallet.script),
-            WalletMethods(chain, pool, wallet),
-            KeyMethods(chain, wallet),
-            DataMethods(chain, pool, self.finder, wallet),
-            NetworkMethods(self.peers, DEFAULT_PORT, chain.now),
-            self._control,
-            LoginMethods(self.sessions if self.config.web else None, lambda: self.server.address),
+        parts = MethodParts(
+            chain=self.chain,
+            pool=self.pool,
+            wallet=self.wallet,
+            wallet_names=self.wallet_names,
+            clock=self.clock,
+            block_forms=self.block_forms,
+            finder=self.finder,
+            fees=self.fees,
+            template_options=self.template_options,
+            miner=self.miner,
+            peers=self.peers,
+            server=self.server,
+            control=self._control,
+            codes=self.sessions if self.config.web else None,
+            log_file=self.config.log_file,
+            publications=self.config.zmq,
+            default_port=DEFAULT_PORT,
+            verify_chain=self._verify_chain,
+            verify_recent=self._verify_recent,
+            generate=self._generate,
+            search=self._search,
         )
-        first = [each for group in groups for each in methods_of(group)]
-        core_groups = (
-            CoreBlocks(chain),
-            CoreCoins(chain, pool.mempool),
-            CoreMempool(chain, pool.mempool),
-            CoreSteering(chain, self.clock, self._verify_recent),
-            CoreRaw(chain, pool, self.finder),
-            CoreSigning(chain, pool.mempool, wallet.ring_for),
-            CoreUtil(chain.params),
-            CoreDescriptors(chain.params),
-            CoreWallet(chain, wallet, self.wallet_names),
-            CoreWallets(wallet, self.wallet_names),
-            CoreWalletKeys(chain, wallet),
-            CoreWalletHistory(chain, wallet),
-            CoreWalletPaying(chain, pool, wallet),
-            CoreNetwork(self.peers, pool.mempool, chain.now, self.server.traffic, DEFAULT_PORT),
-            CoreControl(self.server.active_calls, self.config.log_file, self.config.zmq),
-            CoreTemplates(chain, pool.mempool, self.template_options),
-            CoreMining(chain, pool, self.fees, self.template_options, self._generate, self._search),
-        )
-        return [*first, *core_methods(first, core_groups)]
+        return Registry(node_methods(parts), check_results=check_results)
 
     def _verify_chain(self) -> Verification:
         with closing(ScriptChecks(self.config.signature_threads or None)) as scripts:
