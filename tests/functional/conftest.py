@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ from misocoin.params import Params
 from tests.functional.framework.answers import Twins
 from tests.functional.framework.bitcoind import Bitcoind, bitcoind_program
 from tests.functional.framework.both import Both
-from tests.functional.framework.daemon import Daemon, reserved_port
+from tests.functional.framework.daemon import Daemon, clean_environment, reserved_port
 from tests.functional.framework.kernel import Kernel, kernel_python
 from tests.functional.framework.pair import linked_pair
 from tests.functional.framework.postgres import PostgresServer, find_postgres
@@ -26,6 +27,7 @@ MakeDaemon = Callable[..., Daemon]
 MakeBitcoind = Callable[..., Bitcoind]
 MakeBoth = Callable[[Params], Both]
 MakeTwins = Callable[..., Twins]
+StartMiner = Callable[..., subprocess.Popen[str]]
 MakeWallet = Callable[[], WalletCommands]
 ReservePort = Callable[[], int]
 
@@ -56,6 +58,30 @@ def make_daemon(tmp_path: Path) -> Iterator[MakeDaemon]:
 def daemon(make_daemon: MakeDaemon) -> Daemon:
     """A regtest daemon that answers calls."""
     return make_daemon().start()
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Iterator[StartMiner]:
+    """Start `misocoin mine`; it does not outlive the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*options: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "misocoin", "mine", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=clean_environment(tmp_path),
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 @pytest.fixture

@@ -1,45 +1,16 @@
 """`misocoin mine` beside a daemon: another process mines for it."""
 
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.functional.framework.daemon import DEADLINE, Daemon, Log, clean_environment, wait_until
+from tests.functional.conftest import StartMiner
+from tests.functional.framework.daemon import DEADLINE, Daemon, Log, wait_until
 
 ADDRESS = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
 
-Start = Callable[..., subprocess.Popen[str]]
 
-
-@pytest.fixture
-def mine(tmp_path: Path) -> Iterator[Start]:
-    """Start the command; it does not outlive the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*options: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "misocoin", "mine", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=clean_environment(tmp_path),
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def test_blocks_come_from_another_process(daemon: Daemon, mine: Start) -> None:
+def test_blocks_come_from_another_process(daemon: Daemon, mine: StartMiner) -> None:
     process = mine(f"-node=127.0.0.1:{daemon.port}", f"-address={ADDRESS}", "-blocks=3")
     output, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, output
@@ -53,7 +24,7 @@ def test_blocks_come_from_another_process(daemon: Daemon, mine: Start) -> None:
 
 
 def test_it_mines_what_is_paid_and_goes_on_when_the_node_is_back(
-    daemon: Daemon, mine: Start
+    daemon: Daemon, mine: StartMiner
 ) -> None:
     daemon.rpc.generate(101)
     process = mine("-node", f"127.0.0.1:{daemon.port}", "-address", ADDRESS)
@@ -82,7 +53,7 @@ def test_it_mines_what_is_paid_and_goes_on_when_the_node_is_back(
         (["-adress=x"], 2, "did you mean -address?"),
     ],
 )
-def test_what_cannot_be_mined(mine: Start, options: list[str], code: int, hint: str) -> None:
+def test_what_cannot_be_mined(mine: StartMiner, options: list[str], code: int, hint: str) -> None:
     process = mine(*options)
     output, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == code
@@ -90,7 +61,7 @@ def test_what_cannot_be_mined(mine: Start, options: list[str], code: int, hint: 
     assert output.count("\n") == 1
 
 
-def test_a_wrong_password_is_told_at_once(daemon: Daemon, mine: Start) -> None:
+def test_a_wrong_password_is_told_at_once(daemon: Daemon, mine: StartMiner) -> None:
     where = f"-node=127.0.0.1:{daemon.port}"
     process = mine(where, f"-address={ADDRESS}", "-user=me", "-password=wrong")
     output, _ = process.communicate(timeout=DEADLINE)

@@ -4,6 +4,7 @@ Knots is Bitcoin Core with other defaults of policy and more options: the same c
 and REST. Core itself is in no registry that a test could have it from by name.
 """
 
+import hmac
 import os
 import shutil
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ KNOTS = ("bitcoin-knots", "trixie", "trixie-backports")
 """The package, the release whose libraries it wants, the suite that has it."""
 
 CREDENTIALS = ("u", "p")
+
+RPC_AUTH = "u:00$" + hmac.digest(b"00", b"p", "sha256").hex()
+"""The same for `-rpcauth`, which leaves the cookie in force beside it."""
 
 
 def bitcoind_program(registries: Registries, name: str = "bitcoind") -> Path:
@@ -53,6 +57,11 @@ class Bitcoind:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def cookie(self) -> Path:
+        """The file with the name and password of this start."""
+        return self.folder / "regtest" / ".cookie"
+
+    @property
     def client(self) -> JsonRpcClient:
         return JsonRpcClient(f"http://{self.address}", CREDENTIALS, self._http)
 
@@ -63,10 +72,9 @@ class Bitcoind:
     def start(self) -> "Bitcoind":
         """Start it and wait until it answers calls."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        user, password = CREDENTIALS
         command: Sequence[str | Path] = [
             self.program, "-regtest", f"-datadir={self.folder}", f"-rpcport={self.port}",
-            f"-rpcuser={user}", f"-rpcpassword={password}", *self.OPTIONS, *self.options,
+            f"-rpcauth={RPC_AUTH}", *self.OPTIONS, *self.options,
         ]  # fmt: skip
         self._process = ToolProcess(self.folder / "printed.log", command)
         wait_until(self._answers, "bitcoind answers")
