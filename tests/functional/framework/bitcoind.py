@@ -15,7 +15,7 @@ from typing import Any
 from misocoin.http.client import HttpClient
 from misocoin.http.errors import HttpError, RpcError
 from misocoin.http.jsonrpc import JsonRpcClient
-from tests.functional.framework.daemon import reserved_port, wait_until
+from tests.functional.framework.daemon import DEADLINE, reserved_port, wait_until
 from tests.functional.framework.registries import Registries, ToolProcess
 
 KNOTS = ("bitcoin-knots", "trixie", "trixie-backports")
@@ -26,14 +26,23 @@ CREDENTIALS = ("u", "p")
 RPC_AUTH = "u:00$" + hmac.digest(b"00", b"p", "sha256").hex()
 """The same for `-rpcauth`, which leaves the cookie in force beside it."""
 
+AS_IN_EARNEST = (
+    "-checkblockindex=0", "-checkmempool=0", "-corepolicy", "-blockmaxweight=4000000",
+)  # fmt: skip
+"""For measuring: without the checks of itself that it makes on regtest alone, Core's policy."""
+
+
+def named_bitcoind() -> Path | None:
+    """The one that `BITCOIND` names, or this machine's; None where there is neither."""
+    found = shutil.which(os.environ.get("BITCOIND") or "bitcoind")
+    return Path(found).absolute() if found else None
+
 
 def bitcoind_program(registries: Registries, name: str = "bitcoind") -> Path:
     """The path of one of its programs (bitcoin-cli, bitcoin-tx, …), or the test is skipped."""
-    found = shutil.which(os.environ.get("BITCOIND") or "bitcoind")
-    if found is not None:
-        beside = Path(found).with_name(name)
-        if beside.exists():
-            return beside
+    found = named_bitcoind()
+    if found is not None and found.with_name(name).exists():
+        return found.with_name(name)
     return registries.debian(*KNOTS) / name
 
 
@@ -69,15 +78,19 @@ class Bitcoind:
     def log(self) -> str:
         return self._process.log if self._process else ""
 
-    def start(self) -> "Bitcoind":
-        """Start it and wait until it answers calls."""
+    def launch(self) -> None:
+        """Start the process, and do not wait for it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         command: Sequence[str | Path] = [
             self.program, "-regtest", f"-datadir={self.folder}", f"-rpcport={self.port}",
             f"-rpcauth={RPC_AUTH}", *self.OPTIONS, *self.options,
         ]  # fmt: skip
         self._process = ToolProcess(self.folder / "printed.log", command)
-        wait_until(self._answers, "bitcoind answers")
+
+    def start(self) -> "Bitcoind":
+        """Start it and wait until it answers calls."""
+        self.launch()
+        wait_until(self.is_answering, "bitcoind answers")
         return self
 
     def call(self, method: str, *params: Any, **named: Any) -> Any:
@@ -89,6 +102,18 @@ class Bitcoind:
         answer = self._http.get(f"http://{self.address}{path}")
         return answer.status, answer.headers.get("Content-Type", ""), answer.body
 
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        assert self._process is not None, "it does not run"
+        return self._process.pid
+
+    def wait(self, timeout: float = DEADLINE) -> None:
+        """Wait until it ends by itself, as `-stopafterblockimport` has it do."""
+        assert self._process is not None, "it does not run"
+        self._process.wait(timeout)
+        self._process = None
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.close()
@@ -99,7 +124,8 @@ class Bitcoind:
         self._http.close()
         self._held.close()
 
-    def _answers(self) -> bool:
+    def is_answering(self) -> bool:
+        """Whether a call succeeds in this moment; fails when the process has ended."""
         assert self._process is not None
         assert self._process.is_running, self._process.log[-2000:]
         try:

@@ -121,6 +121,14 @@ class ToolProcess:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait(self, timeout: float = DEADLINE) -> int:
+        """Wait for it to end by itself; its exit code."""
+        return self._process.wait(timeout)
+
     def close(self) -> None:
         self._process.terminate()
         try:
