@@ -48,6 +48,9 @@ COIN_BYTES = 400
 NEAR_BLOCKS = 144
 """How many blocks' worth of work behind the tip's a strangers' block may be, as in Core."""
 
+_INHERITED = BlockStatus.FAILED | BlockStatus.REFUSED
+"""What is said of a block is said of all that build on it, too."""
+
 FLUSH_INTERVAL = 300.0
 """Seconds after which changed coins go to disk; what a crash costs is replaying as much."""
 
@@ -156,8 +159,8 @@ class ChainState(ChainReader):
             raise StoreError(f"the store's header tree is damaged: {error}") from error
         if node.hash != row.hash:
             raise StoreError(f"the header of {block_name(node)} is damaged on disk")
-        if node.parent is not None and self._is_failed(node.parent):
-            status |= BlockStatus.FAILED
+        if node.parent is not None:
+            status |= self.status(node.parent) & _INHERITED
         self._status[node.hash] = status
         self._note_header(node)
         if status & BlockStatus.DATA:
@@ -382,7 +385,7 @@ class ChainState(ChainReader):
             try:
                 while node.is_ancestor_of(self._tip):
                     self._disconnect_tip()
-                self._condemn(node)
+                self._condemn(node, BlockStatus.FAILED | BlockStatus.REFUSED)
             finally:  # where the disk failed, the way back is tried
                 self._candidates.refill(self.tree, self._tip.chain_work)
                 self._activate_best(old=old)
@@ -392,7 +395,7 @@ class ChainState(ChainReader):
         with self.lock:
             kin = [n for n in self.tree if node.is_ancestor_of(n) or n.is_ancestor_of(node)]
             failed = filter(self._is_failed, kin)
-            self._set_statuses({each: self.status(each) & ~BlockStatus.FAILED for each in failed})
+            self._set_statuses({each: self.status(each) & ~_INHERITED for each in failed})
             for other in self.tree:
                 self._note_header(other)
             self._candidates.refill(self.tree, self._tip.chain_work)
@@ -485,10 +488,10 @@ class ChainState(ChainReader):
         log.debug("disconnected %s", block_name(node))
         self.events.publish(BlockDisconnected(node, block))
 
-    def _condemn(self, node: HeaderNode) -> None:
+    def _condemn(self, node: HeaderNode, verdict: BlockStatus = BlockStatus.FAILED) -> None:
         """Mark a block and all that build on it as failed."""
         failed = list(self.tree.descendants(node))
-        self._set_statuses({each: self.status(each) | BlockStatus.FAILED for each in failed})
+        self._set_statuses({each: self.status(each) | verdict for each in failed})
         for other in failed:
             self._candidates.discard(other)
         if node.is_ancestor_of(self._best_header):

@@ -207,7 +207,10 @@ class BlockRelay:
             self._headers.announced(peer, (header,))
             return
         if core.chain.is_failed(parent) or (known is not None and core.chain.is_failed(known)):
-            core.punish(peer, 0 if was_asked else 20, "a block that is known to be invalid")
+            if was_asked:
+                self._download.release(peer, header.hash)
+            elif not core.chain.is_refused(known or parent):
+                core.punish(peer, 20, "a block that is known to be invalid")
             return
         try:
             check_header(header, core.params)

@@ -14,6 +14,7 @@ from misocoin.chain.state import ChainState
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import MisocoinError, ParseError, ValidationError
 from misocoin.peers.events import (
+    INTERNAL,
     BlockChecked,
     CheckBlock,
     CheckHeaders,
@@ -99,5 +100,5 @@ class Checker:
             return error
         except Exception:
             log.exception("what a peer sent could not be checked")
-            return ValidationError("internal", "see the log")
+            return ValidationError(INTERNAL, "see the log")
         return None

@@ -10,10 +10,10 @@ from math import inf
 
 from misocoin.consensus.tree import HeaderNode, fork_point
 from misocoin.errors import MisocoinError, ValidationError
-from misocoin.peers.events import CheckBlock, PeerId
+from misocoin.peers.events import INTERNAL, CheckBlock, PeerId
 from misocoin.peers.limits import MAX_BLOCKS, MAX_BODY
 from misocoin.peers.messages import GetBlocks
-from misocoin.peers.peer import Core, Peer
+from misocoin.peers.peer import Core, Peer, last_good
 from misocoin.primitives.block import Block, BlockHeader
 
 STEP = 64
@@ -27,6 +27,9 @@ NOT_FOUND_SECONDS = 3.0
 
 ABANDONED = frozenset({"duplicate-invalid", "bad-prevblk", "prev-blk-not-found", "time-too-new"})
 """Verdicts that are about another block than the one in hand, or about the clock."""
+
+AGAIN_SECONDS = 60.0
+"""Pause before a block is asked again of a peer because it could not be judged."""
 
 
 class Download:
@@ -232,9 +235,11 @@ class Download:
         self, sender: Peer, block_hash: bytes, error: MisocoinError, *, vouched: bool
     ) -> None:
         core = self._core
-        self._broken[sender.id, block_hash] = inf
-        if isinstance(error, ValidationError):
-            if vouched and error.reason not in ABANDONED:
+        reason = error.reason if isinstance(error, ValidationError) else ""
+        is_judged = reason not in ABANDONED and reason != INTERNAL
+        self._broken[sender.id, block_hash] = inf if is_judged else core.now + AGAIN_SECONDS
+        if reason:
+            if vouched and is_judged:
                 core.punish(sender, 100, f"invalid block: {error}")
         else:
             core.punish(sender, 100, f"a block that cannot be read: {error}")
@@ -251,12 +256,11 @@ class Download:
     def _leave_invalid(self) -> None:
         """Peers whose best header turned out invalid have shown only what is below."""
         chain = self._core.chain
-        for peer in self._core.alive():
-            node = peer.best
-            while node is not None and chain.is_failed(node):
-                node = node.parent
-            if node is not peer.best:
-                peer.best, peer.common = node, None
+        for peer in self._core.alive(lambda p: p.best is not None and chain.is_failed(p.best)):
+            if peer.best is not None:
+                if chain.is_refused(peer.best):
+                    peer.refused = peer.best
+                peer.best, peer.common = last_good(chain, peer.best), None
 
     # -- not coming ---------------------------------------------------------------------------
 
@@ -293,6 +297,7 @@ class Download:
         """Ask others for what is late, first of all for what everything waits for."""
         core = self._core
         limits = core.limits
+        self._leave_invalid()
         for block_hash, asked in list(self._asked.items()):
             for peer_id, since in list(asked.items()):
                 peer = core.peers.get(peer_id)
@@ -338,4 +343,5 @@ class Download:
 
     def tip_moved(self) -> None:
         """Blocks get connected: patience returns to what it was, step by step."""
+        self._leave_invalid()
         self._patience = max(self._core.limits.stall_seconds, self._patience * 0.85)

@@ -13,6 +13,9 @@ from misocoin.peers.messages import Address, Message, Request
 from misocoin.primitives.block import Block, BlockHeader
 from misocoin.primitives.transaction import Transaction
 
+INTERNAL = "internal"
+"""The reason told of what could not be checked by a fault of this node's: a full disk, a bug."""
+
 PeerId = NewType("PeerId", int)
 """Names a link for as long as it stands; never used again."""
 
@@ -36,6 +39,9 @@ class ChainView(Protocol):
 
     def is_failed(self, node: HeaderNode) -> bool:
         """Whether the block or one under it is known to be invalid."""
+
+    def is_refused(self, node: HeaderNode) -> bool:
+        """Whether it is so only because this node's owner said so: others may follow it."""
 
 
 class Link(NamedTuple):

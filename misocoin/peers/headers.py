@@ -3,10 +3,10 @@
 from misocoin.consensus.difficulty import is_proof_of_work, work_from_bits
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import ValidationError
-from misocoin.peers.events import CheckHeaders, HeadersChecked, PeerId
+from misocoin.peers.events import INTERNAL, CheckHeaders, HeadersChecked, PeerId
 from misocoin.peers.limits import MAX_HEADERS
 from misocoin.peers.messages import GetHeaders
-from misocoin.peers.peer import Core, Peer, locator
+from misocoin.peers.peer import Core, Peer, last_good, locator
 from misocoin.peers.presync import Presync
 from misocoin.primitives.block import BlockHeader
 
@@ -15,6 +15,10 @@ MOST_UNCONNECTED = 10
 
 FULL_ANSWER = MAX_HEADERS - 1
 """Headers from which on an answer counts as full: REST's 2,000 begin with the one asked by."""
+
+NO_DEED = frozenset({"duplicate-invalid", "bad-prevblk", INTERNAL})
+"""Verdicts on headers that are no deed of the peer's: it could be told of the failed block only
+while they waited for this check (the next ones count), or the fault is ours."""
 
 REFRESH_SECONDS = 60.0
 """How often a silent peer is asked whether it has more."""
@@ -75,6 +79,10 @@ class HeaderSync:
         core = self._core
         for peer in core.alive():
             since = peer.headers_since
+            if peer.refused is not None and not core.chain.is_failed(peer.refused):
+                node, peer.refused = peer.refused, None  # our owner thinks better of it
+                self.shown(peer, node)
+                self.ask(peer, node)
             if since is not None:
                 if core.now - since > core.limits.headers_seconds:
                     core.drop(peer, "no headers in time")
@@ -152,7 +160,7 @@ class HeaderSync:
                 break
             node, new = known, new[1:]
         if core.chain.is_failed(node):
-            core.punish(peer, 100, "headers on an invalid block")
+            self._failed(peer, node)
             return
         self.shown(peer, node)
         if not new:
@@ -170,6 +178,19 @@ class HeaderSync:
             self._continue_presync(peer, presync, new, is_full)
         else:
             self._too_little(peer, work)
+
+    def _failed(self, peer: Peer, node: HeaderNode) -> None:
+        """The peer follows a block that we do not: one that breaks a rule, or one refused by hand.
+
+        The latter is our owner's affair: the peer is taken to be where the branch leaves ours.
+        """
+        core = self._core
+        if not core.chain.is_refused(node):
+            core.punish(peer, 100, "headers on an invalid block")
+            return
+        peer.refused = node
+        self.shown(peer, last_good(core.chain, node))
+        self._end(peer)
 
     def _too_little(self, peer: Peer, work: int) -> None:
         """The peer has no more, and what it has is not enough."""
@@ -232,7 +253,7 @@ class HeaderSync:
         if reason == "time-too-new":
             # Our clock or theirs: nothing that lasts, but they are of no use for now.
             core.punish(peer, 10, "headers from the future")
-        elif reason:
+        elif reason and reason not in NO_DEED:
             core.punish(peer, 100, f"invalid headers: {error}")
         peer.unknown = b""
         self._end(peer)

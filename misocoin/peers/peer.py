@@ -30,6 +30,8 @@ class Peer:
     """Addresses it may still tell unasked."""
     best: HeaderNode | None = None
     """The header with the most work that it has shown."""
+    refused: HeaderNode | None = None
+    """The last block it has shown beyond `best` on a branch that our owner refuses."""
     common: HeaderNode | None = None
     """The last block on the branch of `best` up to which we have all bodies."""
     claimed_work: int = 0
@@ -171,6 +173,13 @@ class Core:
         tip = self.chain.tip
         near = tip.chain_work - self.limits.near_blocks * work_from_bits(tip.header.bits)
         return max(near, self.params.minimum_chain_work)
+
+
+def last_good(chain: ChainView, node: HeaderNode) -> HeaderNode:
+    """The last block at or under `node` that is not known to be invalid."""
+    while chain.is_failed(node) and node.parent is not None:
+        node = node.parent
+    return node
 
 
 def locator(node: HeaderNode) -> tuple[bytes, ...]:

@@ -61,6 +61,10 @@ class ChainReader:
         """Whether the block or one under it is known to be invalid."""
         return bool(self._chain.status(node) & BlockStatus.FAILED)
 
+    def is_refused(self, node: HeaderNode) -> bool:
+        """Whether this node's owner said to treat the block, or one under it, as invalid."""
+        return bool(self._chain.status(node) & BlockStatus.REFUSED)
+
     def get_block_bytes(self, node: HeaderNode) -> bytes:
         """The block as on the wire; raises NotFoundError where it is not stored."""
         return self._chain.get_block_bytes(node)

@@ -18,6 +18,9 @@ class BlockStatus(IntFlag):
     """It was connected once: scripts and amounts hold, undo data is stored."""
     FAILED = 4
     """It breaks a rule, or somebody said to treat it so."""
+    REFUSED = 8
+    """Beside FAILED: somebody said so, of it or of a block under it; others may rightly follow it.
+    """
 
 
 class StoredHeader(NamedTuple):

@@ -49,6 +49,7 @@ class FakeChain:
         self.best_header = genesis
         self._bodies: dict[bytes, bytes] = {genesis.hash: self.params.genesis.serialize()}
         self._failed: set[bytes] = set()
+        self._refused: set[bytes] = set()
         self._linked = {genesis.hash}
         self._children: dict[bytes, list[HeaderNode]] = {}
         self.now = genesis.header.time + 10**8
@@ -62,6 +63,9 @@ class FakeChain:
 
     def is_failed(self, node: HeaderNode) -> bool:
         return node.hash in self._failed
+
+    def is_refused(self, node: HeaderNode) -> bool:
+        return node.hash in self._refused
 
     def get_block_bytes(self, node: HeaderNode) -> bytes:
         if node.hash not in self._bodies:
@@ -117,9 +121,24 @@ class FakeChain:
         for other in self.tree:
             if node.is_ancestor_of(other):
                 self._failed.add(other.hash)
-        self.best_header = max(
-            (n for n in self.tree if not self.is_failed(n)), key=lambda n: n.chain_work
-        )
+        self._seek_best()
+
+    def _seek_best(self) -> None:
+        good = [n for n in self.tree if not self.is_failed(n)]
+        self.best_header = max(good, key=lambda n: n.chain_work)
+        self.tip = max((n for n in good if n.hash in self._linked), key=lambda n: n.chain_work)
+
+    def invalidate(self, node: HeaderNode) -> None:
+        """Refuse a block by hand, with all that builds on it."""
+        self._refused |= {other.hash for other in self.tree if node.is_ancestor_of(other)}
+        self._condemn(node)
+
+    def reconsider(self, node: HeaderNode) -> None:
+        """Take that back."""
+        kin = {other.hash for other in self.tree if node.is_ancestor_of(other)}
+        self._refused -= kin
+        self._failed -= kin
+        self._seek_best()
 
 
 Outcome = MisocoinError | None

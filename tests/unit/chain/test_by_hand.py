@@ -34,12 +34,15 @@ def test_an_invalidated_block_is_left_and_stays_invalid_after_a_restart(tmp_path
         assert chain.height == 2
         assert chain.best_header is chain.tip
         assert chain.status(last) & BlockStatus.FAILED
+        assert chain.status(last) & BlockStatus.REFUSED
         with pytest.raises(ValidationError, match="duplicate-invalid"):
             chain.submit_block(chain.get_block(last))
         chain.flush()
         again = open_chain(params, store)
         assert again.height == 2
+        assert again.status(again.find(last.hash)) & BlockStatus.REFUSED
         again.reconsider(again.find(bad.hash))
+        assert not again.status(again.tip) & (BlockStatus.FAILED | BlockStatus.REFUSED)
         assert again.tip.hash == last.hash
         assert again.best_header is again.tip
 

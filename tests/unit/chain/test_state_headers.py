@@ -143,6 +143,7 @@ def test_a_condemned_block_stays_condemned(store, params, make, reason):
     for again in (chain, open_chain(params, store)):
         node = again.find(bad.hash)
         assert again.status(node) & BlockStatus.FAILED
+        assert not again.status(node) & BlockStatus.REFUSED
         assert refused(again, bad) == "duplicate-invalid"
         assert again.tip.hash == tip.hash
         assert again.best_header.hash == tip.hash

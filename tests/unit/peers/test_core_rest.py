@@ -121,6 +121,27 @@ def test_a_pruned_one_is_left_and_not_banned(
         wait_for(lambda: rig.chain.tip.hash == core.chain.tip.hash)
 
 
+def test_blocks_that_our_owner_refuses_are_not_held_against_it(
+    rig: Rig, source: Rig, core: CoreRest
+) -> None:
+    with core.serve() as address:
+        rig.manager.add_node(address)
+        wait_for(lambda: rig.chain.tip.hash == source.chain.tip.hash)
+        bad = rig.chain.at_height(30)
+        rig.chain.invalidate(bad)
+        for _ in range(2):  # the first builds on a block that is known, the second does not
+            source.mine()
+            path = f"/rest/headers/1/{source.chain.tip.header.hash_hex}.bin"
+            wait_for(lambda path=path: path in core.asked)
+        (peer,) = rig.manager.peers()
+        assert (peer.score, peer.height) == (0, 29)
+        rig.chain.reconsider(bad)
+        wait_for(lambda: rig.chain.tip.hash == source.chain.tip.hash)
+        (peer,) = rig.manager.peers()
+        assert (peer.score, peer.height) == (0, source.chain.height)
+    assert not rig.manager.banned()
+
+
 def test_one_without_rest_is_told_so(
     rig: Rig, core: CoreRest, caplog: pytest.LogCaptureFixture
 ) -> None:
