@@ -12,12 +12,13 @@ from misocoin.consensus.difficulty import calculate_network_difficulty, target_f
 from misocoin.consensus.tree import HeaderNode
 from misocoin.params import AddressParams, Params
 from misocoin.primitives.transaction import Transaction, TxIn
-from misocoin.rpc.json import Json, amount
+from misocoin.rpc.json import Json, amount, real
 from misocoin.rpc.schema import (
     array,
     boolean,
     coins,
     either,
+    fraction,
     hexadecimal,
     number,
     obj,
@@ -97,7 +98,7 @@ HEADER_FIELDS = {
     "nonce": number("what was searched for"),
     "bits": hexadecimal("the target in compact form"),
     "target": hexadecimal("the target"),
-    "difficulty": number("how much harder than the easiest target it is"),
+    "difficulty": fraction("how much harder than the easiest target it is"),
     "chainwork": hexadecimal("expected hashes from genesis up to it"),
     "nTx": number("how many transactions it holds"),
     "previousblockhash": optional(hexadecimal("its parent")),
@@ -227,7 +228,7 @@ def header_json(
         "nonce": header.nonce,
         "bits": f"{header.bits:08x}",
         "target": f"{target_from_bits(header.bits):064x}",
-        "difficulty": calculate_network_difficulty(header.bits, params),
+        "difficulty": real(calculate_network_difficulty(header.bits, params)),
         "chainwork": f"{node.chain_work:064x}",
         "nTx": tx_count,
     }

@@ -83,6 +83,11 @@ def _fragment(value: object) -> orjson.Fragment:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
+def real(value: float) -> orjson.Fragment:
+    """Show a number that may have a fraction as Core does: 16 digits, no ".0" at a whole one."""
+    return orjson.Fragment(f"{value:.16g}")
+
+
 def amount(sats: int) -> orjson.Fragment:
     """Show base units as a JSON number of coins with eight decimals."""
     return orjson.Fragment(text_from_sats(sats))

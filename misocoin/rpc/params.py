@@ -78,10 +78,28 @@ def _same(value: Json, _name: str) -> Any:
     return value
 
 
-def _integer(value: Json, _name: str) -> int:
-    if not isinstance(value, int):
-        raise RpcError(RpcCode.MISC_ERROR, "JSON integer out of range")
-    return value
+def wrong_type(value: Json, expected: str) -> RpcError:
+    """Make the error for a value of another JSON type than `expected`."""
+    found = json_type(value)
+    return RpcError(
+        RpcCode.TYPE_ERROR, f"JSON value of type {found} is not of expected type {expected}"
+    )
+
+
+def _bounded(bits: int) -> Callable[[Json, str], int]:
+    limit = 1 << bits - 1
+
+    def integer(value: Json, _name: str) -> int:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise wrong_type(value, "number")
+        if not isinstance(value, int) or not -limit <= value < limit:
+            raise RpcError(RpcCode.MISC_ERROR, "JSON integer out of range")
+        return value
+
+    return integer
+
+
+_integer = _bounded(32)
 
 
 def _flag_or_level(value: Json, name: str) -> int:
@@ -95,7 +113,9 @@ def _hex(value: str, name: str) -> bytes:
     return bytes.fromhex(value)
 
 
-def _hash(value: str, name: str) -> bytes:
+def _hash(value: Json, name: str) -> bytes:
+    if not isinstance(value, str):
+        raise wrong_type(value, "string")
     if len(value) != 64:
         raise invalid(f"{name} must be of length 64 (not {len(value)}, for '{value[:80]}')")
     return _hex(value, name)[::-1]
@@ -153,6 +173,11 @@ class _Boolean(Kind[bool]):
 
 STRING: Kind[str] = Kind("string", ("string",), _same, is_text=True)
 INTEGER: Kind[int] = Kind("numeric", ("number",), _integer)
+"""A whole number of 32 bits, as Core's `int`."""
+
+LONG: Kind[int] = Kind("numeric", ("number",), _bounded(64))
+"""A whole number of 64 bits."""
+
 NUMBER: Kind[float] = Kind("numeric", ("number",), _same)
 BOOLEAN: Kind[bool] = _Boolean("boolean", ("bool",), _same)
 ARRAY: Kind[list[Json]] = Kind("json array", ("array",), _same)
@@ -166,10 +191,13 @@ LEVEL: Kind[int] = Kind("boolean or numeric", ("bool", "number"), _flag_or_level
 
 
 def bounded_level(highest: int) -> Kind[int]:
-    """Make the kind of a level of detail from 0 on; what is beyond either end counts as the end."""
+    """Make the kind of a level of detail from 0 on; what is beyond either end counts as the end.
+
+    As in Core its type is looked at after those of the other parameters.
+    """
     return Kind(
         LEVEL.name,
-        LEVEL.types,
+        (),
         lambda value, name: min(max(_flag_or_level(value, name), 0), highest),
     )
 
@@ -180,9 +208,24 @@ HEX: Kind[bytes] = Kind("hex", ("string",), _hex, is_text=True)
 HASH: Kind[bytes] = Kind("hex", ("string",), _hash, is_text=True)
 """32 bytes as hex digits in display order; the value is in wire order."""
 
+
+def hash_called(name: str) -> Kind[bytes]:
+    """Make the kind of a hash that errors speak of by another name than the parameter's."""
+    return Kind("hex", ("string",), lambda value, _name: _hash(value, name), is_text=True)
+
+
 HEIGHT_OR_HASH: Kind[int | bytes] = _HeightOrHash(
     "numeric or hex", ("number", "string"), _height_or_hash
 )
+
+CORE_HEIGHT_OR_HASH: Kind[int | bytes] = _HeightOrHash(
+    "numeric or hex",
+    (),
+    lambda value, name: (
+        _integer(value, name) if json_type(value) == "number" else _hash(value, name)
+    ),
+)
+"""The same with Core's errors."""
 
 TRANSACTION: Kind[Transaction] = Kind("hex", ("string",), _transaction, is_text=True)
 """A whole transaction as hex digits."""

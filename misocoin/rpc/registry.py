@@ -1,10 +1,9 @@
 """How a call finds its method, and its parameters their types."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
-
-import orjson
 
 from misocoin.http.errors import RpcError
 from misocoin.rpc.declare import Method, Param, methods_of
@@ -122,7 +121,7 @@ def _check_types(params: Sequence[Param], values: Sequence[Json]) -> None:
                 f"{' or '.join(param.kind.types)}"
             )
     if wrong:
-        listing = orjson.dumps(wrong, option=orjson.OPT_INDENT_2).decode()
+        listing = json.dumps(wrong, indent=4, ensure_ascii=False)
         raise RpcError(RpcCode.TYPE_ERROR, f"Wrong type passed:\n{listing}")
 
 

@@ -45,8 +45,13 @@ def hexadecimal(help: str) -> Result:
 
 
 def number(help: str) -> Result:
-    """Describe a number."""
+    """Describe a whole number."""
     return Result("number", help)
+
+
+def fraction(help: str) -> Result:
+    """Describe a number that may have a fraction, as `json.real` writes it."""
+    return Result("real", help)
 
 
 def coins(help: str) -> Result:
@@ -110,6 +115,7 @@ _PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "hex": (str,),
     "number": (int, float),
+    "real": (int, float),
     "amount": (orjson.Fragment,),
     "timestamp": (int,),
     "boolean": (bool,),
@@ -125,7 +131,8 @@ def mismatch(result: Result, value: Json, path: str = "result") -> str | None:
     if result.type == "any" or (value is None and result.is_nullable):
         return None
     if isinstance(value, orjson.Fragment) and result.type != "amount":
-        value = json.loads(orjson.dumps(value), parse_float=_number)  # written before
+        parse = float if result.type == "real" else _number
+        value = json.loads(orjson.dumps(value), parse_float=parse)  # written before
     if result.type == "either":
         wrongs = [mismatch(form, value, path) for form in result.forms]
         return None if None in wrongs else "; ".join(filter(None, wrongs))
@@ -194,6 +201,7 @@ _SAMPLES: Mapping[str, str] = {
     "string": '"text"',
     "hex": '"hex"',
     "number": "n",
+    "real": "n",
     "amount": "n.nnnnnnnn",
     "timestamp": "seconds",
     "boolean": "true|false",
@@ -204,6 +212,10 @@ _SAMPLES: Mapping[str, str] = {
 
 
 def _word(result: Result) -> str:
-    return {"hex": "string", "amount": "number", "timestamp": "number", "either": "one of"}.get(
-        result.type, result.type
-    )
+    return {
+        "hex": "string",
+        "amount": "number",
+        "real": "number",
+        "timestamp": "number",
+        "either": "one of",
+    }.get(result.type, result.type)

@@ -13,12 +13,13 @@ from misocoin.rpc.core.forms import CHAIN_INFO, chain_info_json
 from misocoin.rpc.declare import Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import HEADER_FIELDS, hash_hex, header_json
-from misocoin.rpc.json import Json
+from misocoin.rpc.json import Json, real
 from misocoin.rpc.params import ARRAY, BOOLEAN, HASH, HEIGHT_OR_HASH, INTEGER, STRING, invalid
 from misocoin.rpc.schema import (
     array,
     boolean,
     either,
+    fraction,
     hexadecimal,
     mapping,
     number,
@@ -83,10 +84,10 @@ class CoreBlocks:
             return node.header.serialize().hex()
         return header_json(node, chain.tip, chain.tx_count(node), chain.params)
 
-    @core_method(Category.CHAIN, result=number("how much harder than the easiest target it is"))
+    @core_method(Category.CHAIN, result=fraction("how much harder than the easiest target it is"))
     def getdifficulty(self) -> Json:
         """Tell the difficulty of the active chain's last block."""
-        return calculate_network_difficulty(self._chain.tip.header.bits, self._chain.params)
+        return real(calculate_network_difficulty(self._chain.tip.header.bits, self._chain.params))
 
     @core_method(
         Category.CHAIN,
@@ -139,9 +140,9 @@ class CoreBlocks:
             window_final_block_hash=hexadecimal("that block's hash"),
             window_final_block_height=number("that block's height"),
             window_block_count=number("blocks in the window"),
-            window_tx_count=optional(number("transactions in it")),
             window_interval=optional(number("seconds it spans")),
-            txrate=optional(number("transactions a second")),
+            window_tx_count=optional(number("transactions in it")),
+            txrate=optional(fraction("transactions a second")),
         ),
         errors=(RpcCode.INVALID_PARAMETER,),
     )
@@ -175,10 +176,10 @@ class CoreBlocks:
         if count:
             seconds = last.median_time_past - first.median_time_past
             inside = total - self._transactions_up_to(first)
-            form["window_tx_count"] = inside
             form["window_interval"] = seconds
+            form["window_tx_count"] = inside
             if seconds > 0:
-                form["txrate"] = inside / seconds
+                form["txrate"] = real(inside / seconds)
         return form
 
     def _transactions_up_to(self, node: HeaderNode) -> int:

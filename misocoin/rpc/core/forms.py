@@ -8,11 +8,12 @@ from misocoin.chain.state import ChainState
 from misocoin.consensus.difficulty import calculate_network_difficulty, target_from_bits
 from misocoin.primitives.transaction import Transaction
 from misocoin.rpc.forms import hash_hex
-from misocoin.rpc.json import Json, amount
+from misocoin.rpc.json import Json, amount, real
 from misocoin.rpc.schema import (
     array,
     boolean,
     coins,
+    fraction,
     hexadecimal,
     number,
     obj,
@@ -37,10 +38,10 @@ CHAIN_INFO = obj(
     bestblockhash=hexadecimal("hash of the tip"),
     bits=hexadecimal("target of the tip in compact form"),
     target=hexadecimal("target of the tip"),
-    difficulty=number("of the tip"),
+    difficulty=fraction("of the tip"),
     time=timestamp("time of the tip"),
     mediantime=timestamp("median time of the tip and the ten blocks before"),
-    verificationprogress=number("how much of the known chain is verified, up to 1"),
+    verificationprogress=fraction("how much of the known chain is verified, up to 1"),
     initialblockdownload=boolean("whether the node is catching up"),
     chainwork=hexadecimal("expected hashes from genesis up to the tip"),
     size_on_disk=number("bytes of the chain's database"),
@@ -100,10 +101,10 @@ def chain_info_json(chain: ChainState) -> dict[str, Json]:
         "bestblockhash": tip.header.hash_hex,
         "bits": f"{tip.header.bits:08x}",
         "target": f"{target_from_bits(tip.header.bits):064x}",
-        "difficulty": calculate_network_difficulty(tip.header.bits, chain.params),
+        "difficulty": real(calculate_network_difficulty(tip.header.bits, chain.params)),
         "time": tip.header.time,
         "mediantime": tip.median_time_past,
-        "verificationprogress": min(1.0, tip.height / best.height) if best.height else 1.0,
+        "verificationprogress": real(min(1.0, tip.height / best.height) if best.height else 1.0),
         "initialblockdownload": best.height - tip.height > SYNC_GAP,
         "chainwork": f"{tip.chain_work:064x}",
         "size_on_disk": chain.size_on_disk(),

@@ -19,7 +19,7 @@ from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json
-from misocoin.rpc.params import ARRAY, BOOLEAN, HASH, INTEGER, NUMBER, OBJECT, invalid
+from misocoin.rpc.params import ARRAY, BOOLEAN, HASH, LONG, NUMBER, OBJECT, invalid
 from misocoin.rpc.schema import (
     array,
     boolean,
@@ -203,7 +203,7 @@ class CoreMempool:
         self,
         txid: Annotated[bytes, HASH, "the transaction, here or yet to come"],
         dummy: Annotated[float | None, NUMBER, "zero or null"] = None,
-        fee_delta: Annotated[int | None, INTEGER, "base units it counts as paying more"] = None,
+        fee_delta: Annotated[int | None, LONG, "base units it counts as paying more"] = None,
     ) -> Json:
         """Count a transaction as paying more, or less, than it does; the deltas add up."""
         if dummy:

@@ -22,10 +22,10 @@ from misocoin.rpc.core.forms import CHAIN_NAMES
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
-from misocoin.rpc.json import Json, amount
+from misocoin.rpc.json import Json, amount, real
 from misocoin.rpc.methods.mining import MAX_GENERATED
-from misocoin.rpc.params import ARRAY, BOOLEAN, INTEGER, STRING, invalid, transaction_from_hex
-from misocoin.rpc.schema import array, coins, hexadecimal, number, obj, optional, text
+from misocoin.rpc.params import ARRAY, BOOLEAN, INTEGER, LONG, STRING, invalid, transaction_from_hex
+from misocoin.rpc.schema import array, coins, fraction, hexadecimal, number, obj, optional, text
 from misocoin.script.address import script_from_address
 
 DEFAULT_LOOKUP = 120
@@ -67,9 +67,9 @@ class CoreMining:
             "",
             blocks=number("height of the tip"),
             bits=hexadecimal("target of the tip in compact form"),
-            difficulty=number("of the tip"),
+            difficulty=fraction("of the tip"),
             target=hexadecimal("target of the tip"),
-            networkhashps=number("hashes a second of all miners together, estimated"),
+            networkhashps=fraction("hashes a second of all miners together, estimated"),
             pooledtx=number("transactions in the mempool"),
             blockmintxfee=coins("per 1,000 virtual bytes: who pays less is not mined"),
             chain=text("the network: main, regtest or miso"),
@@ -77,7 +77,7 @@ class CoreMining:
                 "the next block",
                 height=number("its height"),
                 bits=hexadecimal("its target in compact form"),
-                difficulty=number("its difficulty"),
+                difficulty=fraction("its difficulty"),
                 target=hexadecimal("its target"),
             ),
             warnings=array("what the user should know", text("a sentence")),
@@ -91,23 +91,23 @@ class CoreMining:
         return {
             "blocks": tip.height,
             "bits": f"{bits:08x}",
-            "difficulty": calculate_network_difficulty(bits, params),
+            "difficulty": real(calculate_network_difficulty(bits, params)),
             "target": f"{target_from_bits(bits):064x}",
-            "networkhashps": _hashes_a_second(tip, DEFAULT_LOOKUP),
+            "networkhashps": real(_hashes_a_second(tip, DEFAULT_LOOKUP)),
             "pooledtx": len(self._mempool),
             "blockmintxfee": amount(self._options.min_feerate),
             "chain": CHAIN_NAMES[params.name],
             "next": {
                 "height": tip.height + 1,
                 "bits": f"{following:08x}",
-                "difficulty": calculate_network_difficulty(following, params),
+                "difficulty": real(calculate_network_difficulty(following, params)),
                 "target": f"{target_from_bits(following):064x}",
             },
             "warnings": [],
         }
 
     @core_method(
-        Category.MINING, result=number("hashes a second"), errors=(RpcCode.INVALID_PARAMETER,)
+        Category.MINING, result=fraction("hashes a second"), errors=(RpcCode.INVALID_PARAMETER,)
     )
     def getnetworkhashps(
         self,
@@ -125,7 +125,7 @@ class CoreMining:
         last = tip if height == -1 else tip.ancestor(height)
         if nblocks == -1:
             nblocks = last.height % self._chain.params.retarget_interval + 1
-        return _hashes_a_second(last, nblocks)
+        return real(_hashes_a_second(last, nblocks))
 
     @core_method(
         Category.MINING,
@@ -138,7 +138,7 @@ class CoreMining:
         self,
         num_blocks: Annotated[int, INTEGER, "how many blocks"],
         descriptor: Annotated[str, STRING, "whom they pay"],
-        maxtries: Annotated[int, INTEGER, "not looked at: blocks cost nothing here"] = 0,
+        maxtries: Annotated[int, LONG, "not looked at: blocks cost nothing here"] = 0,
     ) -> Json:
         """Mine blocks at once, on regtest, that pay a descriptor's script."""
         del maxtries

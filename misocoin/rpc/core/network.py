@@ -19,7 +19,7 @@ from misocoin.rpc.core.version import CLAIMED_VERSION
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json, amount
-from misocoin.rpc.params import BOOLEAN, INTEGER, STRING, invalid
+from misocoin.rpc.params import BOOLEAN, LONG, STRING, invalid
 from misocoin.rpc.schema import (
     array,
     boolean,
@@ -288,7 +288,7 @@ class CoreNetwork:
     def disconnectnode(
         self,
         address: Annotated[str, STRING, "host:port of the node"] = "",
-        nodeid: Annotated[int | None, INTEGER, "or the number of the link"] = None,
+        nodeid: Annotated[int | None, LONG, "or the number of the link"] = None,
     ) -> None:
         """End the link with a node."""
         if bool(address) == (nodeid is not None):
@@ -316,7 +316,7 @@ class CoreNetwork:
         self,
         subnet: Annotated[str, STRING, "a host's address, or a network: 192.168.0.0/24"],
         command: Annotated[str, STRING, "add or remove"],
-        bantime: Annotated[int, INTEGER, "seconds; 0 for a day"] = 0,
+        bantime: Annotated[int, LONG, "seconds; 0 for a day"] = 0,
         absolute: Annotated[bool, BOOLEAN, "bantime is the unix time of the end"] = False,
     ) -> None:
         """Keep a host or a network out, or let it in again; who is linked from there is cut off."""

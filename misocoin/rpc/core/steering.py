@@ -12,7 +12,7 @@ from misocoin.http.errors import RpcError
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json
-from misocoin.rpc.params import HASH, INTEGER, invalid
+from misocoin.rpc.params import HASH, INTEGER, LONG, invalid
 from misocoin.rpc.schema import boolean, hexadecimal, nothing, number, obj
 
 MAX_WAIT = threading.TIMEOUT_MAX
@@ -147,7 +147,7 @@ class CoreSteering:
         errors=(RpcCode.MISC_ERROR, RpcCode.INVALID_PARAMETER),
     )
     def setmocktime(
-        self, timestamp: Annotated[int, INTEGER, "unix time to stay at; 0 for the real one"]
+        self, timestamp: Annotated[int, LONG, "unix time to stay at; 0 for the real one"]
     ) -> Json:
         """Stop the node's clock at a time, on regtest.
 

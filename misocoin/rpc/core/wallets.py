@@ -11,7 +11,7 @@ from misocoin.http.errors import RpcError
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json
-from misocoin.rpc.params import BOOLEAN, INTEGER, STRING
+from misocoin.rpc.params import BOOLEAN, LONG, STRING
 from misocoin.rpc.schema import array, obj, optional, text
 from misocoin.wallet.keeper import MAX_UNLOCK_SECONDS
 from misocoin.wallet.wallet import Wallet
@@ -145,7 +145,7 @@ class CoreWallets:
     def walletpassphrase(
         self,
         passphrase: Annotated[str, STRING, "the passphrase"],
-        timeout: Annotated[int, INTEGER, "seconds until it locks again"],
+        timeout: Annotated[int, LONG, "seconds until it locks again"],
     ) -> None:
         """Unlock the wallet for a while."""
         self._check_encrypted("walletpassphrase")

@@ -20,13 +20,14 @@ from misocoin.rpc.forms import (
     hash_hex,
     header_json,
 )
-from misocoin.rpc.json import Json, amount
+from misocoin.rpc.json import Json, amount, real
 from misocoin.rpc.params import BOOLEAN, HEIGHT_OR_HASH, HEX, LEVEL
 from misocoin.rpc.schema import (
     anything,
     boolean,
     coins,
     either,
+    fraction,
     hexadecimal,
     number,
     obj,
@@ -61,7 +62,7 @@ class ChainMethods:
             headers=number("height of the best known header"),
             best_block=hexadecimal("hash of the tip"),
             time=timestamp("time of the tip"),
-            difficulty=number("of the tip"),
+            difficulty=fraction("of the tip"),
             chain_work=hexadecimal("expected hashes from genesis up to the tip"),
             mempool_transactions=number("that wait for a block"),
             min_fee_rate=coins("what a transaction must pay per 1,000 virtual bytes"),
@@ -80,7 +81,7 @@ class ChainMethods:
             "headers": chain.best_header.height,
             "best_block": tip.header.hash_hex,
             "time": tip.header.time,
-            "difficulty": calculate_network_difficulty(tip.header.bits, chain.params),
+            "difficulty": real(calculate_network_difficulty(tip.header.bits, chain.params)),
             "chain_work": f"{tip.chain_work:064x}",
             "mempool_transactions": pool.transactions,
             "min_fee_rate": amount(pool.min_feerate),

@@ -16,7 +16,7 @@ from misocoin.http.errors import RpcError
 from misocoin.rpc.declare import Access, Category, method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json
-from misocoin.rpc.params import BOOLEAN, INTEGER, STRING
+from misocoin.rpc.params import BOOLEAN, INTEGER, LONG, STRING
 from misocoin.rpc.schema import boolean, nullable, number, obj, text
 from misocoin.script.messages import is_signed_by
 from misocoin.wallet.wallet import Wallet
@@ -85,7 +85,7 @@ class KeyMethods:
     def unlock_wallet(
         self,
         passphrase: Annotated[str, STRING, "the wallet's"],
-        seconds: Annotated[int, INTEGER, "after so long it is locked again"] = 60,
+        seconds: Annotated[int, LONG, "after so long it is locked again"] = 60,
     ) -> Json:
         """Be able to spend for a while."""
         self._wallet.keeper.unlock(passphrase, seconds)

@@ -10,9 +10,9 @@ from misocoin.mining.miner import Miner
 from misocoin.rpc.declare import Access, Category, method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
-from misocoin.rpc.json import Json
+from misocoin.rpc.json import Json, real
 from misocoin.rpc.params import BOOLEAN, INTEGER, STRING
-from misocoin.rpc.schema import array, boolean, hexadecimal, nullable, number, obj, text
+from misocoin.rpc.schema import array, boolean, fraction, hexadecimal, nullable, number, obj, text
 from misocoin.script.address import script_from_address
 
 MAX_THREADS = 1024
@@ -30,7 +30,7 @@ MINING_INFO = obj(
     hashes_per_second=number("over the last half minute"),
     expected_seconds=nullable(number("to the next block of our own, on average")),
     blocks_found=number("since the start"),
-    difficulty=number("of the tip"),
+    difficulty=fraction("of the tip"),
     height=number("of the block being searched for"),
 )
 
@@ -64,7 +64,7 @@ class MiningMethods:
             "hashes_per_second": round(info.hashes_per_second),
             "expected_seconds": info.expected_seconds,
             "blocks_found": info.blocks_found,
-            "difficulty": calculate_network_difficulty(tip.header.bits, self._chain.params),
+            "difficulty": real(calculate_network_difficulty(tip.header.bits, self._chain.params)),
             "height": tip.height + 1,
         }
 

@@ -11,7 +11,7 @@ from misocoin.peers.messages import Address, address_from_text
 from misocoin.rpc.declare import Access, Category, method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json
-from misocoin.rpc.params import INTEGER, STRING
+from misocoin.rpc.params import LONG, STRING
 from misocoin.rpc.schema import array, boolean, nothing, nullable, number, obj, text, timestamp
 
 DEFAULT_BAN = 86_400
@@ -123,7 +123,7 @@ class NetworkMethods:
     def ban(
         self,
         target: Annotated[str, STRING, "a host, a network, or host:port for one node"],
-        seconds: Annotated[int, INTEGER, "for how long; 0 lifts the ban"] = DEFAULT_BAN,
+        seconds: Annotated[int, LONG, "for how long; 0 lifts the ban"] = DEFAULT_BAN,
     ) -> None:
         """Keep a node out for a while, or let it in again."""
         if not 0 <= seconds <= 10 * 365 * DEFAULT_BAN:

@@ -31,6 +31,7 @@ from misocoin.rpc.params import (
     HASH,
     HEX,
     INTEGER,
+    LONG,
     STRING,
     TRANSACTION,
     invalid,
@@ -106,9 +107,9 @@ class TransactionMethods:
             ARRAY_OR_OBJECT,
             'what to pay: {"address": amount, ...}, or an array of such; {"data": hex} stores data',
         ],
-        locktime: Annotated[int, INTEGER, "first height or unix time of its block"] = 0,
+        locktime: Annotated[int, LONG, "first height or unix time of its block"] = 0,
         replaceable: Annotated[bool, BOOLEAN, "ask to be replaceable (BIP125)"] = False,
-        version: Annotated[int, INTEGER, "the transaction's version"] = 2,
+        version: Annotated[int, LONG, "the transaction's version"] = 2,
     ) -> Json:
         """Make a transaction of inputs and outputs, unsigned.
 
