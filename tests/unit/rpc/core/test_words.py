@@ -18,8 +18,8 @@ ZERO = "00" * 32
             "getblock",
             [5],
             -3,
-            'Wrong type passed:\n{\n    "Position 1 (blockhash)": "JSON value of type number is not '
-            'of expected type string"\n}',
+            'Wrong type passed:\n{\n    "Position 1 (blockhash)": "JSON value of type number is '
+            'not of expected type string"\n}',
         ),
         ("getblock", [ZERO, "1"], -3, "JSON value of type string is not of expected type number"),
         ("getblock", [ZERO, 1 << 31], -1, "JSON integer out of range"),
