@@ -22,8 +22,10 @@ def stop_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Have `stop` called, once, when the first of the signals comes while the block runs.
 
     It is called on a thread of its own, so it may wait for any lock. From then on Ctrl-C is
-    Python's again: whoever is impatient may press it a second time (KeyboardInterrupt). To be
-    used in the main thread; ValueError elsewhere.
+    Python's again: whoever is impatient may press it a second time (KeyboardInterrupt). When the
+    block has run to its end the program is about to: all three are ignored from then on, so that
+    one that comes late does not make a clean end look like another. After an exception they are
+    what they were. To be used in the main thread; ValueError elsewhere.
     """
 
     def handle(_number: int, _frame: FrameType | None) -> None:
@@ -40,11 +42,13 @@ def stop_signals(stop: Callable[[], None]) -> Iterator[None]:
         before = {number: signal.signal(number, handle) for number in STOP_SIGNALS}
         waiting = threading.Thread(target=wait, name="signals", daemon=True)
         waiting.start()
+        is_done = False
         try:
             yield
+            is_done = True
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, signal.SIG_IGN if is_done else handler)
             signal.set_wakeup_fd(wakeup)
             writer.shutdown(socket.SHUT_WR)
             waiting.join()

@@ -30,6 +30,8 @@ def test_it_tells_a_block_in_one_line(daemon: Daemon) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_it_cleanly(daemon: Daemon, number: signal.Signals) -> None:
     os.kill(daemon.pid, number)
+    daemon.log.wait_for("stopped")
+    os.kill(daemon.pid, number)  # too late to change anything
     assert daemon.wait() == 0
     assert daemon.log.text.endswith("stopped")
     assert not (daemon.folder / ".cookie").exists()

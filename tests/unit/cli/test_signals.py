@@ -1,13 +1,21 @@
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from misocoin.cli.signals import STOP_SIGNALS, stop_signals
 
 DEADLINE = 60.0
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _to_another_thread(number: int) -> None:
@@ -46,11 +54,23 @@ def test_a_second_ctrl_c_is_the_languages_own() -> None:
     assert calls == [1]
 
 
-def test_it_leaves_everything_as_it_was() -> None:
-    before = [signal.getsignal(number) for number in STOP_SIGNALS]
+def test_one_that_comes_when_all_is_done_changes_nothing() -> None:
     threads = threading.active_count()
     with stop_signals(pytest.fail):
+        pass
+    for number in STOP_SIGNALS:
+        assert signal.getsignal(number) is signal.SIG_IGN
+        os.kill(os.getpid(), number)
+    assert threading.active_count() == threads
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_failure_leaves_everything_as_it_was() -> None:
+    before = [signal.getsignal(number) for number in STOP_SIGNALS]
+    threads = threading.active_count()
+    with pytest.raises(ZeroDivisionError), stop_signals(pytest.fail):
         assert [signal.getsignal(number) for number in STOP_SIGNALS] != before
+        raise ZeroDivisionError
     assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
     assert threading.active_count() == threads
     assert signal.set_wakeup_fd(-1) == -1
