@@ -11,6 +11,7 @@ from misocoin import core_options
 from misocoin.core_options import chain_from_text, peer_from_text
 from misocoin.http.guard import is_host_name
 from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
+from misocoin.pow.slices import MAX_THREADS
 from misocoin.units import Sats, sats_from_text
 
 CHAINS = ("miso", "regtest", "bitcoin")
@@ -346,7 +347,7 @@ def _node_options() -> tuple[Option, ...]:
             "Show the trades of a market, http://localhost:8080 say, in the machine room.",
         ),
         _flag("mine", mining, "Mine in the background.", "1 on miso, else 0"),
-        _number("threads", mining, 1, 256, 1, "n", "Mining threads."),
+        _number("threads", mining, 1, MAX_THREADS, 1, "n", "Mining threads."),
         _value(
             "engine",
             mining,

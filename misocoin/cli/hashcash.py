@@ -33,6 +33,7 @@ from misocoin.hashcash.stamp import (
 )
 from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
 from misocoin.pow.engines import ENGINE_NAMES, missing_native_notice, select_engine
+from misocoin.pow.slices import MAX_THREADS
 from misocoin.units import UnixTime
 
 
@@ -155,7 +156,7 @@ def _cost(text: str) -> tuple[str, int]:
 _ENGINE = _text(
     "engine", "Minting", "name", "How nonces are searched.", "auto", choice_of(*ENGINE_NAMES)
 )
-_THREADS = _number("threads", "Minting", 1, 256, 1, "number", "Threads that search.")
+_THREADS = _number("threads", "Minting", 1, MAX_THREADS, 1, "number", "Threads that search.")
 
 _LINES = (
     _number("listen_port", "Network", 0, 65535, None, "port", "Port to listen on; 0 takes any."),
@@ -207,7 +208,8 @@ _CLIENT = (
     _number("greeting", "Stamps", 1, 600, 2, "seconds",
             "How long a server is waited for before it is taken for the original."),
     _ENGINE,
-    _number("threads", "Minting", 1, 256, 2, "number", "Threads that search, one a connection."),
+    _number("threads", "Minting", 1, MAX_THREADS, 2, "number",
+            "Threads that search, one a connection."),
 )  # fmt: skip
 
 _SERVER = (

@@ -12,6 +12,7 @@ from misocoin.cli.signals import stop_signals
 from misocoin.errors import ConfigError
 from misocoin.market.articles import ArticleRegistry, articles_from_text
 from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
+from misocoin.pow.slices import MAX_THREADS
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +174,7 @@ _WORKER_OPTIONS = (
     Option("id", "Worker", "name at the client", default="", placeholder="name",
            default_text="made of article and process"),
     Option("engine", "Proof of work", "how to search", default="auto", placeholder="name"),
-    Option("threads", "Proof of work", "threads of a search", integer_between(1, 1024), 1,
+    Option("threads", "Proof of work", "threads of a search", integer_between(1, MAX_THREADS), 1,
            placeholder="n"),
     Option("memory", "WebAssembly", "MiB that a program may use", integer_between(1, 4096), 256,
            placeholder="n"),

@@ -24,6 +24,7 @@ from misocoin.option_table import DEFAULT_PORT, ENGINES
 from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
 from misocoin.params import NETWORK_NAMES, Params, params_by_name
 from misocoin.pow.engines import missing_native_notice, select_engine
+from misocoin.pow.slices import MAX_THREADS
 from misocoin.script.address import script_from_address
 
 POLL_BOUNDS = Bounds(read_seconds=600, total_seconds=610)
@@ -42,7 +43,10 @@ OPTIONS = (
         default_text=f"localhost:{DEFAULT_PORT}",
     ),
     Option("address", GROUP, "Whom the blocks pay.", placeholder="address"),
-    Option("threads", GROUP, "Threads that search.", integer_between(1, 1024), 1, placeholder="n"),
+    Option(
+        "threads", GROUP, "Threads that search.", integer_between(1, MAX_THREADS), 1,
+        placeholder="n",
+    ),  # fmt: skip
     Option(
         "engine",
         GROUP,

@@ -20,6 +20,7 @@ from misocoin.cli.signals import stop_signals
 from misocoin.errors import ConfigError, ParseError
 from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
 from misocoin.pow.engines import ENGINE_NAMES, missing_native_notice, select_engine
+from misocoin.pow.slices import MAX_THREADS
 from misocoin.work.client import WorkClient, fetch_stats
 from misocoin.work.errors import WorkAway
 from misocoin.work.framing import object_from_bytes
@@ -198,7 +199,7 @@ _REACH = (
     _text("tlsca", "Service", "file", "Certificates to trust, PEM; implies -tls."),
 )
 _SEARCH = (
-    _number("threads", "Search", 256, 1, "How many threads search."),
+    _number("threads", "Search", MAX_THREADS, 1, "How many threads search."),
     Option(
         "engine", "Search", f"How it is searched: {', '.join(ENGINE_NAMES)}.",
         choice_of(*ENGINE_NAMES), "auto", placeholder="name",

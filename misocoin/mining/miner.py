@@ -22,6 +22,7 @@ from misocoin.params import Params
 from misocoin.pow.engine import Engine, StopFlag
 from misocoin.pow.puzzles import ROLLED_VERSIONS, HeaderPuzzle
 from misocoin.pow.searcher import Searcher, Work
+from misocoin.pow.slices import MAX_THREADS
 from misocoin.primitives.block import HEADER_SIZE, Block, header_from_bytes
 
 log = logging.getLogger(__name__)
@@ -31,10 +32,6 @@ REFRESH_INTERVAL = 15.0
 
 FEE_INTERVAL = 1.0
 """Seconds that a template is worked on at least before better fees make a new one."""
-
-
-MAX_THREADS = 1_024
-"""Threads that may be asked for; more would only cost memory."""
 
 
 class ChainPort(Protocol):

@@ -2,6 +2,9 @@
 
 from typing import Final
 
+MAX_THREADS: Final = 1_024
+"""Threads that a search may be asked to use; more would only cost memory."""
+
 FIRST_SLICE: Final = 1 << 12
 """Nonces in a thread's first slice, before its speed is known."""
 

@@ -9,10 +9,11 @@ from flask import Flask, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from misocoin.errors import MisocoinError, NotFoundError, ParseError
-from misocoin.mining.miner import MAX_THREADS, MiningInfo
+from misocoin.mining.miner import MiningInfo
 from misocoin.peers.bans import Ban, ban_target_from_text
 from misocoin.peers.info import PeerInfo
 from misocoin.peers.messages import Address, address_from_text
+from misocoin.pow.slices import MAX_THREADS
 from misocoin.web.door import Door, Page
 from misocoin.web.explorer import View
 from misocoin.web.machine import MachineRoom

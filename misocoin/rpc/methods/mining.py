@@ -7,6 +7,7 @@ from misocoin.chain.state import ChainState
 from misocoin.consensus.difficulty import calculate_network_difficulty
 from misocoin.http.errors import RpcError
 from misocoin.mining.miner import Miner
+from misocoin.pow.slices import MAX_THREADS
 from misocoin.rpc.declare import Access, Category, method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
@@ -14,8 +15,6 @@ from misocoin.rpc.json import Json, real
 from misocoin.rpc.params import BOOLEAN, INTEGER, STRING
 from misocoin.rpc.schema import array, boolean, fraction, hexadecimal, nullable, number, obj, text
 from misocoin.script.address import script_from_address
-
-MAX_THREADS = 1024
 
 MAX_GENERATED = 10_000
 """Blocks of one call: nobody can take it back."""

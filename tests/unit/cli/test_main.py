@@ -85,3 +85,12 @@ def test_a_command_runs_with_the_rest_of_the_words(capsys: pytest.CaptureFixture
 def test_every_command_has_its_module() -> None:
     for module, _ in COMMANDS.values():
         assert find_spec(module) is not None
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["daemon", "mine", "work mine", "work do", "hashcash client", "hashcash mint", "market worker"],
+)
+def test_all_know_the_same_number_of_threads(capsys: pytest.CaptureFixture[str], line: str) -> None:
+    assert main([*line.split(), "-threads=1025"]) in (1, 2)
+    assert "threads=1025: write a number from 1 to 1024" in capsys.readouterr().err

@@ -9,10 +9,11 @@ from misocoin.chain.events import BlockConnected, TipChanged, TransactionAdded
 from misocoin.chain.template import TemplateOptions
 from misocoin.errors import ConfigError, StoreError, ValidationError
 from misocoin.mining import miner as miner_module
-from misocoin.mining.miner import MAX_THREADS, Miner, generate_blocks, make_template
+from misocoin.mining.miner import Miner, generate_blocks, make_template
 from misocoin.pow.engine import SearchResult, StopFlag
 from misocoin.pow.portable import PortableEngine
 from misocoin.pow.puzzles import HeaderPuzzle, Puzzle
+from misocoin.pow.slices import MAX_THREADS
 from misocoin.primitives.block import header_from_bytes
 from misocoin.primitives.transaction import OutPoint, Transaction
 from tests.builders import KEY_SCRIPT, LATE, make_block
