@@ -129,7 +129,7 @@ def wallet_path(values: Mapping[str, Any]) -> Path:
 
 
 def open_folder(values: Mapping[str, Any]) -> KeyFolder:
-    """The folder of keys. Raises WalletError or KeyFormatError."""
+    """The folder of keys. Raises WalletError."""
     return KeyFolder(wallet_path(values), params_of(values))
 
 

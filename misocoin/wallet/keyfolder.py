@@ -5,9 +5,10 @@ before changing it.
 """
 
 import fcntl
+import logging
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,13 @@ from typing import NamedTuple
 
 from misocoin.crypto.keys import PrivateKey, is_public_key
 from misocoin.crypto.pem import is_encrypted_pem, pem_from_key
-from misocoin.errors import AddressError, KeyFormatError, NotFoundError, WalletError
+from misocoin.errors import (
+    AddressError,
+    KeyFormatError,
+    MisocoinError,
+    NotFoundError,
+    WalletError,
+)
 from misocoin.params import NETWORK_NAMES, Params, params_by_name
 from misocoin.script.address import (
     address_from_script,
@@ -37,6 +44,8 @@ from misocoin.wallet.walletfile import (
     bytes_from_wallet_file,
     wallet_file_from_bytes,
 )
+
+log = logging.getLogger(__name__)
 
 MAX_NAME = 64
 """Characters of a name."""
@@ -95,7 +104,9 @@ class NamedKeys(NamedTuple):
 class KeyFolder:
     """The folder at `path`, made for its owner alone if need be.
 
-    Raises WalletError where it cannot be used, KeyFormatError for a file that is no key.
+    A file that cannot be used is left out, and the log says so once. It is never written to, its
+    name stays taken, and whoever names it is told what is wrong. Raises WalletError where the
+    folder cannot be used.
     """
 
     def __init__(self, path: Path, params: Params) -> None:
@@ -108,6 +119,7 @@ class KeyFolder:
         except OSError as error:
             raise WalletError(f"{path}: {error.strerror}") from error
         self._keys: dict[str, NamedKeys] = {}
+        self._broken: dict[str, MisocoinError] = {}
         self.reload()
 
     @contextmanager
@@ -126,18 +138,43 @@ class KeyFolder:
 
     def reload(self) -> None:
         """Read the folder as it is now; what did not change keeps its place."""
-        found: dict[str, NamedKeys] = {}
+        places: dict[str, list[Path]] = {}
         for path in sorted(self.path.iterdir()):
             if path.suffix in {".pem", ".json"} and not path.name.startswith("."):
-                old = self._keys.get(path.stem)
-                data = read_private_file(path)
-                if data is None:
-                    continue
-                if path.stem in found:
-                    raise WalletError(f"{self.path}: there are two files named {path.stem}")
-                same = old is not None and (old.path, old.data) == (path, data)
-                found[path.stem] = old if same and old else self._load(path, data)
-        self._keys = found
+                places.setdefault(path.stem, []).append(path)
+        found: dict[str, NamedKeys] = {}
+        broken: dict[str, MisocoinError] = {}
+        for name, paths in places.items():
+            try:
+                keys = self._read(paths)
+            except (KeyFormatError, WalletError) as error:
+                broken[name] = error
+                if str(error) != str(self._broken.get(name)):
+                    log.warning("%s; %s is left out", error, name)
+            else:
+                if keys is not None:
+                    found[name] = keys
+        self._keys, self._broken = found, broken
+
+    def _read(self, paths: Sequence[Path]) -> NamedKeys | None:
+        """What the one file of a name holds; None where it has gone.
+
+        Raises KeyFormatError or WalletError.
+        """
+        path, name = paths[0], paths[0].stem
+        if len(paths) > 1:
+            raise WalletError(f"{self.path}: there are two files named {name}")
+        data = read_private_file(path)
+        if data is None:
+            return None
+        old = self._keys.get(name)
+        is_same = old is not None and (old.path, old.data) == (path, data)
+        return old if is_same else self._load(path, data)
+
+    def _check_whole(self, name: str) -> None:
+        """Raise what is wrong with the file of that name, if anything."""
+        if name in self._broken:
+            raise self._broken[name]
 
     def _load(self, path: Path, data: bytes) -> NamedKeys:
         try:
@@ -168,14 +205,19 @@ class KeyFolder:
         return list(self._keys.values())
 
     def get(self, name: str) -> NamedKeys:
-        """The keys of that name. Raises NotFoundError."""
+        """The keys of that name. Raises NotFoundError, or what is wrong with their file."""
+        self._check_whole(name)
         found = self._keys.get(name)
         if found is None:
             raise NotFoundError(f"no key or wallet is named {name[:60]!r} in {self.path}")
         return found
 
     def find(self, name_or_address: str) -> NamedKeys:
-        """The keys of that name or with that address. Raises NotFoundError or AddressError."""
+        """The keys of that name or with that address.
+
+        Raises NotFoundError or AddressError, or what is wrong with the file of that name.
+        """
+        self._check_whole(name_or_address)
         if name_or_address in self._keys:
             return self._keys[name_or_address]
         try:
@@ -193,7 +235,11 @@ class KeyFolder:
         raise NotFoundError(f"{name_or_address[:100]} is not an address of this wallet")
 
     def script_of(self, name_or_address: str) -> bytes:
-        """The output script of a local name or any address. Raises AddressError or WalletError."""
+        """The output script of a local name or any address.
+
+        Raises AddressError or WalletError, or what is wrong with the file of that name.
+        """
+        self._check_whole(name_or_address)
         if name_or_address in self._keys:
             return self._keys[name_or_address].keychain.script
         try:

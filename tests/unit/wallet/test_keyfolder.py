@@ -4,6 +4,7 @@ import os
 import resource
 import stat
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -178,15 +179,42 @@ def test_a_full_disk_leaves_no_half_key(suffix: str, folder: KeyFolder) -> None:
         ("x.json", b'{"misocoin_wallet": 1, "chain": "regtest"}', "of chain regtest, not of miso"),
     ],
 )
-def test_foreign_files_are_named_and_stay(
-    name: str, data: bytes, reason: str, folder: KeyFolder
+def test_foreign_files_are_named_and_stay_and_the_rest_works(
+    name: str, data: bytes, reason: str, folder: KeyFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
+    folder.add_key("rob", KEY)
     path = folder.path / name
+    path.touch(0o600)
     path.write_bytes(data)
-    with pytest.raises(KeyFormatError, match=reason) as error:
-        again(folder)
-    assert str(path) in str(error.value)
+    opened = again(folder)
+    opened.reload()
+    assert [each.name for each in opened.all] == ["rob"]
+    (said,) = caplog.messages
+    assert said.startswith(f"{path}: ")
+    assert reason in said
+    assert said.endswith("; x is left out")
+    for use in (opened.get, opened.find, opened.script_of, opened.new_address):
+        with pytest.raises(KeyFormatError, match=reason) as error:
+            use("x")
+        assert str(path) in str(error.value)
+    for use in (partial(opened.add_key, key=KEY), partial(opened.rename, "rob")):
+        with pytest.raises(WalletError, match="taken"):
+            use("x")
+    with pytest.raises(KeyFormatError, match=reason):
+        opened.rename("x", "y")
     assert path.read_bytes() == data
+    path.write_text(pem_from_key(KEY) if path.suffix == ".pem" else "")
+    opened.reload()
+    assert ("x" in {each.name for each in opened.all}) == (path.suffix == ".pem")
+
+
+def test_what_cannot_be_read_is_left_out(
+    folder: KeyFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder.add_key("rob", KEY)
+    (folder.path / "jane.pem").mkdir()
+    assert [each.name for each in again(folder).all] == ["rob"]
+    assert caplog.messages == [f"{folder.path / 'jane.pem'}: Is a directory; jane is left out"]
 
 
 def test_other_files_are_nobodys_business(folder: KeyFolder) -> None:
@@ -200,8 +228,11 @@ def test_other_files_are_nobodys_business(folder: KeyFolder) -> None:
 def test_one_name_in_two_files_is_refused(folder: KeyFolder) -> None:
     folder.add_key("rob", KEY)
     (folder.path / "rob.json").write_bytes(bytes_from_wallet_file(WalletFile(), miso()))
+    folder.add_key("jane", KEY)
+    opened = again(folder)
+    assert [each.name for each in opened.all] == ["jane"]
     with pytest.raises(WalletError, match="two files named rob"):
-        again(folder)
+        opened.get("rob")
 
 
 # -- passphrases ------------------------------------------------------------------------------
@@ -227,7 +258,7 @@ def test_an_encrypted_key_that_tells_nothing_is_to_be_imported(folder: KeyFolder
     text = pem_from_key(KEY, b"x").partition("\n")[2]
     (folder.path / "rob.pem").write_text(text)
     with pytest.raises(KeyFormatError, match="import it"):
-        again(folder)
+        again(folder).get("rob")
 
 
 def test_passphrases_are_changed(folder: KeyFolder) -> None:
