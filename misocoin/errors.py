@@ -8,6 +8,7 @@
     |- ValidationError       a block or transaction that breaks a rule
     |  |- MissingInputsError   it spends outputs that are unknown or spent
     |- NotFoundError         a block, transaction or height nobody here knows
+    |  |- NoDataError          a block is known, but not its body, or not what it spent
     |- WalletError           the wallet cannot do that
     |  |- InsufficientFunds    the money is not there
     |  |- WalletLocked         a passphrase is needed first
@@ -86,6 +87,10 @@ class MissingInputsError(ValidationError):
 
 class NotFoundError(MisocoinError):
     """Nothing is known under that hash, height or name."""
+
+
+class NoDataError(NotFoundError):
+    """A block's header is known, but what is asked for of it is not here."""
 
 
 class WalletError(MisocoinError):

@@ -12,7 +12,7 @@ from misocoin.chain.lookup import LookupIndexes
 from misocoin.consensus.coins import Coin
 from misocoin.consensus.connect import undo_from_bytes
 from misocoin.consensus.tree import HeaderNode, HeaderTree
-from misocoin.errors import NotFoundError, ParseError, StoreError
+from misocoin.errors import NoDataError, NotFoundError, ParseError, StoreError
 from misocoin.params import Params
 from misocoin.primitives.block import Block, block_from_bytes
 from misocoin.primitives.transaction import OutPoint
@@ -89,16 +89,16 @@ class ChainReader:
         return tip.ancestor(height)
 
     def get_block_bytes(self, node: HeaderNode) -> bytes:
-        """The block as on the wire; raises NotFoundError where only its header is known."""
+        """The block as on the wire; raises NoDataError where only its header is known."""
         if node.parent is None:
             return self.params.genesis.serialize()
         data = self._store.get_block(node.hash)
         if data is None:
-            raise NotFoundError("Block not available (only its header is known)")
+            raise NoDataError("Block not available (not fully downloaded)")
         return data
 
     def get_block(self, node: HeaderNode) -> Block:
-        """The block; raises NotFoundError where only its header is known.
+        """The block; raises NoDataError where only its header is known.
 
         Raises StoreError where the stored bytes are not of that block.
         """
@@ -113,14 +113,14 @@ class ChainReader:
     def get_undo(self, node: HeaderNode) -> tuple[tuple[Coin, ...], ...]:
         """The coins a block's transactions spent, its coinbase left out.
 
-        Raises NotFoundError for a block that was never part of the active chain, StoreError
+        Raises NoDataError for a block that was never part of the active chain, StoreError
         where the stored bytes are damaged.
         """
         if node.parent is None:
             return ()
         data = self._store.get_undo(node.hash)
         if data is None:
-            raise NotFoundError("Undo data not available (the block was never connected)")
+            raise NoDataError("Undo data not available")
         try:
             return undo_from_bytes(data)
         except ParseError as error:

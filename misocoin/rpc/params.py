@@ -86,20 +86,34 @@ def wrong_type(value: Json, expected: str) -> RpcError:
     )
 
 
-def _bounded(bits: int) -> Callable[[Json, str], int]:
-    limit = 1 << bits - 1
+def check_fields(value: Mapping[str, Json], fields: Mapping[str, str]) -> None:
+    """Check that an object has these fields, of these JSON types, and no other."""
+    for name, expected in fields.items():
+        found = json_type(value.get(name))
+        if found == "null":
+            raise RpcError(RpcCode.TYPE_ERROR, f"Missing {name}")
+        if found != expected:
+            raise RpcError(
+                RpcCode.TYPE_ERROR,
+                f"JSON value of type {found} for field {name} is not of expected type {expected}",
+            )
+    for name in value:
+        if name not in fields:
+            raise RpcError(RpcCode.TYPE_ERROR, f"Unexpected key {name}")
 
+
+def _bounded(low: int, end: int) -> Callable[[Json, str], int]:
     def integer(value: Json, _name: str) -> int:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise wrong_type(value, "number")
-        if not isinstance(value, int) or not -limit <= value < limit:
+        if not isinstance(value, int) or not low <= value < end:
             raise RpcError(RpcCode.MISC_ERROR, "JSON integer out of range")
         return value
 
     return integer
 
 
-_integer = _bounded(32)
+_integer = _bounded(-(1 << 31), 1 << 31)
 
 
 def _flag_or_level(value: Json, name: str) -> int:
@@ -109,15 +123,21 @@ def _flag_or_level(value: Json, name: str) -> int:
 def _hex(value: str, name: str) -> bytes:
     # bytes.fromhex skips blanks, and an odd digit would be an error of another text.
     if len(value) % 2 or not set(value) <= _HEX_DIGITS:
-        raise invalid(f"{name} must be hexadecimal string (not '{value[:80]}')")
+        raise invalid(f"{name} must be hexadecimal string (not '{value}')")
     return bytes.fromhex(value)
+
+
+def _some_hex(value: str, name: str) -> bytes:
+    if not value:
+        raise invalid(f"{name} must be hexadecimal string (not '')")
+    return _hex(value, name)
 
 
 def _hash(value: Json, name: str) -> bytes:
     if not isinstance(value, str):
         raise wrong_type(value, "string")
     if len(value) != 64:
-        raise invalid(f"{name} must be of length 64 (not {len(value)}, for '{value[:80]}')")
+        raise invalid(f"{name} must be of length 64 (not {len(value)}, for '{value}')")
     return _hex(value, name)[::-1]
 
 
@@ -175,8 +195,11 @@ STRING: Kind[str] = Kind("string", ("string",), _same, is_text=True)
 INTEGER: Kind[int] = Kind("numeric", ("number",), _integer)
 """A whole number of 32 bits, as Core's `int`."""
 
-LONG: Kind[int] = Kind("numeric", ("number",), _bounded(64))
+LONG: Kind[int] = Kind("numeric", ("number",), _bounded(-(1 << 63), 1 << 63))
 """A whole number of 64 bits."""
+
+UNSIGNED: Kind[int] = Kind("numeric", ("number",), _bounded(0, 1 << 32))
+"""A whole number of 32 bits from 0 on, such as an output's."""
 
 NUMBER: Kind[float] = Kind("numeric", ("number",), _same)
 BOOLEAN: Kind[bool] = _Boolean("boolean", ("bool",), _same)
@@ -204,6 +227,9 @@ def bounded_level(highest: int) -> Kind[int]:
 
 HEX: Kind[bytes] = Kind("hex", ("string",), _hex, is_text=True)
 """Bytes as hex digits."""
+
+SOME_HEX: Kind[bytes] = Kind("hex", ("string",), _some_hex, is_text=True)
+"""One byte or more as hex digits."""
 
 HASH: Kind[bytes] = Kind("hex", ("string",), _hash, is_text=True)
 """32 bytes as hex digits in display order; the value is in wire order."""

@@ -14,7 +14,17 @@ from misocoin.rpc.declare import Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import HEADER_FIELDS, hash_hex, header_json
 from misocoin.rpc.json import Json, real
-from misocoin.rpc.params import ARRAY, BOOLEAN, HASH, HEIGHT_OR_HASH, INTEGER, STRING, invalid
+from misocoin.rpc.params import (
+    ARRAY,
+    BOOLEAN,
+    CORE_HEIGHT_OR_HASH,
+    HASH,
+    INTEGER,
+    STRING,
+    hash_called,
+    invalid,
+    wrong_type,
+)
 from misocoin.rpc.schema import (
     array,
     boolean,
@@ -74,7 +84,7 @@ class CoreBlocks:
     )
     def getblockheader(
         self,
-        blockhash: Annotated[bytes, HASH, "the block's hash"],
+        blockhash: Annotated[bytes, hash_called("hash"), "the block's hash"],
         verbose: Annotated[bool, BOOLEAN, "an object, or the bytes in hex"] = True,
     ) -> Json:
         """Show a block's header."""
@@ -199,7 +209,7 @@ class CoreBlocks:
     )
     def getblockstats(
         self,
-        hash_or_height: Annotated[int | bytes, HEIGHT_OR_HASH, "the block"],
+        hash_or_height: Annotated[int | bytes, CORE_HEIGHT_OR_HASH, "the block"],
         stats: Annotated[list[Json], ARRAY, "names of the figures wanted; all if left out"] = [],  # noqa: B006 - never changed
     ) -> Json:
         """Tell figures of a block: fees, rates, sizes, coins."""
@@ -210,9 +220,11 @@ class CoreBlocks:
             node = chain.find(hash_or_height)
         block, undo = chain.get_block(node), chain.get_undo(node)
         found = calculate_block_stats(block, undo, node, chain.params)
-        unknown = [name for name in stats if not isinstance(name, str) or name not in found]
-        if unknown:
-            raise invalid(f"Invalid selected statistic '{unknown[0]}'")
+        for name in stats:
+            if not isinstance(name, str):
+                raise wrong_type(name, "string")
+            if name not in found:
+                raise invalid(f"Invalid selected statistic '{name}'")
         return {name: found[name] for name in found if name in stats} if stats else found
 
     def _at_height(self, height: int) -> HeaderNode:

@@ -30,10 +30,11 @@ from misocoin.rpc.params import (
     ARRAY,
     BOOLEAN,
     HASH,
-    HEX,
-    INTEGER,
+    SOME_HEX,
     STRING,
+    UNSIGNED,
     invalid,
+    wrong_type,
 )
 from misocoin.rpc.schema import (
     array,
@@ -83,12 +84,10 @@ class CoreCoins:
     def gettxout(
         self,
         txid: Annotated[bytes, HASH, "the transaction"],
-        n: Annotated[int, INTEGER, "which of its outputs, from 0 on"],
+        n: Annotated[int, UNSIGNED, "which of its outputs, from 0 on"],
         include_mempool: Annotated[bool, BOOLEAN, "count what the mempool makes and spends"] = True,
     ) -> Json:
         """Show an unspent output."""
-        if not 0 <= n <= 0xFFFFFFFF:
-            return None
         point = outpoint(txid, n)
         with self._chain.lock:
             tip = self._chain.tip
@@ -192,11 +191,11 @@ class CoreCoins:
         self,
         action: Annotated[str, STRING, "start, abort or status"],
         scanobjects: Annotated[
-            list[Json],
+            list[Json] | None,
             ARRAY,
             'descriptors, or objects {"desc": descriptor, "range": end or [begin, end] (1000 '
             "without)}",
-        ] = [],  # noqa: B006 - never changed
+        ] = None,
     ) -> Json:
         """Find the coins of descriptors; looks through all coins."""
         if action == "status":
@@ -204,8 +203,8 @@ class CoreCoins:
         if action == "abort":
             return self._scan.abort()
         if action != "start":
-            raise invalid(f"Invalid action '{action[:40]}'")
-        if not scanobjects:
+            raise invalid(f"Invalid action '{action}'")
+        if scanobjects is None:
             raise RpcError(
                 RpcCode.MISC_ERROR, "scanobjects argument is required for the start action"
             )
@@ -235,6 +234,8 @@ class CoreCoins:
                 ends = range_from_json(each["range"])
             if shown is None:
                 raise invalid("Descriptor needs to be provided in scan object")
+            if not isinstance(shown, str):
+                raise wrong_type(shown, "string")
         if not isinstance(shown, str):
             raise invalid("Scan object needs to be either a string or an object")
         for descriptor in descriptors_of(shown, params):
@@ -281,7 +282,7 @@ class CoreCoins:
         wanted: set[bytes] = set()
         for each in txids:
             if not isinstance(each, str):
-                raise invalid("txids must be strings")
+                raise wrong_type(each, "string")
             txid = HASH.parse(each, "txid")
             if txid in wanted:
                 raise invalid(f"Invalid parameter, duplicated txid: {each}")
@@ -305,11 +306,16 @@ class CoreCoins:
     @core_method(
         Category.CHAIN,
         result=array("the transactions that are proven", hexadecimal("an id")),
-        errors=(RpcCode.INVALID_PARAMETER, RpcCode.DESERIALIZATION_ERROR),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
-    def verifytxoutproof(self, proof: Annotated[bytes, HEX, "as gettxoutproof answers"]) -> Json:
+    def verifytxoutproof(
+        self, proof: Annotated[bytes, SOME_HEX, "as gettxoutproof answers"]
+    ) -> Json:
         """Check a proof; tells the transactions it proves, none where it does not hold."""
-        block = merkle_block_from_bytes(proof)
+        try:
+            block = merkle_block_from_bytes(proof)
+        except ParseError as error:
+            raise RpcError(RpcCode.MISC_ERROR, str(error)) from None
         try:
             proven = check_partial_merkle_tree(block.tree)
         except ParseError:

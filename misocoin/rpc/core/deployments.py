@@ -68,6 +68,8 @@ def deployments_json(node: HeaderNode, params: Params) -> Json:
     # The rules hold from genesis on here (but for listed blocks), as Core checks them, too.
     forks["taproot"] = {
         "type": "bip9",
+        "height": 0,
+        "active": True,
         "bip9": {
             "start_time": _ALWAYS_ACTIVE,
             "timeout": _NO_TIMEOUT,
@@ -76,8 +78,6 @@ def deployments_json(node: HeaderNode, params: Params) -> Json:
             "since": 0,
             "status_next": "active",
         },
-        "height": 0,
-        "active": True,
     }
     flags = script_flags_at(height, NULL_HASH, params)
     return {

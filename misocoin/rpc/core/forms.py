@@ -156,8 +156,9 @@ def entry_json(entry: MempoolEntry, *, is_replaceable: bool) -> dict[str, Any]:
             "ancestor": amount(entry.ancestor_fee),
             "descendant": amount(entry.descendant_fee),
         },
-        "depends": [hash_hex(txid) for txid in entry.parents],
-        "spentby": [hash_hex(txid) for txid in entry.children],
+        # Core's orders: of the ids as they are shown, and as they are on the wire.
+        "depends": sorted([hash_hex(txid) for txid in entry.parents]),
+        "spentby": [hash_hex(txid) for txid in sorted(entry.children)],
         "bip125-replaceable": is_replaceable,
         "unbroadcast": False,
     }

@@ -19,7 +19,19 @@ from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json
-from misocoin.rpc.params import ARRAY, BOOLEAN, HASH, LONG, NUMBER, OBJECT, invalid
+from misocoin.rpc.params import (
+    ARRAY,
+    BOOLEAN,
+    HASH,
+    INTEGER,
+    LONG,
+    NUMBER,
+    OBJECT,
+    check_fields,
+    hash_called,
+    invalid,
+    wrong_type,
+)
 from misocoin.rpc.schema import (
     array,
     boolean,
@@ -33,6 +45,8 @@ from misocoin.rpc.schema import (
 
 MAX_DELTA = 21_000_000 * 100_000_000
 """Base units that a priority can be raised by: all there will ever be."""
+
+_TXID = hash_called("parameter 1")
 
 _IDS = array("ids", hexadecimal("an id"))
 _ENTRIES = mapping("entries by id", ENTRY)
@@ -82,7 +96,7 @@ class CoreMempool:
         result=ENTRY,
         errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
-    def getmempoolentry(self, txid: Annotated[bytes, HASH, "the transaction"]) -> Json:
+    def getmempoolentry(self, txid: Annotated[bytes, _TXID, "the transaction"]) -> Json:
         """Show a waiting transaction's entry."""
         with self._chain.lock:
             return self._form(self._entry(txid))
@@ -94,7 +108,7 @@ class CoreMempool:
     )
     def getmempoolancestors(
         self,
-        txid: Annotated[bytes, HASH, "the transaction"],
+        txid: Annotated[bytes, _TXID, "the transaction"],
         verbose: Annotated[bool, BOOLEAN, "entries, not ids alone"] = False,
     ) -> Json:
         """List the waiting transactions that one builds on."""
@@ -109,7 +123,7 @@ class CoreMempool:
     )
     def getmempooldescendants(
         self,
-        txid: Annotated[bytes, HASH, "the transaction"],
+        txid: Annotated[bytes, _TXID, "the transaction"],
         verbose: Annotated[bool, BOOLEAN, "entries, not ids alone"] = False,
     ) -> Json:
         """List the waiting transactions that build on one."""
@@ -124,9 +138,11 @@ class CoreMempool:
         return entry
 
     def _forms(self, entries: tuple[MempoolEntry, ...], verbose: bool) -> Json:
+        """In the order of ids as they are on the wire, as Core's sets have them."""
+        ordered = sorted(entries, key=lambda entry: entry.txid)
         if not verbose:
-            return [hash_hex(entry.txid) for entry in entries]
-        return {hash_hex(entry.txid): self._form(entry) for entry in entries}
+            return [hash_hex(entry.txid) for entry in ordered]
+        return {hash_hex(entry.txid): self._form(entry) for entry in ordered}
 
     def _form(self, entry: MempoolEntry) -> dict[str, Any]:
         family = (entry, *self._mempool.ancestors(entry.txid))
@@ -245,10 +261,9 @@ class CoreMempool:
 
 def _point(value: Json) -> OutPoint:
     if not isinstance(value, dict):
-        raise invalid('an output is an object {"txid": ..., "vout": ...}')
-    txid, index = value.get("txid"), value.get("vout")
-    if not isinstance(txid, str):
-        raise invalid("txid must be a string")
-    if type(index) is not int or not 0 <= index <= 0xFFFFFFFF:
+        raise wrong_type(value, "object")
+    check_fields(value, {"txid": "string", "vout": "number"})
+    txid, index = HASH.parse(value["txid"], "txid"), INTEGER.parse(value["vout"], "vout")
+    if index < 0:
         raise invalid("Invalid parameter, vout cannot be negative")
-    return outpoint(HASH.parse(txid, "txid"), index)
+    return outpoint(txid, index)

@@ -68,7 +68,7 @@ class Twins:
         if one["error"] is not None and other["error"] is not None:
             if _is_help(one["error"]) and _is_help(other["error"]):
                 return []
-            found = differences(one["error"], other["error"], but)
+            found = differences(one["error"], other["error"], but, standing)
         elif one["error"] is None and other["error"] is None:
             found = differences(one["result"], other["result"], but, standing)
         else:

@@ -217,7 +217,7 @@ def test_coins_of_a_block_that_is_not_there(store, params, grown):
 
 def test_a_missing_body(store, params, grown):
     _sql(store, "DELETE FROM blocks WHERE hash = ?", grown[3].hash)
-    assert "only its header is known" in _load_error(params, store)
+    assert "not fully downloaded" in _load_error(params, store)
 
 
 @pytest.mark.parametrize("damage", ["cut", "another block", "another transaction"])

@@ -164,7 +164,7 @@ def test_a_changed_block(chain, store):
         assert message in difference
         assert "block 4 (" in difference
     _sql(store, "DELETE FROM blocks WHERE hash = ?", node.hash)
-    assert "only its header is known" in _difference(chain)
+    assert "not fully downloaded" in _difference(chain)
 
 
 class _BelievesAll:

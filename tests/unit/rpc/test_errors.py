@@ -44,7 +44,9 @@ def test_every_exception_of_the_package_is_mapped() -> None:
 
     for kind in below(errors.MisocoinError):
         if kind.__module__ == errors.__name__ and kind is not errors.MisocoinError:
-            assert rpc_error_from_exception(kind("x")).code not in {-1, -32603}, kind
+            code = rpc_error_from_exception(kind("x")).code
+            assert code != -32603, kind
+            assert (code == -1) is (kind is errors.NoDataError), kind
 
 
 @pytest.mark.parametrize(("code", "status"), [(-32600, 400), (-32601, 404), (-5, 500), (-28, 500)])

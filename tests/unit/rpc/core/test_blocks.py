@@ -135,7 +135,7 @@ def test_proofs_of_transactions(core: CoreNode) -> None:
     assert core.error("gettxoutproof", ["00" * 32]) == (-5, "Transaction not yet in block")
     assert core.error("gettxoutproof", [txid], core.getblockhash(4))[0] == -5
     assert core.error("gettxoutproof", [txid, txid])[0] == -8
-    assert core.error("verifytxoutproof", proof[:-2])[0] == -22
+    assert core.error("verifytxoutproof", proof[:-2])[0] == -1
 
 
 @pytest.mark.parametrize("form", ["addr({})", {"desc": "addr({})"}])
