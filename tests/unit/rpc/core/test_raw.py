@@ -67,7 +67,7 @@ def test_from_nothing_to_a_block(core: CoreNode, coins: Coins) -> None:
     assert named["fee"] == 0.001
     assert core.getrawtransaction(txid) == raw
     assert core.error("sendrawtransaction", raw) == (-27, "Transaction outputs already in utxo set")
-    spent = core.gettxspendingprevout([named["vin"][0] | {"vout": 0}])
+    spent = core.gettxspendingprevout([{"txid": named["vin"][0]["txid"], "vout": 0}])
     assert spent[0]["spendingtxid"] == txid
     assert spent[0]["blockhash"] == block
 
