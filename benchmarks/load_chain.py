@@ -1,35 +1,39 @@
-"""How long a chain takes to load, beside its bare signature checks and a bitcoind.
+"""How long a chain takes to load, beside its bare signature checks and a real bitcoind.
 
-    python benchmarks/load_chain.py [FILE.blk] [RUNS]
+    [BITCOIND=/path/to/bitcoind] python benchmarks/load_chain.py [FILE.blk] [RUNS]
 
 FILE defaults to ../shared/chains/regtest-182.blk (a real bitcoind's regtest chain: 80,030
 signatures). Each run is a process of its own: `misocoind -loadblock`'s code path over a fresh data
-folder on disk, with scripts on all cores. With BITCOIND=/path/to/bitcoind the same file is loaded
-by it, in turn with ours.
+folder on disk, with scripts on all cores. A bitcoind imports the same file in turn with ours, all
+scripts checked, once with block filters as ours makes them and once without; there the whole
+processes are compared, from their starts to their ends.
 """
 
 import json
 import os
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
+
+from tests.functional.framework.bitcoind import AS_IN_EARNEST, Bitcoind, named_bitcoind
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_FILE = ROOT.parent / "shared" / "chains" / "regtest-182.blk"
 
 
 def load(path: Path) -> dict[str, float]:
-    """Load `path` in this process, then check the same signatures bare, in one thread."""
+    """Load `path` in this process."""
     from misocoin.chain.events import EventBus
     from misocoin.chain.importer import import_blocks
     from misocoin.chain.script_checks import ScriptChecks
     from misocoin.chain.state import ChainState
-    from misocoin.crypto import batch
     from misocoin.node import tune_garbage_collector
     from misocoin.params import regtest
     from misocoin.store.store import Store
@@ -48,20 +52,20 @@ def load(path: Path) -> dict[str, float]:
         height = chain.height
         scripts.close()
         store.close()
+    return {"wall": wall, "cpu": cpu, "transactions": result.transactions, "height": height}
+
+
+def check_bare(path: Path) -> dict[str, float]:
+    """Check the same signatures bare, in one thread."""
+    from misocoin.crypto import batch
+
     jobs = signature_jobs(path)
-    bare = time.process_time()
+    cpu = time.process_time()
     invalid = batch.verify_batch(jobs)
-    bare = time.process_time() - bare
+    cpu = time.process_time() - cpu
     if invalid:
         sys.exit(f"{len(invalid)} signatures of {path} do not hold")
-    return {
-        "wall": wall,
-        "cpu": cpu,
-        "bare": bare,
-        "signatures": len(jobs),
-        "transactions": result.transactions,
-        "height": height,
-    }
+    return {"cpu": cpu, "signatures": len(jobs)}
 
 
 def signature_jobs(path: Path) -> list:
@@ -87,67 +91,97 @@ def signature_jobs(path: Path) -> list:
     return jobs
 
 
-def load_with_bitcoind(bitcoind: str, path: Path) -> tuple[float, float]:
-    """Wall and CPU seconds of `bitcoind -loadblock`, its start and stop left out of neither."""
-    folder = Path(tempfile.mkdtemp())
+class Whole(NamedTuple):
+    """A process from its start to its end."""
+
+    wall: float
+    """Seconds by the clock."""
+    cpu: float
+    """Of processor time."""
+
+
+def whole(run: Callable[[], object]) -> Whole:
+    """What a child takes that `run` starts and waits for."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    process = subprocess.Popen(
-        [
-            bitcoind, "-regtest", f"-datadir={folder}", f"-loadblock={path}", "-listen=0",
-            "-connect=0", "-server=0", "-stopafterblockimport=1", "-checkpoints=0",
-            "-assumevalid=0", "-printtoconsole=0",
-        ]
-    )  # fmt: skip
-    process.wait()
+    run()
     wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    shutil.rmtree(folder)
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Whole(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def run_self(mode: str, path: Path) -> dict[str, float]:
+    command = [sys.executable, __file__, mode, str(path)]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+def load_with_bitcoind(program: Path, path: Path, *options: str) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(
+            Bitcoind(
+                program, Path(folder) / "data", *AS_IN_EARNEST, f"-loadblock={path}",
+                "-stopafterblockimport", "-assumevalid=0", "-connect=0", "-txindex=0", *options,
+            )
+        ) as bitcoind,
+    ):  # fmt: skip
+        bitcoind.launch()
+        os.waitid(os.P_PID, bitcoind.pid, os.WEXITED | os.WNOWAIT)
+        if "UpdateTip" not in bitcoind.log:
+            sys.exit(f"bitcoind loaded nothing: {bitcoind.log[-2000:]}")
+        bitcoind.wait()
 
 
 def main() -> None:
     """Print the table."""
-    if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(load(Path(sys.argv[2]))))
+    if sys.argv[1:2] in (["--load"], ["--bare"]):
+        work = load if sys.argv[1] == "--load" else check_bare
+        print(json.dumps(work(Path(sys.argv[2]))))
         return
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_FILE
+    path = Path(sys.argv[1]).absolute() if len(sys.argv) > 1 else DEFAULT_FILE
     runs = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     if not path.exists():
-        sys.exit(f"{path} is missing: name a regtest file in blk*.dat framing")
-    bitcoind = os.environ.get("BITCOIND")
-    ours, theirs = [], []
+        print(f"not measured: {path} is missing; name a regtest file in blk*.dat framing")
+        return
+    program = named_bitcoind()
+    bare, loads = [], []
+    processes: dict[str, list[Whole]] = {}
     for _ in range(runs):
-        out = subprocess.run(
-            [sys.executable, __file__, "--one", str(path)],
-            capture_output=True, text=True, check=True,
-        ).stdout  # fmt: skip
-        ours.append(json.loads(out))
-        if bitcoind:
-            theirs.append(load_with_bitcoind(bitcoind, path))
-
-    def median(key: str) -> float:
-        return statistics.median(run[key] for run in ours)
-
-    def ratio(key: str) -> float:
-        return statistics.median(run[key] / run["bare"] for run in ours)
-
-    share = statistics.median(run["bare"] / run["cpu"] for run in ours)
-    print(f"{path.name}: {ours[0]['transactions']:.0f} transactions, ", end="")
-    print(f"{ours[0]['signatures']:.0f} signatures; medians of {runs} runs")
-    print(f"{'':34}{'seconds':>9}{'x bare':>9}")
-    print(f"{'bare signature checks, 1 core (CPU)':34}{median('bare'):9.2f}{1:9.2f}")
-    print(f"{'load, CPU':34}{median('cpu'):9.2f}{ratio('cpu'):9.2f}")
-    print(f"{f'load, wall on {os.cpu_count()} cores':34}{median('wall'):9.2f}{ratio('wall'):9.2f}")
+        bare.append(run_self("--bare", path))
+        ways: dict[str, Callable[[], object]] = {
+            "misocoin": lambda: loads.append(run_self("--load", path)),
+        }
+        if program is not None:
+            ways["bitcoind with block filters"] = lambda: load_with_bitcoind(
+                program, path, "-blockfilterindex"
+            )
+            ways["bitcoind without"] = lambda: load_with_bitcoind(program, path)
+        for name, way in ways.items():
+            processes.setdefault(name, []).append(whole(way))
+    blocks, transactions = loads[0]["height"], loads[0]["transactions"]
+    print(f"{path.name}: {blocks:.0f} blocks, {transactions:.0f} transactions, ", end="")
+    print(f"{bare[0]['signatures']:.0f} signatures; medians of {runs} runs")
+    print(f"{'':36}{'seconds':>9}{'x bare':>9}")
+    columns = {
+        "bare signature checks, 1 core (CPU)": [one["cpu"] for one in bare],
+        "load, CPU": [one["cpu"] for one in loads],
+        f"load, wall on {os.cpu_count()} cores": [one["wall"] for one in loads],
+    }
+    for name, column in columns.items():
+        ratio = statistics.median(a / b["cpu"] for a, b in zip(column, bare, strict=True))
+        print(f"{name:36}{statistics.median(column):9.2f}{ratio:9.2f}")
+    share = statistics.median(b["cpu"] / one["cpu"] for b, one in zip(bare, loads, strict=True))
     print(f"share of CPU spent in signatures: {share:.0%}")
-    if theirs:
-        wall = statistics.median(run[0] for run in theirs)
-        cpu = statistics.median(run[1] for run in theirs)
-        print(f"{'bitcoind, CPU':34}{cpu:9.2f}")
-        print(f"{'bitcoind, wall':34}{wall:9.2f}")
-        pairs = zip(ours, theirs, strict=True)
-        print(f"ours / bitcoind, wall: {statistics.median(o['wall'] / t[0] for o, t in pairs):.2f}")
-    else:
+    print(f"\n{'whole processes':36}{'CPU s':>9}{'ratio':>7}{'wall s':>9}{'ratio':>7}")
+    for name, taken in processes.items():
+        cells = ""
+        for key in ("cpu", "wall"):
+            column = [getattr(each, key) for each in taken]
+            own = [getattr(each, key) for each in processes["misocoin"]]
+            ratio = statistics.median(a / b for a, b in zip(own, column, strict=True))
+            cells += f"{statistics.median(column):9.2f}{ratio:7.2f}"
+        print(f"{name:36}{cells}")
+    if program is None:
         print("bitcoind: not measured (name one in BITCOIND)")
 
 
