@@ -1,18 +1,18 @@
 """A light wallet's first sync beside a full node's, from the same node over loopback.
 
-    python benchmarks/light.py [BLOCKS] [RUNS]
+    [BITCOIND=/path/to/bitcoind] python benchmarks/light.py [BLOCKS] [RUNS]
 
 One daemon mines BLOCKS blocks on regtest (10,000 by default) and pays every hundredth to the
 wallet's key. In each run a new wallet syncs from it, with one node and with two that it compares,
-and a new daemon takes the whole chain. Beside it: what the phases of the light sync cost, and how
-many bytes each keeps.
+then with a real bitcoind alone, and a new daemon takes the whole chain. Beside it: what the phases
+of the light sync cost, and how many bytes each keeps.
 """
 
 import statistics
 import sys
 import tempfile
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from misocoin.crypto.hashes import hash160
@@ -26,6 +26,7 @@ from misocoin.wallet.light.ports import Watched
 from misocoin.wallet.light.rest_node import RestNode
 from misocoin.wallet.light.store import LightStore
 from misocoin.wallet.light.sync import sync
+from tests.functional.framework.bitcoind import AS_IN_EARNEST, Bitcoind, named_bitcoind
 from tests.functional.framework.daemon import Daemon, wait_until
 from tests.functional.framework.network import address, height
 
@@ -52,6 +53,16 @@ def mine(daemon: Daemon, blocks: int) -> None:
     for start in range(0, blocks, PAID):
         daemon.rpc.generate(1, own)
         daemon.rpc.generate(min(PAID, blocks - start) - 1, STRANGER)
+
+
+def hand_over(daemon: Daemon, bitcoind: Bitcoind, blocks: int) -> None:
+    """Give bitcoind the chain, and wait for its filters."""
+    client = daemon.rpc.client
+    for number in range(1, blocks + 1):
+        raw = client.call("getblock", client.call("getblockhash", number), 0)
+        bitcoind.call("submitblock", raw)
+    name = "basic block filter index"
+    wait_until(lambda: bitcoind.call("getindexinfo")[name]["synced"], "it has filters", 600)
 
 
 def light_sync(path: Path, nodes: list[str], blocks: int) -> tuple[float, float, int]:
@@ -86,29 +97,37 @@ def main() -> None:
     """Print the table."""
     blocks = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     runs = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    program = named_bitcoind()
     rows: dict[str, list[tuple[float, int]]] = {}
-    with tempfile.TemporaryDirectory() as text:
+    with tempfile.TemporaryDirectory() as text, ExitStack() as held:
         base = Path(text)
-        source, other = (Daemon(base / name, "-gossip=0").start() for name in ("one", "two"))
-        try:
-            mine(source, blocks)
-            other.rpc.add_node(address(source))
-            wait_until(lambda: height(other) == blocks, "the second node has the chain", 600)
-            for run in range(runs):
-                one = light_sync(base / f"one{run}.sqlite", [address(source)], blocks)
-                both = [address(source), address(other)]
-                two = light_sync(base / f"two{run}.sqlite", both, blocks)
-                full = full_sync(base / f"full{run}", source, blocks)
-                for name, seconds, size in (
-                    ("headers alone, all rules checked", one[1], 0),
-                    ("light wallet, one node", one[0], one[2]),
-                    ("light wallet, two nodes compared", two[0], two[2]),
-                    ("full node", *full),
-                ):
-                    rows.setdefault(name, []).append((seconds, size))
-        finally:
-            source.close()
-            other.close()
+        source, other = (
+            held.enter_context(closing(Daemon(base / name, "-gossip=0"))).start()
+            for name in ("one", "two")
+        )
+        mine(source, blocks)
+        other.rpc.add_node(address(source))
+        wait_until(lambda: height(other) == blocks, "the second node has the chain", 600)
+        bitcoind = None
+        if program is not None:
+            options = (*AS_IN_EARNEST, "-blockfilterindex")
+            bitcoind = held.enter_context(closing(Bitcoind(program, base / "bitcoind", *options)))
+            hand_over(source, bitcoind.start(), blocks)
+        for run in range(runs):
+            one = light_sync(base / f"one{run}.sqlite", [address(source)], blocks)
+            both = [address(source), address(other)]
+            two = light_sync(base / f"two{run}.sqlite", both, blocks)
+            measured = [
+                ("headers alone, all rules checked", one[1], 0),
+                ("light wallet, one node", one[0], one[2]),
+                ("light wallet, two nodes compared", two[0], two[2]),
+            ]
+            if bitcoind is not None:
+                real = light_sync(base / f"real{run}.sqlite", [bitcoind.address], blocks)
+                measured.append(("light wallet, one bitcoind", real[0], real[2]))
+            measured.append(("full node", *full_sync(base / f"full{run}", source, blocks)))
+            for name, seconds, size in measured:
+                rows.setdefault(name, []).append((seconds, size))
     print(f"first sync of {blocks} blocks on loopback; medians of {runs} runs")
     print(f"{'':36}{'seconds':>10}{'blocks/s':>10}{'kept, MB':>10}")
     medians = {name: statistics.median(s for s, _ in given) for name, given in rows.items()}
@@ -117,6 +136,8 @@ def main() -> None:
         print(f"{name:36}{medians[name]:10.2f}{blocks / medians[name]:10.0f}{size:>10}")
     ratio = medians["full node"] / medians["light wallet, one node"]
     print(f"{'full node / light wallet':36}{ratio:10.1f}")
+    if program is None:
+        print("bitcoind: not measured (name one in BITCOIND)")
 
 
 if __name__ == "__main__":
