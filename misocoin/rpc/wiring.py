@@ -32,9 +32,11 @@ from misocoin.rpc.core.steering import CoreSteering
 from misocoin.rpc.core.templates import CoreTemplates
 from misocoin.rpc.core.util import CoreUtil
 from misocoin.rpc.core.wallet import CoreWallet
+from misocoin.rpc.core.wallet_coins import CoreWalletCoins
 from misocoin.rpc.core.wallet_history import CoreWalletHistory
 from misocoin.rpc.core.wallet_keys import CoreWalletKeys
 from misocoin.rpc.core.wallet_paying import CoreWalletPaying
+from misocoin.rpc.core.wallet_received import CoreWalletReceived
 from misocoin.rpc.core.wallets import CoreWallets, WalletNames
 from misocoin.rpc.declare import Method, methods_of
 from misocoin.rpc.finder import TransactionFinder
@@ -110,10 +112,12 @@ def node_methods(parts: MethodParts) -> list[Method]:
         CoreSigning(chain, mempool, wallet.ring_for),
         CoreUtil(chain.params),
         CoreDescriptors(chain.params),
-        CoreWallet(chain, wallet, parts.wallet_names),
+        CoreWallet(chain, wallet),
+        CoreWalletCoins(chain, mempool, wallet, parts.wallet_names),
         CoreWallets(wallet, parts.wallet_names),
         CoreWalletKeys(chain, wallet),
-        CoreWalletHistory(chain, wallet),
+        CoreWalletHistory(chain, mempool, wallet),
+        CoreWalletReceived(chain, wallet),
         CoreWalletPaying(chain, pool, wallet),
         CoreNetwork(peers, mempool, chain.now, server.traffic, parts.default_port),
         CoreControl(server.active_calls, parts.log_file, parts.publications),

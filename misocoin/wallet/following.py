@@ -88,6 +88,8 @@ class Follower:
         self._unsaved: dict[bytes, None] = {}  # ids of transactions, in order of arrival
         self._unsaved_blocks = 0
         self._complete_for = keychain.digest  # the keys of which nothing in the chain was missed
+        self.locks: dict[OutPoint, bool] = {}
+        """Coins that the owner holds back; whether that outlasts a restart."""
 
     # -- at the start -------------------------------------------------------------------------
 
@@ -101,6 +103,7 @@ class Follower:
         genesis = self._chain.tree.genesis
         if rows.meta.get("genesis", genesis.hash) != genesis.hash:
             raise StoreError("the wallet's history belongs to another chain")
+        self.locks = dict.fromkeys(_points_from_bytes(rows.meta.get("locks", b"")), True)
         same_keys = rows.meta.get("keys") == self._keychain.digest
         if same_keys:
             self._restore_indexes(rows.meta.get("indexes", b"[]"))
@@ -331,6 +334,7 @@ class Follower:
                     "tip": self._followed.hash,
                     "keys": self._complete_for,
                     "indexes": json.dumps(indexes).encode(),
+                    "locks": b"".join([point for point, lasts in self.locks.items() if lasts]),
                 },
             )
         )
@@ -343,3 +347,7 @@ class Follower:
             self.save()
         finally:
             self._store.close()
+
+
+def _points_from_bytes(data: bytes) -> list[OutPoint]:
+    return [OutPoint(data[at : at + 36]) for at in range(0, len(data) - 35, 36)]

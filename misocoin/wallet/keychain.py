@@ -23,7 +23,7 @@ Save = Callable[[WalletFile], None]
 """Writes a wallet's file; raises WalletError, after which the old one still stands."""
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """Where among the accounts an address is."""
 
     account: int
@@ -47,7 +47,7 @@ class Keychain:
         self._save = save
         self._file = file
         self._scripts: dict[bytes, OwnAddress] = {}
-        self._places: dict[bytes, _Place] = {}
+        self._places: dict[bytes, Place] = {}
         self._rows: dict[tuple[int, Branch], list[bytes]] = {}
         self._primary: bytes | None = None
         self._unlocked: tuple[Secrets, bytes] | None = None  # with the passphrase, to seal again
@@ -97,6 +97,21 @@ class Keychain:
         place = self._places.get(script)
         return place is not None and place.branch is Branch.CHANGE
 
+    def place_of(self, script: bytes) -> Place | None:
+        """Where an own script is among the accounts; None for an imported key's."""
+        return self._places.get(script)
+
+    def is_handed_out(self, script: bytes) -> bool:
+        """Whether a script is an own address that was given to somebody, or that was paid already.
+
+        Addresses for change are not, and those of an imported key are.
+        """
+        place = self._places.get(script)
+        if place is None:
+            return script in self._scripts
+        account = self._file.accounts[place.account]
+        return place.branch is Branch.RECEIVE and place.number < account.next_indexes[place.branch]
+
     @property
     def digest(self) -> bytes:
         """32 bytes that stand for the set of keys, whatever their order; tells no secret.
@@ -139,6 +154,21 @@ class Keychain:
         index = self._account_of(kind)
         unused = self._file.accounts[index].next_indexes[Branch.CHANGE]
         return self._row(index, Branch.CHANGE)[unused]
+
+    def new_change_address(self, kind: AddressType | None = None) -> bytes:
+        """Hand out the next address for change; without an account the first address.
+
+        Raises WalletError where that cannot be written.
+        """
+        script = self.change_script(kind)
+        if self._file.accounts:
+            index = self._account_of(kind)
+            account = self._file.accounts[index]
+            receive, change = account.next_indexes
+            moved = replace(account, next_indexes=(receive, change + 1))
+            self._write(self._file.with_account(index, moved))
+            self._extend(index)
+        return script
 
     def note_seen(self, script: bytes) -> bool:
         """Take notice that an own script is used; tells whether more scripts are known now.
@@ -195,7 +225,7 @@ class Keychain:
                 own = account.address(branch, number)
                 row.append(own.script_pubkey)
                 self._scripts.setdefault(own.script_pubkey, own)
-                self._places[own.script_pubkey] = _Place(index, branch, number)
+                self._places[own.script_pubkey] = Place(index, branch, number)
 
     def _hold(self, public_key: bytes) -> None:
         for own in forms_of_key(public_key):
@@ -215,6 +245,25 @@ class Keychain:
     def set_note(self, txid_hex: str, note: str) -> None:
         """Write a note on a transaction; an empty one takes it away. Raises WalletError."""
         self._write(replace(self._file, notes=_changed(self._file.notes, txid_hex, note)))
+
+    def set_payee(self, txid_hex: str, payee: str) -> None:
+        """Write down whom a transaction pays, in the owner's words. Raises WalletError."""
+        self._write(replace(self._file, payees=_changed(self._file.payees, txid_hex, payee)))
+
+    def set_replacement(self, txid_hex: str, by_hex: str) -> None:
+        """Write down which payment stands in another's place, with the words on that one.
+
+        Raises WalletError.
+        """
+        file = self._file
+        self._write(
+            replace(
+                file,
+                replaced=_changed(file.replaced, txid_hex, by_hex),
+                notes=_changed(file.notes, by_hex, file.notes.get(txid_hex, "")),
+                payees=_changed(file.payees, by_hex, file.payees.get(txid_hex, "")),
+            )
+        )
 
     # -- secrets ------------------------------------------------------------------------------
 

@@ -234,6 +234,22 @@ class Ledger:
             if other != txid and self._records[other].entry.state in sure
         ]
 
+    def conflicts(self, txid: bytes) -> list[bytes]:
+        """The ids of all known transactions that spend what this one spends."""
+        points = self._records[txid].effects.spends
+        found = {other for point in points for other in self._spenders.get(point, ())}
+        found |= {
+            other
+            for other in self._loose
+            if other not in found
+            and not set(points).isdisjoint(self._records[other].effects.spends)
+        }
+        return sorted(found - {txid})
+
+    def is_trusted(self, txid: bytes) -> bool:
+        """Whether a transaction is mined, or waits in the mempool and spends own coins alone."""
+        return self._is_trusted(txid, {})
+
     def settle(self) -> list[bytes]:
         """Decide which payments wait to be sent again and which are dropped; ids of the changed.
 

@@ -24,4 +24,6 @@ class Unspent(NamedTuple):
     confirmations: int
     """0 while in no block."""
     is_spendable: bool
-    """Whether a payment of now may spend it: trusted and mature."""
+    """Whether a payment of now may spend it: trusted, mature and not locked."""
+    is_locked: bool = False
+    """Whether its owner holds it back."""

@@ -29,11 +29,13 @@ from misocoin.wallet.keychain import Keychain
 from misocoin.wallet.ledger import (
     UNCONFIRMED,
     Balance,
+    Ledger,
     OwnCoin,
     TxState,
     WalletTx,
     is_mature,
 )
+from misocoin.wallet.locks import CoinLocks
 from misocoin.wallet.nodekeys import (
     open_node_keys,
     replace_node_keys,
@@ -87,6 +89,8 @@ class Wallet:
         self._follower: Follower
         self.keeper: Keeper
         """The secrets: lock and unlock, import and export, backup."""
+        self.locks: CoinLocks
+        """Coins that are held back from payments."""
         self._refusals: dict[bytes, str] = {}  # of payments that are sent again: said once each
         self._search = ChainSearch()
 
@@ -119,6 +123,7 @@ class Wallet:
         self._keychain = keychain
         self._follower = Follower(self._chain, self._store, keychain)
         self.keeper = Keeper(self._chain, keychain, self._follower)
+        self.locks = CoinLocks(self._chain, self._follower)
         self._follower.load(progress)
 
     def handle(self, event: Event) -> None:
@@ -180,9 +185,14 @@ class Wallet:
             return address
 
     def change_address(self, kind: AddressType | None = None) -> str:
-        """An address for change that was not used yet."""
+        """Hand out an address for change that was not used before. Raises as `new_address`."""
         with self._chain.lock:
-            return self._address(self._keychain.change_script(kind))
+            is_complete = self._follower.is_complete
+            address = self._address(self._keychain.new_change_address(kind))
+            if is_complete:
+                self._follower.trust_keys()
+            self._follower.try_to_save()
+            return address
 
     def ring_for(self, scripts: Iterable[bytes]) -> KeyRing:
         """The keys to sign inputs that spend own scripts. Raises WalletLocked or WalletError."""
@@ -193,9 +203,15 @@ class Wallet:
         """Whether an output script is the wallet's."""
         return script in self._keychain.scripts
 
+    def is_listed(self, script: bytes) -> bool:
+        """Whether an output script's address is in the book: it was handed out, or has a label."""
+        with self._chain.lock:
+            keychain = self._keychain
+            return keychain.is_handed_out(script) or self._address(script) in keychain.file.labels
+
     def is_change(self, script: bytes) -> bool:
-        """Whether an output script is one of the wallet's for change."""
-        return self._keychain.is_change(script)
+        """Whether an output script is the wallet's and nobody was told of it."""
+        return self.is_mine(script) and not self.is_listed(script)
 
     def role_of(self, tx: Transaction) -> str:
         """What a transaction is to the wallet, in words for the log; empty for somebody else's."""
@@ -238,15 +254,18 @@ class Wallet:
                 raise NotFoundError("the wallet has no such transaction")
             self._keychain.set_note(txid[::-1].hex(), note)
 
-    def note_payment(self, tx: Transaction, note: str) -> None:
-        """Note something on a payment that was sent; where it cannot be written, the log says so.
+    def note_payment(self, tx: Transaction, note: str, payee: str = "") -> None:
+        """Note something on a payment that was sent, and whom it pays.
 
-        No error: whoever hears of one takes the payment for failed, and pays again.
+        Where it cannot be written, the log says so. No error: whoever hears of one takes the
+        payment for failed, and pays again.
         """
         try:
             with self._chain.lock:
                 if note:
                     self._keychain.set_note(tx.txid_hex, note)
+                if payee:
+                    self._keychain.set_payee(tx.txid_hex, payee)
         except WalletError as error:
             log.warning("payment %s is sent, but not its note written: %s", tx.txid_hex, error)
 
@@ -297,14 +316,18 @@ class Wallet:
         chain = self._chain
         with chain.lock:
             tip, maturity = chain.tip.height, chain.params.coinbase_maturity
+            locks = self._follower.locks
             return [
                 Unspent(
                     coin,
                     0 if coin.height == UNCONFIRMED else tip + 1 - coin.height,
-                    coin.is_trusted and is_mature(coin, tip, maturity),
+                    coin.is_trusted and is_mature(coin, tip, maturity) and coin.point not in locks,
+                    coin.point in locks,
                 )
                 for coin in self._follower.ledger.coins()
             ]
+
+    # -- history ------------------------------------------------------------------------------
 
     def history(self, count: int | None = None, skip: int = 0) -> list[HistoryEntry]:
         """The transactions in the order of their times, latest last.
@@ -312,18 +335,32 @@ class Wallet:
         With `count` at most so many of the latest, after passing over the `skip` very latest.
         """
         with self._chain.lock:
-            ledger, tip = self._follower.ledger, self._chain.tip.height
-            entries = sorted(ledger, key=lambda entry: entry.time)
+            entries = sorted(self._follower.ledger, key=lambda entry: entry.time)
             end = max(0, len(entries) - skip)
             start = 0 if count is None else max(0, end - count)
-            return [
-                HistoryEntry(
-                    entry,
-                    *ledger.amounts(entry.txid),
-                    tip + 1 - entry.height if entry.state is TxState.CONFIRMED else 0,
-                )
-                for entry in entries[start:end]
-            ]
+            return [self._shown(entry) for entry in entries[start:end]]
+
+    def arrivals(self) -> list[HistoryEntry]:
+        """The transactions in the order in which the wallet first heard of them."""
+        with self._chain.lock:
+            return [self._shown(entry) for entry in self._follower.ledger]
+
+    def shown(self, txid: bytes) -> HistoryEntry | None:
+        """The wallet's transaction of that id, as in the history."""
+        with self._chain.lock:
+            entry = self._follower.ledger.get(txid)
+            return None if entry is None else self._shown(entry)
+
+    def _shown(self, entry: WalletTx) -> HistoryEntry:
+        ledger, tip = self._follower.ledger, self._chain.tip.height
+        is_mined = entry.state is TxState.CONFIRMED
+        depth = tip + 1 - entry.height if is_mined else 0
+        return HistoryEntry(entry, *ledger.amounts(entry.txid), depth)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is known of each transaction; under the chain's lock only."""
+        return self._follower.ledger
 
     @property
     def transaction_count(self) -> int:
@@ -357,6 +394,7 @@ class Wallet:
         *,
         sink: bytes | None = None,
         note: str = "",
+        payee: str = "",
     ) -> Payment:
         """Pay `outputs` at `rate`, and all the rest to the script `sink` if there is one.
 
@@ -365,13 +403,14 @@ class Wallet:
         was spent.
         """
         check_text(note)
+        check_text(payee)
         with self._chain.lock:
             self._keychain.ring_for(())  # nothing is planned for a wallet that cannot sign
             payment = self._explained(
                 outputs,
                 lambda: self._pay(lambda coins: self._plan(outputs, coins, rate, sink), submit),
             )
-            self.note_payment(payment.tx, note)
+            self.note_payment(payment.tx, note, payee)
             return payment
 
     def plan(self, outputs: Sequence[TxOut], rate: FeeRate, sink: bytes | None = None) -> Plan:

@@ -156,6 +156,10 @@ class WalletFile:
     """Address -> what its owner calls it."""
     notes: Mapping[str, str] = field(default_factory=_no_texts)
     """Transaction id (display order, hex) -> the owner's note."""
+    payees: Mapping[str, str] = field(default_factory=_no_texts)
+    """Transaction id -> whom it pays, in the owner's words."""
+    replaced: Mapping[str, str] = field(default_factory=_no_texts)
+    """Id of a payment whose fee was raised -> id of the payment in its place."""
     birth: int = 0
     """Unix time before which nobody can have paid to it; 0 where that is unknown."""
 
@@ -280,6 +284,11 @@ def bytes_from_wallet_file(file: WalletFile, params: Params) -> bytes:
     form["keys"] = [key.hex() for key in file.public_keys]
     form["labels"] = dict(file.labels)
     form["notes"] = dict(file.notes)
+    form |= {
+        name: dict(texts)
+        for name, texts in (("payees", file.payees), ("replaced", file.replaced))
+        if texts
+    }
     form["birth"] = file.birth
     return (json.dumps(form, indent=1, ensure_ascii=False) + "\n").encode()
 
@@ -300,6 +309,8 @@ def wallet_file_from_bytes(data: bytes, params: Params) -> WalletFile:
             tuple([_public_key_from(each) for each in form["keys"]]),
             _texts_from(form["labels"]),
             _texts_from(form["notes"]),
+            _texts_from(form.get("payees", {})),
+            _texts_from(form.get("replaced", {})),
             _number(form.get("birth", 0), 0, 1 << 40),
         )
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error):

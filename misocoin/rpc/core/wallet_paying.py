@@ -86,8 +86,7 @@ class CoreWalletPaying:
         """Pay an address."""
         outputs = [TxOut(amount, script_of(address, self._chain.params))]
         reducible = {0} if subtractfeefromamount else set()
-        note = " ".join(filter(None, (comment, comment_to)))
-        return self._send(outputs, reducible, fee_rate, note, verbose)
+        return self._send(outputs, reducible, fee_rate, comment, verbose, comment_to)
 
     @core_method(
         Category.WALLET,
@@ -143,17 +142,18 @@ class CoreWalletPaying:
         fee_rate: float | None,
         note: str,
         verbose: bool,
+        payee: str = "",
     ) -> Json:
         rate = self._rate(fee_rate)
         whole = sum([output.value for output in outputs])
         if len(outputs) == 1 and reducible and whole == self._wallet.balance().available:
             payment = self._wallet.pay(
-                [], rate, self._pool.submit, sink=outputs[0].script_pubkey, note=note
+                [], rate, self._pool.submit, sink=outputs[0].script_pubkey, note=note, payee=payee
             )
         else:
             if reducible:
                 outputs = self._reduced(outputs, reducible, rate)
-            payment = self._wallet.pay(outputs, rate, self._pool.submit, note=note)
+            payment = self._wallet.pay(outputs, rate, self._pool.submit, note=note, payee=payee)
         txid = hash_hex(payment.tx.txid)
         reason = "Mempool" if fee_rate is None else "Set by the caller"
         return {"txid": txid, "fee_reason": reason} if verbose else txid

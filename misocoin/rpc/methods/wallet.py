@@ -269,6 +269,7 @@ class WalletMethods:
                 confirmations=number("blocks from its own to the tip"),
                 is_mined=boolean("whether it was mined"),
                 is_spendable=boolean("whether a payment can spend it now"),
+                is_locked=optional(boolean("true where its owner holds it back")),
             ),
         ),
     )
@@ -279,7 +280,7 @@ class WalletMethods:
         """List the wallet's coins, those too young or not confirmed included."""
         labels = self._wallet.labels
         forms: list[Json] = []
-        for coin, confirmations, is_spendable in self._wallet.unspent():
+        for coin, confirmations, is_spendable, is_locked in self._wallet.unspent():
             if confirmations < min_confirmations:
                 continue
             address = address_from_script(coin.script_pubkey, self._chain.params)
@@ -292,6 +293,8 @@ class WalletMethods:
                 "is_mined": coin.is_coinbase,
                 "is_spendable": is_spendable,
             }
+            if is_locked:
+                form["is_locked"] = True
             if address in labels:
                 form["label"] = labels[address]
             forms.append(form)

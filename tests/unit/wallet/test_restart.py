@@ -371,3 +371,18 @@ def test_damaged_history_says_what_to_do(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(StoreError, match="without its file the chain is read again"):
         rig.restart()
+
+
+def test_locks_that_are_to_last_outlast_a_restart(tmp_path: Path) -> None:
+    rig = Rig(tmp_path).start()
+    rig.mine(3)
+    rig.mine(MATURITY, script=NOBODY)
+    lasting, passing, other = [each.coin.point for each in rig.wallet.unspent()]
+    rig.wallet.locks.add([passing])
+    rig.wallet.locks.add([lasting], lasts=True)
+    rig.wallet.locks.add([lasting])  # that does not make it pass
+    assert [each.point for each in rig.wallet.coins()] == [other]
+    rig = rig.restart()
+    assert rig.wallet.locks.points() == [lasting]
+    rig.wallet.locks.remove()
+    assert rig.restart().wallet.locks.points() == []

@@ -151,7 +151,7 @@ def test_mined_coins_are_immature_then_generate(wallet: CoreNode) -> None:
     assert len(oldest) == 3
     assert wallet.listtransactions("mined", 1, 2) == oldest[:1]
     assert young["txid"] not in {each["txid"] for each in wallet.listunspent(0)}
-    assert wallet.error("listreceivedbyaddress", 1, False, True, "x")[0] == -5
+    assert wallet.error("listreceivedbyaddress", 1, False, True, "x")[0] == -4
     mined = oldest[0]["address"]
     (row,) = wallet.listreceivedbyaddress(1, False, True, mined)
     assert (row["amount"], len(row["txids"]), row["label"]) == (150, 3, "mined")
@@ -161,8 +161,8 @@ def test_a_payment_within_the_wallet_is_sent_and_received(wallet: CoreNode) -> N
     txid = wallet.sendtoaddress(wallet.getnewaddress("self"), 0.2)
     listed = [each for each in wallet.listtransactions("*", 10) if each["txid"] == txid]
     assert [(each["category"], each["amount"]) for each in listed] == [
-        ("send", -0.2),
         ("receive", 0.2),
+        ("send", -0.2),
     ]
 
 
@@ -289,7 +289,7 @@ def test_a_reorg_is_told_of(wallet: CoreNode) -> None:
 
 def test_a_payment_that_the_mempool_dropped_is_given_up(wallet: CoreNode) -> None:
     txid = wallet.sendtoaddress(STRANGER, 0.1)
-    assert wallet.error("abandontransaction", txid)[0] == -4
+    assert wallet.error("abandontransaction", txid)[0] == -5
     now = wallet.getblockheader(wallet.getbestblockhash())["time"]
     wallet.setmocktime(now + 400 * 3600)
     try:

@@ -1,0 +1,277 @@
+"""What the wallet's methods answer, as a real bitcoind was seen to answer."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.rpc.core.conftest import MINER, CoreNode, core_node
+
+STRANGER = MINER
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+@pytest.fixture(scope="module")
+def wallet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoreNode]:
+    """A node whose wallet has five mature rewards; the tests leave it money."""
+    with core_node(tmp_path_factory.mktemp("wallet")) as made:
+        made.generatetoaddress(5, made.getnewaddress("mined"))
+        made.generatetoaddress(101, STRANGER)
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def settled(wallet: CoreNode) -> Iterator[None]:
+    """Every test finds an empty mempool and no locked coin."""
+    yield
+    wallet.lockunspent(True)
+    wallet.generatetoaddress(1, STRANGER)
+
+
+# -- addresses ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "more"),
+    [
+        ("legacy", "pkh([F/44h/1h/0h/0/N]", ["pubkey", "iscompressed"]),
+        (
+            "p2sh-segwit",
+            "sh(wpkh([F/49h/1h/0h/0/N]",
+            ["script", "hex", "pubkey", "embedded"],
+        ),
+        (
+            "bech32",
+            "wpkh([F/84h/1h/0h/0/N]",
+            ["witness_version", "witness_program", "pubkey"],
+        ),
+        ("bech32m", "tr([F/86h/1h/0h/0/N]", ["witness_version", "witness_program"]),
+    ],
+)
+def test_getaddressinfo_of_an_own_address(
+    wallet: CoreNode, kind: str, form: str, more: list[str]
+) -> None:
+    info = wallet.getaddressinfo(wallet.getnewaddress("", kind))
+    assert list(info) == [
+        *words("address scriptPubKey ismine solvable desc parent_desc iswatchonly isscript"),
+        *("iswitness", *more),
+        *words("ischange timestamp hdkeypath hdseedid hdmasterfingerprint labels"),
+    ]
+    number = info["hdkeypath"].rpartition("/")[2]
+    start = form.replace("F", info["hdmasterfingerprint"]).replace("N", number)
+    assert info["desc"].startswith(start)
+    key = info["desc"].removeprefix(start).split(")")[0]
+    assert len(key) == (64 if kind == "bech32m" else 66)
+    assert "]tpub" in info["parent_desc"]
+    assert "/0/*)" in info["parent_desc"]
+    assert (info["ischange"], info["labels"], info["timestamp"]) == (False, [""], 1)
+    assert info["hdkeypath"] == "m" + start.rpartition("[")[2][8:].rstrip("]")
+    if kind == "p2sh-segwit":
+        inner = info["embedded"]
+        assert wallet.validateaddress(inner["address"])["scriptPubKey"] == info["hex"]
+        assert inner["pubkey"] == info["pubkey"]
+        assert info["script"] == "witness_v0_keyhash"
+
+
+def test_getaddressinfo_of_change_and_of_what_nobody_was_told(wallet: CoreNode) -> None:
+    change = wallet.getrawchangeaddress()
+    assert wallet.getrawchangeaddress() != change  # a fresh one each time
+    info = wallet.getaddressinfo(change)
+    assert (info["ischange"], info["labels"]) == (True, [])
+    wallet.setlabel(change, "mine")
+    info = wallet.getaddressinfo(change)
+    assert (info["ischange"], info["labels"]) == (False, ["mine"])
+    wallet.setlabel(change, "")
+
+
+def test_getaddressinfo_of_an_imported_key(wallet: CoreNode) -> None:
+    wif = "cVt4o7BGAig1UXywgGSmARhxMdzP5qvQsxKkSsc1XEkw3tDTQFpy"
+    wallet.importprivkey(wif, "one")
+    (address,) = wallet.getaddressesbylabel("one")
+    info = wallet.getaddressinfo(address)
+    assert info["desc"].startswith(f"wpkh([{info['hdmasterfingerprint']}]")
+    assert info["parent_desc"].startswith("combo(")
+    assert (info["hdkeypath"], info["labels"], info["ischange"]) == ("m", ["one"], False)
+
+
+def test_labels_and_their_book(wallet: CoreNode) -> None:
+    unnamed = wallet.getnewaddress()
+    assert wallet.getaddressesbylabel("")[unnamed] == {"purpose": "receive"}
+    assert "" in wallet.listlabels()
+    for method, *params in (
+        ("getnewaddress", "*"),
+        ("setlabel", unnamed, "*"),
+        ("getaddressesbylabel", "*"),
+        ("getreceivedbylabel", "*"),
+    ):
+        assert wallet.error(method, *params) == (-11, "Invalid label name")
+    assert wallet.error("setlabel", "x", "y") == (-5, "Invalid Bitcoin address")
+
+
+# -- coins ----------------------------------------------------------------------------------------
+
+
+def test_listunspent_in_a_block_and_before(wallet: CoreNode) -> None:
+    address = wallet.getnewaddress("nested", "p2sh-segwit")
+    txid = wallet.sendtoaddress(address, 1)
+    coins = {coin["address"]: coin for coin in wallet.listunspent(0, 0)}
+    paid = coins.pop(address)
+    assert list(paid) == words(
+        "txid vout address label scriptPubKey amount confirmations ancestorcount "
+        "ancestorsize ancestorfees redeemScript spendable solvable desc parent_descs safe"
+    )
+    assert (paid["ancestorcount"], paid["txid"], paid["label"]) == (1, txid, "nested")
+    assert paid["redeemScript"] == wallet.getaddressinfo(address)["hex"]
+    (change,) = coins.values()
+    assert "label" not in change
+    assert "/1/*)" in change["parent_descs"][0]
+    wallet.generatetoaddress(1, STRANGER)
+    (paid,) = wallet.listunspent(1, 1, [address])
+    assert "ancestorcount" not in paid
+    young = wallet.getnewaddress()
+    wallet.generatetoaddress(1, young)
+    assert wallet.listunspent(0, 99, [young]) == []
+    (coin,) = wallet.listunspent(0, 99, [young], True, {"include_immature_coinbase": True})
+    assert coin["confirmations"] == 1
+
+
+def test_coins_that_are_locked(wallet: CoreNode) -> None:
+    coins = wallet.listunspent()
+    points = [{"txid": each["txid"], "vout": each["vout"]} for each in coins]
+    balance = wallet.getbalance()
+    assert wallet.lockunspent(False, points[:1]) is True
+    assert wallet.listlockunspent() == points[:1]
+    assert len(wallet.listunspent()) == len(coins) - 1
+    assert wallet.getbalance() == balance  # it is still the wallet's
+    assert wallet.lockunspent(False, points[1:]) is True
+    assert wallet.error("sendtoaddress", STRANGER, 1)[0] == -6
+    assert wallet.error("lockunspent", False, points[:1]) == (
+        -8,
+        "Invalid parameter, output already locked",
+    )
+    assert wallet.lockunspent(False, points[:1], True) is True  # for good, now
+    assert wallet.lockunspent(True, points[1:]) is True
+    assert wallet.error("lockunspent", True, points[1:2]) == (
+        -8,
+        "Invalid parameter, expected locked output",
+    )
+    wallet.sendtoaddress(STRANGER, 1)
+    assert wallet.lockunspent(True) is True
+    assert wallet.listlockunspent() == []
+
+
+def test_what_cannot_be_locked(wallet: CoreNode) -> None:
+    coin = wallet.listunspent()[0]
+    for given, code, message in (
+        ({"txid": coin["txid"], "vout": 7}, -8, "Invalid parameter, vout index out of bounds"),
+        ({"txid": "00" * 32, "vout": 0}, -8, "Invalid parameter, unknown transaction"),
+        ({"txid": coin["txid"], "vout": -1}, -8, "Invalid parameter, vout cannot be negative"),
+        ({"txid": coin["txid"]}, -3, "Missing vout"),
+        (5, -3, "JSON value of type number is not of expected type object"),
+    ):
+        assert wallet.error("lockunspent", False, [given]) == (code, message)
+    assert wallet.lockunspent(False) is True  # nothing is named: nothing happens
+    assert wallet.listlockunspent() == []
+
+
+def test_spending_by_hand_ends_a_lock(wallet: CoreNode) -> None:
+    coin = wallet.listunspent()[0]
+    wallet.lockunspent(False, [coin])
+    raw = wallet.createrawtransaction([coin], [{STRANGER: coin["amount"] - 0.001}])
+    wallet.sendrawtransaction(wallet.signrawtransactionwithwallet(raw)["hex"])
+    assert wallet.listlockunspent() == []
+    point = {"txid": coin["txid"], "vout": coin["vout"]}
+    assert wallet.error("lockunspent", False, [point]) == (
+        -8,
+        "Invalid parameter, expected unspent output",
+    )
+
+
+def test_getwalletinfo(wallet: CoreNode) -> None:
+    info = wallet.getwalletinfo()
+    assert list(info) == words(
+        "walletname walletversion format txcount keypoolsize keypoolsize_hd_internal "
+        "private_keys_enabled avoid_reuse scanning descriptors external_signer blank "
+        "birthtime flags lastprocessedblock"
+    )
+    assert info["keypoolsize"] == 80  # 20 of each type
+    assert wallet.error("getbalance", "*", 0, False, True) == (
+        -4,
+        'wallet does not have the "avoid reuse" feature enabled',
+    )
+
+
+# -- history --------------------------------------------------------------------------------------
+
+
+def test_effects_of_a_payment_to_oneself(wallet: CoreNode) -> None:
+    address = wallet.getnewaddress("self")
+    txid = wallet.sendtoaddress(address, 2, "a note", "a friend")
+    shown = wallet.gettransaction(txid)
+    assert [each["category"] for each in shown["details"]] == ["send", "receive"]
+    assert list(shown["details"][0]) == words("address category amount label vout fee abandoned")
+    assert list(shown["details"][1]) == (
+        words("address parent_descs category amount label vout abandoned")
+    )
+    # Latest last, and of one transaction what came in before what went out.
+    came, went = wallet.listtransactions("*", 2)
+    assert (came["category"], went["category"]) == ("receive", "send")
+    # By a label only what came in.
+    assert [each["category"] for each in wallet.listtransactions("self")] == ["receive"]
+    last = wallet.listsinceblock("", 1, True, True, False, "self")["transactions"]
+    assert [each["category"] for each in last] == ["receive"]
+    (block,) = wallet.generatetoaddress(1, STRANGER)
+    mined = wallet.gettransaction(txid, True, True)
+    assert (mined["blockhash"], mined["blockindex"]) == (block, 1)
+    assert "hex" not in mined["decoded"]
+    with_change = wallet.listsinceblock(
+        wallet.getblockhash(mined["blockheight"] - 1), 1, True, True, True
+    )
+    assert len(with_change["transactions"]) == 4
+    assert (mined["comment"], mined["to"]) == ("a note", "a friend")
+
+
+def test_errors_of_lists(wallet: CoreNode) -> None:
+    assert wallet.error("listreceivedbyaddress", 1, False, True, "x") == (
+        -4,
+        "address_filter parameter was invalid",
+    )
+    assert wallet.error("getreceivedbyaddress", "x") == (-5, "Invalid Bitcoin address")
+    assert wallet.error("listreceivedbylabel", "x")[0] == -3
+    assert wallet.error("getreceivedbylabel", "none") == (-4, "Label not found in wallet")
+    txid = wallet.sendtoaddress(STRANGER, 1)
+    assert wallet.error("abandontransaction", txid) == (
+        -5,
+        "Transaction not eligible for abandonment",
+    )
+    address = wallet.getnewaddress()
+    assert wallet.error("listunspent", 1, 9, [address, address]) == (
+        -8,
+        f"Invalid parameter, duplicated address: {address}",
+    )
+
+
+def test_what_labels_have_received(wallet: CoreNode) -> None:
+    one, two = wallet.getnewaddress("both"), wallet.getnewaddress("both", "bech32m")
+    wallet.sendmany("", {one: 1, two: 2})
+    assert wallet.getreceivedbylabel("both") == 0
+    assert wallet.getreceivedbylabel("both", 0) == 3
+    wallet.generatetoaddress(1, STRANGER)
+    by_label = {each["label"]: each for each in wallet.listreceivedbylabel(1, True)}
+    assert by_label["both"] == {"amount": 3, "confirmations": 1, "label": "both"}
+    (found,) = wallet.listreceivedbyaddress(1, False, True, two)
+    assert (found["amount"], found["label"], len(found["txids"])) == (2, "both", 1)
+
+
+def test_a_coinbase_that_lost_its_block(wallet: CoreNode) -> None:
+    address = wallet.getnewaddress("orphan")
+    (block,) = wallet.generatetoaddress(1, address)
+    (txid,) = wallet.getblock(block)["tx"]
+    wallet.invalidateblock(block)
+    shown = wallet.gettransaction(txid)
+    (detail,) = shown["details"]
+    assert (detail["category"], detail["abandoned"]) == ("orphan", True)
+    assert (shown["confirmations"], shown["bip125-replaceable"]) == (0, "unknown")
+    assert shown["trusted"] is False
