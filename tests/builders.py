@@ -132,6 +132,11 @@ def mine(header: BlockHeader, *, fail: bool = False) -> BlockHeader:
     return header
 
 
+def solve(block: Block) -> Block:
+    """The block with a nonce that meets its bits."""
+    return Block(mine(block.header), block.transactions)
+
+
 def merkle_root(transactions: Sequence[Transaction]) -> bytes:
     return calculate_merkle_root([tx.txid for tx in transactions])[0]
 

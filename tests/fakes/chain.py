@@ -6,22 +6,16 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from misocoin.consensus.block_rules import (
-    WITNESS_COMMITMENT_HEADER,
-    calculate_witness_commitment,
     check_block,
     check_block_context,
 )
 from misocoin.consensus.coins import Coin
 from misocoin.consensus.connect import connect_block, undone_coins
-from misocoin.consensus.difficulty import is_proof_of_work
-from misocoin.consensus.merkle import calculate_merkle_root
-from misocoin.consensus.subsidy import calculate_subsidy
-from misocoin.consensus.tree import HeaderNode, header_context, next_bits
+from misocoin.consensus.tree import HeaderNode, header_context
 from misocoin.crypto.hashes import sha256
 from misocoin.params import Params, regtest
-from misocoin.primitives.block import Block, BlockHeader
+from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import (
-    NULL_OUTPOINT,
     SEQUENCE_FINAL,
     OutPoint,
     Transaction,
@@ -29,8 +23,8 @@ from misocoin.primitives.transaction import (
     TxOut,
 )
 from misocoin.script.inputs import verify_input
-from misocoin.script.script import push_int
 from misocoin.script.sighash import TxDigests
+from tests.builders import SPACING, make_block
 
 ANYONE = b"\x51"
 """OP_TRUE."""
@@ -39,8 +33,6 @@ ANYONE_SCRIPT = b"\x00\x20" + sha256(ANYONE)
 """P2WSH of OP_TRUE: standard, and spendable without a key."""
 
 ANYONE_WITNESS = (ANYONE,)
-
-SPACING = 600
 
 
 class _CheckScripts:
@@ -107,34 +99,7 @@ class FakeChain:
         script: bytes = ANYONE_SCRIPT,
     ) -> Block:
         """A block on the tip, paying `fees` and the subsidy to `script`."""
-        height = self.tip.height + 1
-        value = calculate_subsidy(height, self.params) + fees
-        outputs = [TxOut(value, script)]
-        script_sig = push_int(height) + b"\x00"
-        txin = TxIn(NULL_OUTPOINT, script_sig)
-        coinbase = Transaction.build(2, [txin], outputs)
-        if any(tx.has_witness for tx in transactions):
-            reserved = bytes(32)
-            root = calculate_witness_commitment((coinbase, *transactions), reserved)
-            outputs.append(TxOut(0, WITNESS_COMMITMENT_HEADER + root))
-            txin = TxIn(NULL_OUTPOINT, script_sig, witness=(reserved,))
-            coinbase = Transaction.build(2, [txin], outputs)
-        whole = (coinbase, *transactions)
-        root, _ = calculate_merkle_root([tx.txid for tx in whole])
-        return solve(
-            Block(
-                BlockHeader.build(
-                    0x20000000,
-                    self.tip.hash,
-                    root,
-                    self.now if time is None else time,
-                    next_bits(self.tip, self.params),
-                    0,
-                ),
-                whole,
-            ),
-            self.params,
-        )
+        return make_block(self.tip, self.params, transactions, fees=fees, script=script, time=time)
 
     def connect(self, block: Block) -> None:
         """Check a block by all rules and make it the tip; raises ValidationError."""
@@ -176,16 +141,6 @@ class FakeChain:
             if coin.script_pubkey == ANYONE_SCRIPT
             and not (coin.is_coinbase and height - coin.height < self.params.coinbase_maturity)
         ]
-
-
-def solve(block: Block, params: Params) -> Block:
-    """The block with a nonce that meets its bits (regtest: two tries)."""
-    header = block.header
-    nonce = 0
-    while not is_proof_of_work(header.hash, header.bits, params):
-        nonce += 1
-        header = BlockHeader.build(*header[:5], nonce)
-    return Block(header, block.transactions)
 
 
 def spend(

@@ -15,7 +15,8 @@ from misocoin.policy.feerate import FeeRate
 from misocoin.policy.settings import MempoolLimits, RelayPolicy
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import OutPoint, Transaction
-from tests.fakes.chain import ANYONE_SCRIPT, FakeChain, solve, spend
+from tests.builders import solve
+from tests.fakes.chain import ANYONE_SCRIPT, FakeChain, spend
 from tests.fakes.pool import MemoryStore, pool_on
 
 LIMITS = MempoolLimits(
@@ -139,7 +140,7 @@ class MempoolMachine(RuleBasedStateMachine):
             ANYONE_SCRIPT,
             TemplateOptions(max_weight=limit),
         )
-        block = solve(template.block(limit), self.chain.params)
+        block = solve(template.block(limit))
         self.chain.connect(block)
         self.chain_changed([], [block])
 
@@ -294,7 +295,7 @@ class MempoolMachine(RuleBasedStateMachine):
         block = template.block(len(entries))
         assert {tx.txid for tx in block.transactions[1:]} == set(self.known)
         assert block.weight == template.weight
-        self.chain.connect(solve(block, self.chain.params))
+        self.chain.connect(solve(block))
         self.chain.disconnect()
 
 

@@ -17,7 +17,8 @@ from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.block import BlockHeader
 from misocoin.primitives.transaction import NULL_OUTPOINT, Transaction, TxIn, TxOut
 from misocoin.units import COIN
-from tests.fakes.chain import ANYONE_SCRIPT, FakeChain, solve, spend
+from tests.builders import solve
+from tests.fakes.chain import ANYONE_SCRIPT, FakeChain, spend
 from tests.fakes.pool import pool_on
 
 PAY = b"\x00\x14" + bytes(20)
@@ -58,7 +59,7 @@ def test_an_empty_mempool(chain: FakeChain) -> None:
     assert coinbase.vin[0].witness == (bytes(32),)
     assert coinbase.vout[0] == TxOut(50 * COIN, PAY)
     assert coinbase.vout[1].value == 0
-    chain.connect(solve(block, chain.params))
+    chain.connect(solve(block))
 
 
 def test_fees_go_to_the_miner(chain: FakeChain) -> None:
@@ -76,7 +77,7 @@ def test_fees_go_to_the_miner(chain: FakeChain) -> None:
     assert by_tx[parent].depends == by_tx[other].depends == ()
     block = template.block()
     assert template.weight == block.weight
-    chain.connect(solve(block, chain.params))
+    chain.connect(solve(block))
 
 
 def test_every_extra_nonce_is_another_valid_block(chain: FakeChain) -> None:
@@ -92,7 +93,7 @@ def test_every_extra_nonce_is_another_valid_block(chain: FakeChain) -> None:
         check_block_context(block, 110, chain.tip.median_time_past, chain.params)
         roots.add(root)
     assert len(roots) == 5
-    chain.connect(solve(template.block(2**64 - 1), chain.params))
+    chain.connect(solve(template.block(2**64 - 1)))
 
 
 def test_the_commitment_is_that_of_the_witnesses(chain: FakeChain) -> None:
@@ -150,7 +151,7 @@ def test_a_tag(chain: FakeChain) -> None:
         script = long.coinbase(0).vin[0].script_sig
         assert len(script) <= 100
         assert script.endswith(b"x" * 75)
-        chain.connect(solve(long.block(), chain.params))
+        chain.connect(solve(long.block()))
         chain.disconnect()
 
 
@@ -172,7 +173,7 @@ def test_before_segwit_there_is_no_commitment_and_no_witness() -> None:
     assert len(block.transactions[0].vout) == 1
     assert not block.transactions[0].has_witness
     assert template.weight == block.weight
-    chain.connect(solve(block, chain.params))
+    chain.connect(solve(block))
     after = build_template(chain.tip, [entry], chain.params, chain.now, PAY)
     assert [item.tx for item in after.transactions] == [with_witness]
 
@@ -191,7 +192,7 @@ def test_a_large_script_leaves_less_room(chain: FakeChain) -> None:
     template = build_template(chain.tip, pool.entries(), chain.params, chain.now, big)
     assert len(template.transactions) == 1
     assert template.weight == template.block().weight <= 4_000_000
-    chain.connect(solve(template.block(), chain.params))
+    chain.connect(solve(template.block()))
 
 
 def test_options(chain: FakeChain) -> None:
