@@ -11,11 +11,9 @@ from itertools import chain as chained
 from itertools import islice
 from typing import NamedTuple
 
-from misocoin.chain.address_index import ADDRESSINDEX, AddressIndex
 from misocoin.chain.candidates import Candidates
 from misocoin.chain.events import BlockConnected, BlockDisconnected, EventBus, TipChanged
-from misocoin.chain.filter_index import FilterIndex
-from misocoin.chain.lookup import LookupIndexes
+from misocoin.chain.indexes import Indexes
 from misocoin.chain.reader import ChainReader, block_name
 from misocoin.chain.script_checks import ScriptChecks
 from misocoin.consensus.block_rules import (
@@ -96,18 +94,21 @@ class ChainState(ChainReader):
         now: Callable[[], int],
         options: ChainOptions = ChainOptions(),  # noqa: B008 - an immutable value
     ) -> None:
-        lookup = LookupIndexes(store, transactions=options.txindex, spends=options.txospenderindex)
-        super().__init__(params, store, lookup)
+        self._indexes = Indexes(
+            store,
+            params.genesis,
+            transactions=options.txindex,
+            spends=options.txospenderindex,
+            filters=options.blockfilterindex,
+            addresses=options.addressindex,
+        )
+        super().__init__(params, store, self._indexes.lookup)
         self.events = events
         self.now = now
         self.options = options
         self._scripts = scripts
-        self.filters: FilterIndex | None = None
-        if options.blockfilterindex:
-            self.filters = FilterIndex(store, params.genesis)
-        self.addresses: AddressIndex | None = None
-        if options.addressindex:
-            self.addresses = AddressIndex(store)
+        self.filters = self._indexes.filters
+        self.addresses = self._indexes.addresses
         self._coin_limit = max(1000, options.coin_cache_bytes // COIN_BYTES)
         self._last_flush = time.monotonic()
         self._flushed = self.tree.genesis
@@ -139,14 +140,9 @@ class ChainState(ChainReader):
             last = None if active is None else self.tree.get(active)
             if last is not None and self._candidates.is_linked(last):
                 self._candidates.prefer(last)  # of equal work, the one we were at before
-            self.lookup.load(lambda: self._active_blocks(0, progress))
-            if last is not None:  # what they stand for; blocks of the flushed branch may be undone
-                known = fork_point(last, self._tip).height
-                self.lookup.renew(self._active_blocks(known, progress))
-            if self.addresses is not None:
-                self.addresses.load(self, progress)
-            else:
-                AddressIndex(self._store).drop()  # blocks will come that it does not hear of
+            # They stand for the last tip; blocks of the flushed branch may be undone.
+            known = None if last is None else fork_point(last, self._tip).height
+            self._indexes.load(self, known, progress)
             while self._is_failed(self._tip):  # the coins were not written since it was invalidated
                 self._disconnect_tip()
             self._activate_best(progress)
@@ -166,11 +162,6 @@ class ChainState(ChainReader):
         if status & BlockStatus.DATA:
             self._tx_count[node.hash] = row.tx_count
             self._candidates.link(node)
-
-    def _active_blocks(self, above: int, progress: Callable[[int, int], None]) -> Iterator[Block]:
-        for height in range(above + 1, self._tip.height + 1):
-            yield self.get_block(self._tip.ancestor(height))
-            progress(height, self._tip.height)
 
     def flush(self) -> None:
         """Write headers and coins that the disk does not have yet."""
@@ -363,12 +354,7 @@ class ChainState(ChainReader):
 
     def indexes(self) -> dict[str, int]:
         """The indexes there are, by Core's names, and the height up to which each has come."""
-        found = dict.fromkeys(self.lookup.names, self.height)
-        if self.filters is not None:
-            found["basic block filter index"] = self.filters.reached(self.tip)
-        if self.addresses is not None:
-            found[ADDRESSINDEX] = self.height
-        return found
+        return self._indexes.heights(self.tip)
 
     # -- by hand ------------------------------------------------------------------------------
 
@@ -426,11 +412,7 @@ class ChainState(ChainReader):
             changes.statuses[node.hash] = (status, len(block.transactions))
         if raw is not None:
             changes.bodies.append((node.hash, raw))
-        self.lookup.note(block, changes)
-        if self.filters is not None:
-            self.filters.add(node, block, result.spent, changes)
-        if self.addresses is not None:
-            self.addresses.add(node, block, result.spent, changes)
+        self._indexes.add(node, block, result.spent, changes)
         self._save(changes)
         self._coins.apply(result.consumed, result.created)
         self._status[node.hash] = status
@@ -480,8 +462,7 @@ class ChainState(ChainReader):
         except (NotFoundError, ValueError) as error:
             raise StoreError(f"{block_name(node)} cannot be undone: {error}") from error
         changes = Changes(meta={"active_tip": node.parent.hash})
-        if self.addresses is not None:
-            self.addresses.remove(node, block, undo, changes)
+        self._indexes.remove(node, block, undo, changes)
         self._save(changes)
         self._coins.apply(removed, restored)
         self._tip = node.parent

@@ -115,6 +115,7 @@ def _usage(program: str, command: Command) -> str:
 
 def _overview(program: str, commands: Sequence[Command]) -> str:
     lines = [f"Usage: {program} <command> [options]", ""]
-    lines += [f"  {command.name:16}{command.summary}" for command in commands]
+    width = max(len(command.name) for command in commands) + 2
+    lines += [f"  {command.name:{width}}{command.summary}" for command in commands]
     lines += ["", f"{program} <command> -help tells a command's options."]
     return "\n".join(lines) + "\n"

@@ -97,6 +97,12 @@ def test_an_option_may_come_from_the_environment(
 @pytest.mark.parametrize("word", ["-h", "-help", "--help"])
 def test_help_goes_to_standard_output(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_group("m", GROUP, [word]) == 0
-    assert "send            Send coins." in capsys.readouterr().out
+    assert "  send  Send coins.\n  fail  Fail.\n" in capsys.readouterr().out
     assert run_group("m", GROUP, ["send", word]) == 0
     assert "-fee=<value>" in capsys.readouterr().out
+
+
+def test_a_long_name_stands_apart_from_its_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    group = (Command("send", "Send coins.", _send), Command("x" * 17, "Cross it out.", _fail))
+    run_group("m", group, ["help"])
+    assert f"  send{' ' * 15}Send coins.\n  {'x' * 17}  Cross it out.\n" in capsys.readouterr().out
