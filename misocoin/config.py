@@ -18,26 +18,45 @@ A private key or password on a command line can be seen by everyone on the machi
 from standard input with `-priv_key=-`, and either may stand in the environment or in the file.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from misocoin.config_values import (
+    COOKIE_FILE,
+    CORE_CONFIG_FILE,
+    NETWORK_ONLY,
+    chain_of,
+    config_file_of,
+    cookie_copies,
+    folder_and_cookie,
+    listening_places,
+    log_file_of,
+    log_level_of,
+    log_link_of,
+    max_peers_of,
+    pid_files_of,
+    policy_of,
+    port_of,
+    refuse_moves,
+    refuse_unsuitable,
+    signature_threads_of,
+)
 from misocoin.core_options import (
     CHAIN_NAMES,
-    CORE_PORTS,
+    COOKIE_MODES,
     MISSING_CHAINS,
     ZMQ_TOPICS,
     Place,
-    idle_names,
+    Whitelist,
 )
+from misocoin.core_unused import idle_names
 from misocoin.errors import ConfigError
 from misocoin.option_table import (
     DEFAULT_PORT,
-    MAX_PEERS,
-    MEMORY,
     Program,
     options_of,
     private_key_from_text,
@@ -51,12 +70,10 @@ from misocoin.options import (
     values_from_environment,
     values_from_file,
 )
+from misocoin.policy.settings import RelayPolicy
 from misocoin.units import Sats
 
-CONFIG_FILE = "misocoin.conf"
-CORE_CONFIG_FILE = "bitcoin.conf"
-COOKIE_FILE = ".cookie"
-LOG_FILE = "debug.log"
+_HELP = frozenset({"-h", "-?", "-help-debug", "--h", "--?", "--help-debug"})
 
 _ASIDE = ("help", "version")
 
@@ -84,6 +101,14 @@ class Config:
     """Where the password of this run is left for the command line tool."""
     cookie_copies: tuple[Path, ...] = ()
     """Where else it is left, for programs that look where bitcoind would leave it."""
+    cookie_mode: int = 0o600
+    """Who may read those files."""
+    whitelists: tuple[Whitelist, ...] = ()
+    """What users may call, where it is not everything."""
+    whitelist_default: bool | None = None
+    """Whether all other users may call nothing; None where there are whitelists."""
+    network_active: bool = True
+    """Whether there are links at all."""
     nodes: tuple[str, ...] = ()
     """Peers to connect to, as `host:port`."""
     gossip: bool = True
@@ -134,10 +159,8 @@ class Config:
     """Block files to import at the start."""
     max_mempool_bytes: int = 300 * _MEGABYTE
     mempool_expiry_seconds: int = 336 * 3600
-    min_relay_fee: Sats = Sats(1000)
-    """Base units per 1,000 virtual bytes."""
-    require_standard: bool = True
-    """Whether unusual transactions are refused."""
+    policy: RelayPolicy = RelayPolicy()  # noqa: RUF009 - an immutable value
+    """What is asked of transactions."""
     ancestor_limits: tuple[int, int] = (25, 101_000)
     """Transactions, and their virtual bytes, that a waiting one may build on."""
     descendant_limits: tuple[int, int] = (25, 101_000)
@@ -148,6 +171,8 @@ class Config:
     """What the wallet is called in calls of Core's."""
     block_max_weight: int = 4_000_000
     """Weight units a mined block may fill."""
+    block_min_fee: Sats | None = None
+    """Base units per 1,000 virtual bytes that its transactions pay; None is what `policy` asks."""
     coin_cache_bytes: int = 256 * _MEGABYTE
     signature_threads: int = 0
     """Threads that check signatures; 0 means one for each core."""
@@ -169,8 +194,10 @@ class Config:
     """Whether to run in the background."""
     waits_for_start: bool = False
     """Whether the command that started it in the background returns when the node answers."""
-    pid_file: Path | None = None
+    pid_files: tuple[Path, ...] = ()
     """Where the process's number is left."""
+    log_link: Path | None = None
+    """Where a link to the file of messages is left, for who looks where bitcoind would have it."""
     notes: tuple[str, ...] = ()
     """What the user should know about the options given."""
 
@@ -181,7 +208,8 @@ class ClientConfig:
 
     host: str = "localhost"
     port: int = DEFAULT_PORT
-    cookie_file: Path = Path(COOKIE_FILE)
+    cookie_files: tuple[Path, ...] = (Path(COOKIE_FILE),)
+    """Where the cookie may be; the first that there is counts."""
     rpcuser: str | None = None
     rpcpassword: str | None = field(default=None, repr=False)
     named: bool = False
@@ -214,11 +242,6 @@ class CommandLine:
     """The words after the options."""
 
 
-def default_folder(chain: str, port: int) -> Path:
-    """The data folder of a daemon that was not told one."""
-    return Path.home() / ".misocoin" / f"{chain}-{port}"
-
-
 def daemon_config(
     arguments: Sequence[str],
     environment: Mapping[str, str],
@@ -239,15 +262,16 @@ def daemon_config(
         raise ConfigError("-rpcuser and -rpcpassword go together")
     if ":" in (values["rpcuser"] or ""):
         raise ConfigError("-rpcuser cannot have a colon in it")
-    if values["mocktime"] and _chain(values) != "regtest":
+    if values["mocktime"] and chain_of(values) != "regtest":
         raise ConfigError("-mocktime is for chain regtest")
     if values["rpcbind"] and not values["rpcallowip"]:
         notes += ("-rpcbind counts only with -rpcallowip, and is passed over",)
-    chain = _chain(values)
-    folder, cookie = _places(values)
-    first, *others = _listening(values)
+    chain = chain_of(values)
+    folder, cookie = folder_and_cookie(values)
+    first, *others = listening_places(values)
     is_background = bool(values["daemon"] or values["daemonwait"])
     to_console = not is_background if values["printtoconsole"] is None else values["printtoconsole"]
+    log_file = log_file_of(values, folder, to_console)
     key = values["priv_key"]
     if key == "-":
         key = _private_key_from(read_line)
@@ -259,11 +283,20 @@ def daemon_config(
         allowed=values["rpcallowip"] or None,
         data_folder=folder,
         cookie_file=cookie,
-        cookie_copies=_cookie_copies(values, cookie),
-        nodes=tuple(filter(None, (*values["nodes"], *values["addnode"], *values["connect"]))),
+        cookie_copies=cookie_copies(values, cookie),
+        cookie_mode=COOKIE_MODES[values["rpccookieperms"] or "owner"],
+        whitelists=values["rpcwhitelist"],
+        whitelist_default=values["rpcwhitelistdefault"],
+        network_active=values["networkactive"] is not False,
+        nodes=tuple(
+            node
+            for name in ("nodes", "addnode", "seednode", "connect")
+            for node in values[name]
+            if node
+        ),
         gossip=values["gossip"] and not values["connect"],
         discover=values["discover"],
-        maxpeers=_max_peers(values),
+        maxpeers=max_peers_of(values),
         externalip=values["externalip"],
         minimum_chain_work=values["minimumchainwork"],
         priv_key=key,
@@ -287,15 +320,15 @@ def daemon_config(
         loadblock=values["loadblock"],
         max_mempool_bytes=values["maxmempool"] * _MEGABYTE,
         mempool_expiry_seconds=values["mempoolexpiry"] * 3600,
-        min_relay_fee=values["minrelaytxfee"],
-        require_standard=not values["acceptnonstdtxn"],
+        policy=policy_of(values),
         ancestor_limits=(values["limitancestorcount"], values["limitancestorsize"] * 1000),
         descendant_limits=(values["limitdescendantcount"], values["limitdescendantsize"] * 1000),
         mocktime=values["mocktime"],
         wallet_name=values["wallet"] or "",
         block_max_weight=values["blockmaxweight"],
+        block_min_fee=values["blockmintxfee"],
         coin_cache_bytes=values["dbcache"] * _MEGABYTE,
-        signature_threads=values["par"],
+        signature_threads=signature_threads_of(values),
         blocknotify=values["blocknotify"],
         walletnotify=values["walletnotify"],
         startupnotify=values["startupnotify"],
@@ -305,12 +338,13 @@ def daemon_config(
             for topic in ZMQ_TOPICS
             for address in values[f"zmqpub{topic}"]
         ),
-        loglevel=_log_level(values),
+        loglevel=log_level_of(values),
         logjson=values["logjson"],
-        log_file=_log_file(values, folder, to_console),
+        log_file=log_file,
+        log_link=log_link_of(values, folder, log_file),
         background=is_background,
         waits_for_start=bool(values["daemonwait"]),
-        pid_file=_inside(folder, values["pid"]),
+        pid_files=pid_files_of(values, folder),
         notes=notes,
     ), line
 
@@ -327,10 +361,13 @@ def client_config(
     if len(instead) > 1:
         raise ConfigError(f"-{instead[0]} and -{instead[1]} cannot be asked together")
     timeout = values["rpcclienttimeout"]
+    cookie = folder_and_cookie(values)[1]
     return ClientConfig(
         host=place.host,
-        port=place.port if values["rpcport"] is None and place.port is not None else _port(values),
-        cookie_file=_places(values)[1],
+        port=place.port
+        if values["rpcport"] is None and place.port is not None
+        else port_of(values),
+        cookie_files=(cookie, *cookie_copies(values, cookie)),
         rpcuser=values["rpcuser"],
         rpcpassword=values["rpcpassword"],
         named=values["named"],
@@ -345,11 +382,18 @@ def client_config(
     ), line
 
 
+def _with_help_spelt_out(arguments: Sequence[str]) -> Sequence[str]:
+    """Take Core's other words for -help as well, before the first word that is no option."""
+    options = list(takewhile(lambda word: word.startswith("-"), arguments))
+    return ["-help" if word in _HELP else word for word in options] + [*arguments[len(options) :]]
+
+
 def _settings(
     program: Program, arguments: Sequence[str], environment: Mapping[str, str]
 ) -> tuple[dict[str, Any], tuple[str, ...], CommandLine]:
     """The values of a program's options from all sources, notes on them, and the words."""
     table = options_of(program)
+    arguments = _with_help_spelt_out(arguments)
     manner = Words.LOOSE if program is Program.CLIENT else Words.LAST
     given, words = values_from_arguments(arguments, table, manner)
     asked = resolve(table, ("-", {name: given[name] for name in given if name in _ASIDE}))
@@ -361,130 +405,33 @@ def _settings(
         ("MISOCOIN_", values_from_environment(environment, table)),
     ]
     early = resolve(table, *sources)
-    path = _file_of(early)
+    path = config_file_of(early)
     notes: tuple[str, ...] = ()
     if path is not None:
         form = FileForm(options_of(Program.BOTH), _SECTIONS, path.name == CORE_CONFIG_FILE)
-        chain = _chain(early)
+        chain = chain_of(early)
         said = values_from_file(path, chain, form)
         if early["datadir"] is None and early["conf"] is None:
-            _refuse_moves(path, said.values)
+            refuse_moves(path, said.values)
         prefix = f"{path}: "
-        moved = _chain(resolve(table, *sources, (prefix, said.values)))
+        moved = chain_of(resolve(table, *sources, (prefix, said.values)))
         if moved != chain:
             # What chose the chain stands above the sections, but one of them could name another.
             said = values_from_file(path, moved, form)
             said.values.pop("regtest", None)
             said.values["chain"] = [moved]
         sources.append((prefix, said.values))
+        if form.is_core and moved != "bitcoin":
+            if program is Program.DAEMON:
+                refuse_unsuitable(path, moved, said.only_above - given.keys())
+            for name in said.only_above & NETWORK_ONLY & said.values.keys():
+                del said.values[name]
         if said.unknown:
             notes += (f"{path}: passed over, as unknown here: {', '.join(said.unknown)}",)
     idle = sorted({name for _, values in sources for name in values if name in idle_names()})
     if idle:
         notes += (f"without effect here: -{', -'.join(idle)} (-help says why)",)
     return resolve(table, *sources), notes, line
-
-
-def _chain(values: Mapping[str, Any]) -> str:
-    """The network's name; raises ConfigError where two are asked for."""
-    chain: str | None = values["chain"]
-    if values["regtest"] and chain not in (None, "regtest"):
-        raise ConfigError(f"-regtest and -chain={chain} cannot go together")
-    return CHAIN_NAMES["regtest" if values["regtest"] else chain or "miso"]
-
-
-def _port(values: Mapping[str, Any]) -> int:
-    """The port that calls go to."""
-    for name in ("rpcport", "port"):
-        if values[name] is not None:
-            port: int = values[name]
-            return port
-    if values["regtest"]:
-        return CORE_PORTS["regtest"]
-    return CORE_PORTS["main"] if values["chain"] == "main" else DEFAULT_PORT
-
-
-def _listening(values: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Hosts and ports to listen on, the one for calls first."""
-    port = _port(values)
-    bound: tuple[Place, ...] = values["rpcbind"] if values["rpcallowip"] else ()
-    places = [(each.host, port if each.port is None else each.port) for each in bound]
-    places = places or [(values["host"], port)]
-    if values["port"] not in (None, port):
-        places.append((places[0][0], values["port"]))
-    return list(dict.fromkeys(places))
-
-
-def _max_peers(values: Mapping[str, Any]) -> int:
-    if values["listen"] is False:
-        return 0
-    wanted: int | None = values["maxconnections"]
-    most: int = values["maxpeers"]
-    return most if wanted is None else min(wanted, MAX_PEERS)
-
-
-def _log_level(values: Mapping[str, Any]) -> str:
-    is_debugging = values["debug"] not in (None, "0", "none") and values["loglevel"] == "info"
-    level: str = "debug" if is_debugging else values["loglevel"]
-    return level
-
-
-def _log_file(values: Mapping[str, Any], folder: Path | None, to_console: bool) -> Path | None:
-    """Where messages go; None for the console."""
-    if values["debuglogfile"] is None and to_console:
-        return None
-    return _inside(folder, values["debuglogfile"] or Path(LOG_FILE)) or Path(os.devnull)
-
-
-def _inside(folder: Path | None, path: Path | None) -> Path | None:
-    """A path in the data folder; without one only an absolute path is any."""
-    if path is None or (folder is None and not path.is_absolute()):
-        return None
-    return path if folder is None else folder / path
-
-
-def _file_of(values: Mapping[str, Any]) -> Path | None:
-    """The configuration file, by what the command line and the environment say."""
-    conf: Path | None = values["conf"]
-    if values["datadir"] == MEMORY:
-        path = conf
-    else:
-        folder: Path = values["datadir"] or default_folder(_chain(values), _port(values))
-        path = folder / (conf or CONFIG_FILE)
-        if conf is None and not path.exists() and (folder / CORE_CONFIG_FILE).is_file():
-            path = folder / CORE_CONFIG_FILE
-    if conf is not None and path is not None and not path.exists():
-        raise ConfigError(f"-conf={conf}: there is no file {path}")
-    return path
-
-
-def _refuse_moves(path: Path, values: Values) -> None:
-    """Refuse what would lead away from the default folder that the file was found in."""
-    for name in ("chain", "regtest", "port", "rpcport", "datadir", "conf"):
-        if name in values:
-            raise ConfigError(
-                f"{path}: {name} cannot be set here, since the folder's name follows from "
-                f"-chain and -port; use -datadir"
-            )
-
-
-def _places(values: Mapping[str, Any]) -> tuple[Path | None, Path]:
-    """The data folder and the cookie's path."""
-    by_name = default_folder(_chain(values), _port(values))
-    folder: Path = values["datadir"] or by_name
-    named: Path | None = values["rpccookiefile"]
-    cookie = named or Path(COOKIE_FILE)
-    if folder == MEMORY:
-        return None, by_name / cookie
-    return folder, folder / cookie
-
-
-def _cookie_copies(values: Mapping[str, Any], cookie: Path) -> tuple[Path, ...]:
-    """Where bitcoind would leave its cookie in a data folder that was named."""
-    folder: Path | None = values["datadir"]
-    if folder in (None, MEMORY) or values["rpccookiefile"] or _chain(values) != "regtest":
-        return ()
-    return (cookie.parent / "regtest" / COOKIE_FILE,)
 
 
 def _private_key_from(read_line: Callable[[], str]) -> str:

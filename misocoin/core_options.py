@@ -2,10 +2,11 @@
 
 Some of Core's names are Misocoin's own (`-datadir`, `-txindex`, `-dbcache`, ...; see
 `option_table`). Those here are Core's words for something that Misocoin calls otherwise or does in
-another way, and `misocoin.config` says what they come to. Options that change nothing here are
-taken too, and the daemon says that they do nothing: a script goes on, and nobody is misled.
+another way, and `misocoin.config` says what they come to. What Core has besides stands in
+`core_unused`.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,13 +14,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from misocoin.chain.clock import MAX_MOCK_TIME
-from misocoin.options import Kind, Option, flag_from_text, integer_between
+from misocoin.core_unused import IDLE_GROUP, unused_options
+from misocoin.options import Kind, Option, choice_of, flag_from_text, integer_between
+from misocoin.units import Sats, sats_from_text
 
 GROUP = "As bitcoind"
 """Heading of options that are Core's words for something."""
-
-IDLE_GROUP = "As bitcoind, and without effect here"
-"""Heading of options that are taken for the sake of scripts."""
 
 NOTIFY_GROUP = "Telling others"
 """Heading of options that have the node tell what happens."""
@@ -30,6 +30,9 @@ ZMQ_TOPICS = ("hashblock", "hashtx", "rawblock", "rawtx", "sequence")
 CORE_PORTS = MappingProxyType({"regtest": 18443, "main": 8332})
 """Where clients of bitcoind look for its RPC: the port that `-regtest` and `-chain=main` bring."""
 
+WALLET_MAX_FEE = 10_000_000
+"""Base units that a payment costs at most, whatever `-maxtxfee` says."""
+
 CHAIN_NAMES = MappingProxyType(
     {"miso": "miso", "regtest": "regtest", "bitcoin": "bitcoin", "main": "bitcoin"}
 )
@@ -37,6 +40,10 @@ CHAIN_NAMES = MappingProxyType(
 
 MISSING_CHAINS = ("test", "testnet", "testnet3", "testnet4", "signet")
 """Core's words for networks that are not here."""
+
+
+COOKIE_MODES = MappingProxyType({"owner": 0o600, "group": 0o640, "all": 0o644})
+"""What `-rpccookieperms` takes, and the file's mode."""
 
 
 class Place(NamedTuple):
@@ -78,6 +85,21 @@ def rpcauth_from_text(text: str) -> str:
     if not re.fullmatch(r"[^:\s]+:[^$\s]+\$[0-9a-fA-F]{64}", text):
         raise ValueError("write user:salt$hash, the hash of 64 hex digits")
     return text
+
+
+class Whitelist(NamedTuple):
+    """The only methods that a user may call."""
+
+    user: str
+    methods: frozenset[str]
+
+
+def whitelist_from_text(text: str) -> Whitelist:
+    """Read `user:method,method`; raises ValueError."""
+    user, colon, methods = text.partition(":")
+    if not colon or not user:
+        raise ValueError("write user:method, with commas between several methods")
+    return Whitelist(user, frozenset(filter(None, (each.strip() for each in methods.split(",")))))
 
 
 def chain_from_text(text: str) -> str:
@@ -130,13 +152,26 @@ def daemon_options() -> tuple[Option, ...]:
             "again.",
             rpcauth_from_text,
         ),
+        _value(
+            "rpccookieperms",
+            "owner|group|all",
+            "Who may read the cookie file; without it its owner.",
+            choice_of(*COOKIE_MODES),
+        ),
+        *_whitelist_options(),
         _list("addnode", "host:port", "The same as -nodes.", peer_from_text),
-        _list(
+        _list("seednode", "host:port", "The same as -nodes.", peer_from_text),
+        Option(
             "connect",
-            "host:port",
+            GROUP,
             "As -nodes, and connect to nobody else; 0 connects to nobody.",
             _peer_or_none,
+            (),
+            Kind.LIST,
+            "host:port",
+            negated="0",
         ),
+        _flag("networkactive", "Whether to have links at all; setnetworkactive changes it."),
         _flag("listen", "Whether other nodes may connect; -listen=0 is -maxpeers=0."),
         _number("maxconnections", "The same as -maxpeers.", 100_000, "n"),
         _flag(
@@ -145,18 +180,22 @@ def daemon_options() -> tuple[Option, ...]:
         ),
         _flag("daemonwait", "As -daemon, and return when the node answers."),
         _flag("printtoconsole", "Whether messages go to the console; 0 sends them to debug.log."),
-        _value(
+        Option(
             "debuglogfile",
-            "file",
-            "Send messages to a file, by its path in the data folder.",
-            _path,
+            GROUP,
+            "Send messages to a file, by its path in the data folder; 0 keeps none.",
+            _path_or_nowhere,
+            placeholder="file",
+            negated="0",
         ),
         Option("debug", GROUP, "The same as -loglevel=debug.", str, None, Kind.FLAG),
-        _value(
+        Option(
             "pid",
-            "file",
+            GROUP,
             "Leave the process's number in a file, by its path in the data folder.",
-            _path,
+            _path_or_none,
+            placeholder="file",
+            negated="0",
         ),
         *(
             Option(
@@ -173,7 +212,14 @@ def daemon_options() -> tuple[Option, ...]:
                 ("size", "Thousands of virtual bytes", 101),
             )
         ),
-        _value("wallet", "name", "What the node's one wallet is called in calls of Core's."),
+        Option(
+            "wallet",
+            GROUP,
+            "What the node's one wallet is called in calls of Core's.",
+            placeholder="name",
+            negated="",
+        ),
+        *_policy_options(),
         Option(
             "mocktime",
             GROUP,
@@ -191,9 +237,67 @@ def daemon_options() -> tuple[Option, ...]:
             _only("0", "every block is kept here"),
             None,
             placeholder="0",
+            negated="0",
         ),
         *_notify_options(),
-        *(Option(name, IDLE_GROUP, why, str, None, Kind.FLAG) for name, why in _IDLE),
+        *unused_options(),
+    )
+
+
+def _whitelist_options() -> Iterator[Option]:
+    """Those that say which methods a user may call."""
+    yield Option(
+        "rpcwhitelist",
+        GROUP,
+        "The only methods that a user may call. May be given again: what all of them name counts. "
+        "With any of these, users without one may call nothing; see -rpcwhitelistdefault.",
+        whitelist_from_text,
+        (),
+        Kind.LIST,
+        "user:method,...",
+        separator="\n",
+    )
+    yield _flag(
+        "rpcwhitelistdefault",
+        "Whether users without -rpcwhitelist may call nothing; by default where any has one.",
+    )
+
+
+def _policy_options() -> Iterator[Option]:
+    """Those on the transactions that are taken, and the blocks made of them."""
+    for name, help in (
+        ("incrementalrelayfee", "What a replacement pays on top, in coins per 1,000 vbytes."),
+        ("dustrelayfee", "Fee rate at which an output must be worth its spending."),
+        ("blockmintxfee", "Fee rate below which a transaction is not put into a block."),
+    ):
+        yield _value(name, "amount", help, sats_from_text)
+    yield _flag("datacarrier", "Whether to take transactions with data; 0 is -datacarriersize=0.")
+    yield _number("datacarriersize", "Bytes of data scripts, at most.", 4_000_000, "n")
+    yield _flag("permitbaremultisig", "Take multisig outputs outside of P2SH and segwit.")
+    yield _number("bytespersigop", "Virtual bytes that a signature operation counts.", 100_000, "n")
+    yield Option(
+        "maxtxfee",
+        GROUP,
+        "The wallet's own limit to what a payment costs; it cannot be lower.",
+        _wallet_limit,
+        None,
+        placeholder="amount",
+    )
+    yield Option(
+        "addresstype",
+        GROUP,
+        "Only bech32; getnewaddress takes the other types.",
+        _only("bech32", "getnewaddress gives bech32 unless its call names another type"),
+        None,
+        placeholder="bech32",
+    )
+    yield Option(
+        "walletbroadcast",
+        GROUP,
+        "Only 1: what the wallet pays is passed on.",
+        _always,
+        None,
+        Kind.FLAG,
     )
 
 
@@ -209,7 +313,7 @@ def _notify_options() -> Iterator[Option]:
         ("startupnotify", "Run a command when the node answers."),
         ("shutdownnotify", "Run a command before the node stops, and wait for it."),
     ):
-        yield Option(name, NOTIFY_GROUP, help, str, "", placeholder="command")
+        yield Option(name, NOTIFY_GROUP, help, str, "", placeholder="command", negated="")
     for topic in ZMQ_TOPICS:
         yield Option(
             f"zmqpub{topic}",
@@ -267,52 +371,6 @@ def client_options() -> tuple[Option, ...]:
     )
 
 
-_IDLE = (
-    ("server", "Calls are always answered."),
-    ("rest", "REST is always there."),
-    ("bind", "There is one port for all: -host, or -rpcbind, says where."),
-    ("fallbackfee", "The wallet always finds a fee rate by the mempool."),
-    ("dnsseed", "Nobody is asked for nodes."),
-    ("fixedseeds", "No nodes are built in."),
-    ("forcednsseed", "Nobody is asked for nodes."),
-    ("upnp", "Routers are left alone."),
-    ("natpmp", "Routers are left alone."),
-    ("listenonion", "Tor is left alone."),
-    ("whitelist", "There are no such rights."),
-    ("peerbloomfilters", "Not spoken between nodes here."),
-    ("deprecatedrpc", "No method is deprecated."),
-    ("keypool", "Keys are made when they are needed."),
-    ("disablewallet", "The wallet is always there."),
-    ("coinstatsindex", "gettxoutsetinfo reads all coins."),
-    ("uacomment", "Nothing is added to this program's name."),
-    ("v2transport", "Links are HTTP."),
-    ("timeout", "Links have time limits of their own."),
-    ("peertimeout", "Links have time limits of their own."),
-    ("checkblocks", "What is on disk is checked as it is read."),
-    ("checklevel", "What is on disk is checked as it is read."),
-    ("logsourcelocations", "Places in the source are not shown."),
-    ("walletrbf", "Every transaction can be replaced."),
-    ("rpcthreads", "Threads come as they are needed."),
-    ("rpcworkqueue", "The queue has a size of its own."),
-    ("rpcservertimeout", "Connections have a time limit of their own."),
-    ("assumevalid", "Every script is checked."),
-    ("checkmempool", "Nothing is checked twice."),
-    ("persistmempool", "Waiting transactions are always kept."),
-    ("debugexclude", "Messages have no categories."),
-    ("logips", "Addresses are always shown."),
-    ("logtimestamps", "The time is always shown."),
-    ("logtimemicros", "Times are in seconds."),
-    ("logthreadnames", "Threads are not shown."),
-    ("shrinkdebugfile", "The file is left as it is."),
-)
-"""Options that are taken and change nothing, and why."""
-
-
-def idle_names() -> frozenset[str]:
-    """The names of the options that change nothing."""
-    return frozenset(name for name, _ in _IDLE)
-
-
 def peer_from_text(text: str) -> str:
     """Check the shape of `host` or `host:port`; raises ValueError."""
     if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+)(:\d{1,5})?", text):
@@ -334,6 +392,26 @@ def _path(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError("write a path")
     return Path(text).expanduser()
+
+
+def _path_or_none(text: str) -> Path | None:
+    return None if text in ("", "0") else _path(text)
+
+
+def _path_or_nowhere(text: str) -> Path:
+    return Path(os.devnull) if text in ("", "0") else _path(text)
+
+
+def _wallet_limit(text: str) -> Sats:
+    if (limit := sats_from_text(text)) < WALLET_MAX_FEE:
+        raise ValueError("the wallet's limit is 0.1, and cannot be lower")
+    return limit
+
+
+def _always(text: str) -> bool:
+    if not flag_from_text(text):
+        raise ValueError("what the wallet pays is always passed on")
+    return True
 
 
 def _only(wanted: str, why: str) -> Callable[[str], str]:

@@ -44,11 +44,12 @@ from misocoin.peers.manager import PeerManager, PeerSettings
 from misocoin.peers.messages import address_from_text
 from misocoin.peers.ports import ProgressPort
 from misocoin.policy.feerate import FeeRate
-from misocoin.policy.settings import MempoolLimits, RelayPolicy
+from misocoin.policy.settings import MempoolLimits
 from misocoin.pow.engine import StopFlag
 from misocoin.pow.engines import select_engine
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import Transaction
+from misocoin.rpc.auth import whitelists_of
 from misocoin.rpc.block_forms import BlockForms
 from misocoin.rpc.core.wallets import WalletNames
 from misocoin.rpc.declare import methods_of
@@ -180,6 +181,8 @@ class Node:
                 toll_for(config.hashcash, config.hashcash_rate, config.chain, places),
                 config.webhosts,
                 config.hashcash is None,
+                whitelists_of(config.whitelists, config.whitelist_default),
+                config.cookie_mode,
             ),
         )
         self.server.start()
@@ -208,10 +211,7 @@ class Node:
                 addressindex=config.addressindex,
             ),
         )
-        policy = RelayPolicy(
-            require_standard=config.require_standard,
-            min_relay_feerate=FeeRate(config.min_relay_fee),
-        )
+        policy = config.policy
         limits = MempoolLimits(
             config.max_mempool_bytes,
             config.mempool_expiry_seconds,
@@ -229,7 +229,10 @@ class Node:
             _inside(folder, OLD_KEY_FILE),
             lambda: [entry.tx for entry in self.pool.mempool.entries()],
         )
-        self.template_options = TemplateOptions(config.block_max_weight, policy.min_relay_feerate)
+        least = policy.min_relay_feerate
+        if config.block_min_fee is not None:
+            least = FeeRate(config.block_min_fee)
+        self.template_options = TemplateOptions(config.block_max_weight, least)
         self.engine = select_engine(config.engine)
         self.miner = Miner(
             self.chain,
@@ -295,6 +298,7 @@ class Node:
             file=_inside(config.data_folder, PEERS_FILE),
             agent=f"/misocoin:{VERSION}/",
             limits=replace(PeerLimits(), inbound=config.maxpeers),
+            is_active=config.network_active,
             discovers=config.discover,
         )
         self.peers = PeerManager(

@@ -65,6 +65,10 @@ def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def _path_or_nothing(text: str) -> Path:
+    return Path(os.devnull) if text == "0" else _path(text)
+
+
 def _host(text: str) -> str:
     if not re.fullmatch(r"[0-9A-Za-z._:-]+", text):
         raise ValueError("write an address or a host name")
@@ -87,6 +91,19 @@ def _web_address(text: str) -> str:
     if re.fullmatch(r"http://(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?/?", text, re.ASCII) is None:
         raise ValueError("write http://host:port")
     return text.rstrip("/")
+
+
+def _filter_index(text: str) -> bool:
+    return text == "basic" or flag_from_text(text)
+
+
+def _log_level(text: str) -> str:
+    # Core's category:level changes what -debug=category tells; here that is everything.
+    _, colon, level = text.rpartition(":")
+    name = choice_of("trace", "debug", "info", "warning", "error")(level)
+    if colon:
+        return "info"
+    return "debug" if name == "trace" else name
 
 
 def _amount(text: str) -> Sats:
@@ -155,14 +172,14 @@ def _common_options() -> tuple[Option, ...]:
             f"Data folder; {MEMORY} keeps everything in memory.",
             "~/.misocoin/<chain>-<port>",
         ),
-        _value(
+        Option(
             "conf",
             chain,
-            _path,
-            "file",
-            None,
             "Configuration file, by its path in the data folder.",
-            "misocoin.conf",
+            _path_or_nothing,
+            placeholder="file",
+            default_text="misocoin.conf",
+            negated="0",
         ),
         _value(
             "rpcuser",
@@ -211,14 +228,20 @@ def _chain_options() -> tuple[Option, ...]:
             "blockfilterindex",
             chain,
             "Make a filter of each block (BIP158), with which light wallets find their payments.",
-            flag_from_text,
+            _filter_index,
             True,
             Kind.FLAG,
             default_text="1",
         ),
         _number("dbcache", chain, 4, 65536, 256, "MB", "Size of the cache of unspent outputs."),
         _number(
-            "par", chain, 0, 64, 0, "n", "Threads that check signatures; 0 is one for each core."
+            "par",
+            chain,
+            -64,
+            64,
+            0,
+            "n",
+            "Threads that check signatures; 0 is one for each core, -n leaves n cores free.",
         ),
         _number("maxmempool", chain, 5, 65536, 300, "MB", "Size of the mempool."),
         _number(
@@ -362,10 +385,10 @@ def _node_options() -> tuple[Option, ...]:
         _value(
             "loglevel",
             messages,
-            choice_of("debug", "info", "warning", "error"),
+            _log_level,
             "name",
             "info",
-            "debug, info, warning or error.",
+            "debug (or trace), info, warning or error.",
         ),
         _flag("logjson", messages, "Print one JSON object a line instead of text."),
     )

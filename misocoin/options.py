@@ -61,6 +61,8 @@ class Option:
     """Whether an error may not repeat the text."""
     separator: str = ","
     """What stands between the items of a `Kind.LIST`."""
+    negated: str | None = None
+    """The text that `-noname` stands for, where it is not the kind's own."""
 
 
 class Words(Enum):
@@ -84,12 +86,17 @@ class Arguments(NamedTuple):
 
 
 def flag_from_text(text: str) -> bool:
-    """Read yes or no: `1`, `true`, `yes`, `on` and the empty text, or `0`, `false`, `no`, `off`."""
+    """Read yes or no: `true`, `yes`, `on` and the empty text, or `false`, `no`, `off`.
+
+    A number is no if it is 0, as for bitcoind.
+    """
     lowered = text.strip().lower()
-    if lowered in {"", "1", "true", "yes", "on"}:
+    if lowered in {"", "true", "yes", "on"}:
         return True
-    if lowered in {"0", "false", "no", "off"}:
+    if lowered in {"false", "no", "off"}:
         return False
+    if lowered.removeprefix("-").isdecimal() and len(lowered) < 20:
+        return bool(int(lowered))
     raise ValueError("write 1 or 0")
 
 
@@ -159,6 +166,8 @@ def _negated(option: Option, word: str, equals: str) -> str:
     """The text that `-noname` stands for."""
     if equals:
         raise ConfigError(f"{word}: -no{option.name} takes no value")
+    if option.negated is not None:
+        return option.negated
     if option.kind is Kind.VALUE:
         raise ConfigError(f"{word}: -{option.name} is not a yes-or-no option")
     return "0" if option.kind is Kind.FLAG else ""
@@ -185,8 +194,8 @@ class FileForm(NamedTuple):
     sections: Mapping[str, str]
     """The names that may stand in brackets, each with the section it means."""
     is_core: bool = False
-    """Read as bitcoind reads its file: unknown lines are passed over and told of, and of several
-    values the first counts."""
+    """Read as bitcoind reads its file: unknown lines are passed over and told of, of several
+    values the first counts, and `#` starts a comment anywhere."""
 
 
 class FileValues(NamedTuple):
@@ -195,78 +204,121 @@ class FileValues(NamedTuple):
     values: Values
     unknown: tuple[str, ...] = ()
     """What was passed over."""
+    only_above: frozenset[str] = frozenset()
+    """The options that stand above all sections, and not under the one that counts."""
 
 
 def values_from_file(path: Path, section: str, form: FileForm) -> FileValues:
     """Read `key=value` lines; those under `[section]` come before those above any section.
 
     `section.key=value` stands for a line under a section, `nokey=1` switches off. `#` starts a
-    comment at the start of a line or after a blank. A missing file says nothing. Raises
-    ConfigError for a line that is neither, for what the form does not allow, and for a file that
-    cannot be read.
+    comment at the start of a line or after a blank. `includeconf=file`, by its path beside this
+    file, has another one read after it, in which it may not stand. A missing file says nothing.
+    Raises ConfigError for a line that is neither, for what the form does not allow, and for a file
+    that cannot be read.
     """
+    if not path.exists():
+        return FileValues({})
+    reader = _FileReader(section, form)
+    reader.read(path)
+    for name in reader.take_included():
+        if not (path.parent / name).is_file():
+            raise ConfigError(f"{path}: includeconf={name[:40]}: there is no such file")
+        reader.read(path.parent / name)
+    for name in reader.take_included():
+        reader.unknown.append(f"includeconf={name} in a file that is included")
+    return reader.result()
+
+
+def _lines_of(path: Path) -> list[str]:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_SIZE + 1)
-    except FileNotFoundError:
-        return FileValues({})
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     if len(content) > MAX_FILE_SIZE:
         raise ConfigError(f"{path} is larger than {MAX_FILE_SIZE} bytes")
     try:
-        lines = content.decode("utf-8").splitlines()
+        return content.decode("utf-8").splitlines()
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text") from None
-    return _values_from_lines(path, lines, section, form)
 
 
-def _values_from_lines(
-    path: Path, lines: Iterable[str], section: str, form: FileForm
-) -> FileValues:
-    options = {option.name: option for option in form.table}
-    by_section: dict[str, Values] = {}
-    unknown: list[str] = []
-    heading = ""
-    for number, raw in enumerate(lines, 1):
-        line = f" {raw}".split(" #", 1)[0].strip()
-        place = f"{path}, line {number}"
-        if not line:
-            continue
-        if line.startswith("[") and line.endswith("]"):
-            name = line[1:-1].strip()
-            heading = form.sections.get(name, f"[{name}]")
-            if name not in form.sections:
-                if not form.is_core:
-                    hint = _unknown(f"section [{name}]", name, form.sections)
-                    raise ConfigError(f"{place}: {hint}")
-                unknown.append(heading)
-            continue
+class _FileReader:
+    """Gathers what one file and those that it includes say."""
+
+    def __init__(self, section: str, form: FileForm) -> None:
+        self._section = section
+        self._form = form
+        self._options = {option.name: option for option in form.table}
+        self._by_section: dict[str, Values] = {}
+        self._included: list[tuple[str, str]] = []
+        self.unknown: list[str] = []
+
+    def take_included(self) -> list[str]:
+        """The files that are to be read besides, once each."""
+        wanted = [name for under, name in self._included if under in ("", self._section)]
+        self._included = []
+        return wanted
+
+    def result(self) -> FileValues:
+        above, under = (self._by_section.get(name, {}) for name in ("", self._section))
+        values = {**above, **under}
+        if self._form.is_core:
+            for name in values:
+                if self._options[name].kind is not Kind.LIST:
+                    del values[name][1:]
+        only_above = frozenset(above.keys() - under.keys())
+        return FileValues(values, tuple(dict.fromkeys(self.unknown)), only_above)
+
+    def read(self, path: Path) -> None:
+        heading = ""
+        for number, raw in enumerate(_lines_of(path), 1):
+            line = raw.split("#", 1)[0] if self._form.is_core else f" {raw}".split(" #", 1)[0]
+            line = line.strip()
+            place = f"{path}, line {number}"
+            if line.startswith("[") and line.endswith("]"):
+                heading = self._heading(place, line[1:-1].strip())
+            elif line:
+                if "#" in raw and self._form.is_core and line.startswith("rpcpassword"):
+                    raise ConfigError(f"{place}: a # here is taken for a comment; leave it out")
+                self._read_setting(place, line, heading)
+
+    def _heading(self, place: str, name: str) -> str:
+        heading = self._form.sections.get(name)
+        if heading is not None:
+            return heading
+        if not self._form.is_core:
+            hint = _unknown(f"section [{name}]", name, self._form.sections)
+            raise ConfigError(f"{place}: {hint}")
+        self.unknown.append(f"[{name}]")
+        return f"[{name}]"
+
+    def _read_setting(self, place: str, line: str, section: str) -> None:
         name, equals, text = (part.strip() for part in line.partition("="))
-        current = heading
         before, dot, behind = name.partition(".")
-        if dot and before in form.sections:
-            current, name = form.sections[before], behind
+        if dot and before in self._form.sections:
+            section, name = self._form.sections[before], behind
         if name.startswith("-"):
             raise ConfigError(f"{place}: options stand here without a leading dash: {name[:40]}")
         if not equals:
             raise ConfigError(f"{place}: write option=value, not {line[:40]!r}")
+        if name == "includeconf":
+            self._included.append((section, text))
+            return
+        if name == "conf":
+            raise ConfigError(f"{place}: conf cannot stand in a file; includeconf can")
+        options = self._options
         option = options.get(name)
         if option is None and name.startswith("no") and name[2:] in options and text in ("", "1"):
             option = options[name[2:]]
             text = _negated(option, f"{place}: {name}", "")
         if option is not None:
-            by_section.setdefault(current, {}).setdefault(option.name, []).append(text)
-        elif form.is_core:
-            unknown.append(name)
+            self._by_section.setdefault(section, {}).setdefault(option.name, []).append(text)
+        elif self._form.is_core:
+            self.unknown.append(name)
         else:
             raise ConfigError(f"{place}: {_unknown(f'option {name}', name, options)}")
-    values = {**by_section.get("", {}), **by_section.get(section, {})}
-    if form.is_core:
-        for name in values:
-            if options[name].kind is not Kind.LIST:
-                del values[name][1:]
-    return FileValues(values, tuple(dict.fromkeys(unknown)))
 
 
 def _unknown(what: str, name: str, known: Iterable[str], dash: str = "") -> str:

@@ -24,6 +24,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from time import monotonic, sleep
 from types import MappingProxyType
 from typing import Any
@@ -276,13 +277,19 @@ def _headers(config: ClientConfig) -> dict[str, str]:
     if config.rpcpassword is not None:
         secret = f"{config.rpcuser or ''}:{config.rpcpassword}"
     else:
-        try:
-            secret = config.cookie_file.read_text("ascii")
-        except (OSError, UnicodeDecodeError):
+        secret = next(filter(None, map(_cookie_in, config.cookie_files)), "")
+        if not secret:
             # Methods that are open to all work without, and the daemon says which are not.
             return headers
     headers["Authorization"] = f"Basic {base64.b64encode(secret.encode()).decode()}"
     return headers
+
+
+def _cookie_in(path: Path) -> str:
+    try:
+        return path.read_text("ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _result(status: int, body: bytes) -> Any:

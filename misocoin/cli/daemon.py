@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -56,7 +57,7 @@ def _run_told(arguments: Sequence[str]) -> int:
 
 def _run_configured(config: Config) -> int:
     """Run where the configuration says, with messages where it says."""
-    log_file = None if config.log_file is None else _open_log(config.log_file)
+    log_file = None if config.log_file is None else _open_log(config.log_file, config.log_link)
     tell_ready = None
     if config.background:
         print("Misocoin daemon starting", flush=True)
@@ -70,9 +71,12 @@ def _run_configured(config: Config) -> int:
         raise
 
 
-def _open_log(path: Path) -> TextIO:
+def _open_log(path: Path, link: Path | None) -> TextIO:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if link is not None and not link.exists():
+            link.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            link.symlink_to(os.path.relpath(path, link.parent))
         return path.open("a", buffering=1, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"messages cannot go to {path}: {error.strerror}") from None
@@ -86,7 +90,7 @@ def run(config: Config, tell_ready: Callable[[], None] | None = None) -> int:
     with stop_signals(node.request_stop):
         node.start()
         try:
-            _leave_pid(config.pid_file)
+            _leave_pid(config.pid_files)
             _welcome(node)
             if tell_ready is not None:
                 tell_ready()
@@ -96,15 +100,19 @@ def run(config: Config, tell_ready: Callable[[], None] | None = None) -> int:
             log.info("stopping")
         finally:
             node.stop()
-            if config.pid_file is not None:
-                config.pid_file.unlink(missing_ok=True)
+            for path in config.pid_files:
+                path.unlink(missing_ok=True)
+            for path in config.cookie_copies:
+                with suppress(OSError):
+                    path.parent.rmdir()
     log.info("stopped")
     return 0
 
 
-def _leave_pid(path: Path | None) -> None:
-    if path is not None:
+def _leave_pid(paths: Sequence[Path]) -> None:
+    for path in paths:
         try:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
             path.write_text(f"{os.getpid()}\n", "ascii")
         except OSError as error:
             raise ConfigError(f"-pid={path} cannot be written: {error.strerror}") from None

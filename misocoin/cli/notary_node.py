@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from misocoin.cli.command import UsageError
-from misocoin.config import COOKIE_FILE, default_folder
+from misocoin.config_values import COOKIE_FILE, default_folder
 from misocoin.core_options import place_from_text
 from misocoin.errors import NotFoundError, ParseError, WalletError
 from misocoin.http.errors import RpcError

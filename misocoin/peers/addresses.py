@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from misocoin.errors import ParseError
 from misocoin.peers.limits import PeerLimits
@@ -62,6 +62,14 @@ def address_group(address: Address) -> str:
     return ".".join(host.split(".")[:2])
 
 
+class KnownAddress(NamedTuple):
+    """What the book tells of an address."""
+
+    address: Address
+    is_tried: bool
+    """Whether a link with it stood."""
+
+
 @dataclass(slots=True)
 class _Entry:
     address: Address
@@ -92,6 +100,10 @@ class AddressBook:
     def __iter__(self) -> Iterator[Address]:
         """All addresses, in order of arrival."""
         return iter([entry.address for entry in self._entries.values()])
+
+    def known(self) -> tuple[KnownAddress, ...]:
+        """All addresses, in order of arrival, and what is known of them."""
+        return tuple([KnownAddress(entry.address, entry.tried) for entry in self._entries.values()])
 
     # -- learning -----------------------------------------------------------------------------
 

@@ -187,6 +187,12 @@ class SetBan(NamedTuple):
     until: int
 
 
+class SetActive(NamedTuple):
+    """A user wants links, or none at all."""
+
+    is_active: bool
+
+
 class PingAll(NamedTuple):
     """A user wants to know how long links take."""
 
@@ -215,6 +221,7 @@ Event = (
     | AddNode
     | RemoveNode
     | SetBan
+    | SetActive
     | PingAll
     | Found
 )

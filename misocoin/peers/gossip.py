@@ -39,6 +39,8 @@ class Gossip:
         self.book = book
         self.bans = bans
         self._dials = dials
+        self.is_active = True
+        """Whether there are links at all."""
         self._named: dict[tuple[str, int], _Named] = {}
         self._dialling: dict[tuple[str, int], Address] = {}
         self._told: dict[tuple[str, int], float] = {}
@@ -71,6 +73,17 @@ class Gossip:
         for peer in core.alive():
             if self.bans.has(peer.link.host, peer.link.address, core.time):
                 core.drop(peer, "a user banned it")
+
+    def set_active(self, is_active: bool) -> None:
+        """End all links and make none, or make them again."""
+        self.is_active = is_active
+        if is_active:
+            for named in self._named.values():
+                named.next_try = 0.0
+            self.dial_due()
+        else:
+            for peer in self._core.alive():
+                self._core.drop(peer, "a user switched the network off")
 
     def found(self, address: Address) -> None:
         """A node was discovered on the local network."""
@@ -139,7 +152,7 @@ class Gossip:
     def dial_due(self) -> None:
         """Dial what is due."""
         core = self._core
-        if core.is_stopped:
+        if core.is_stopped or not self.is_active:
             return
         linked = {p.link.address[:2] for p in core.alive() if p.link.address is not None}
         busy = linked | set(self._dialling)

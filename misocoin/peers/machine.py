@@ -33,6 +33,7 @@ from misocoin.peers.events import (
     PingAll,
     Received,
     RemoveNode,
+    SetActive,
     SetBan,
     Tick,
     TipMoved,
@@ -120,6 +121,8 @@ class Machine:
         """Why a link must not be made; None if it may. To be asked before `Connected`."""
         core = self._core
         limits = core.limits
+        if not self.gossip.is_active:
+            return "no links are wanted now"
         if self.bans.has(link.host, link.address, core.time):
             return "banned"
         if link.hello is not None:
@@ -233,6 +236,8 @@ class Machine:
                 self.gossip.set_ban(target, until)
             case Found(address):
                 self.gossip.found(address)
+            case SetActive(is_active):
+                self.gossip.set_active(is_active)
             case PingAll():
                 self.pings.ask_all()
             case _:

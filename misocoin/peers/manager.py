@@ -28,6 +28,7 @@ from misocoin.hashcash.http import make_payer
 from misocoin.http.client import Bounds, HttpClient
 from misocoin.http.errors import Overloaded
 from misocoin.peers import events as net
+from misocoin.peers.addresses import KnownAddress
 from misocoin.peers.bans import Ban
 from misocoin.peers.checker import Checker
 from misocoin.peers.dialling import RefusedError, Remote, WrongChainError, is_hostile
@@ -74,6 +75,8 @@ class PeerSettings:
     """Where addresses and bans are kept; None forgets them."""
     agent: str = ""
     """Program and version, as others are told."""
+    is_active: bool = True
+    """Whether there are links at all, from the start."""
     discovers: bool = False
     """Whether nodes are sought on the local network, and this one shows itself there."""
     limits: PeerLimits = PeerLimits()
@@ -142,6 +145,8 @@ class PeerManager:
             self._machine.load([entry.tx for entry in entries])
             self._bar.moved(self._chain.tip)
             self._unsubscribe = self._chain.events.subscribe(self._chain_event)
+        if not self._settings.is_active:
+            self._queue.put(net.SetActive(False))
         for address in self._settings.nodes:
             self._queue.put(net.AddNode(address))
         self._checker.start()
@@ -432,6 +437,19 @@ class PeerManager:
     def ban(self, target: str, until: int) -> None:
         """Ban a host, network or `host:port` until a unix time; 0 lifts the ban."""
         self._invoke(lambda: self._handle(net.SetBan(target, until)))
+
+    @property
+    def is_active(self) -> bool:
+        """Whether there are links at all."""
+        return self._machine.gossip.is_active
+
+    def set_active(self, is_active: bool) -> None:
+        """End all links and make none, or make them again."""
+        self._invoke(lambda: self._handle(net.SetActive(is_active)))
+
+    def known_addresses(self) -> tuple[KnownAddress, ...]:
+        """Where nodes may be reached, as far as this one knows."""
+        return self._invoke(self._machine.gossip.book.known)
 
     def ping(self) -> None:
         """Have all links timed."""

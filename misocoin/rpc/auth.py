@@ -9,9 +9,10 @@ import binascii
 import hmac
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from misocoin.errors import StoreError
@@ -31,10 +32,15 @@ class Authenticator:
         self._credentials = tuple(text.encode() for text in credentials)
         self._hashed = tuple(_hashed_from_text(text) for text in hashed)
 
-    def is_right(self, header: str) -> bool:
-        """Whether an Authorization header holds one of them; takes as long for any wrong one."""
+    def user(self, header: str) -> str | None:
+        """The name in an Authorization header that holds one of them, or None.
+
+        It takes as long for any wrong one.
+        """
         given = _basic_credentials(header)
-        return given is not None and self._knows(given)
+        if given is None or not self._knows(given):
+            return None
+        return given.partition(b":")[0].decode("utf-8", "replace")
 
     def is_password(self, name: str, password: str) -> bool:
         """Whether these are one of them, as a person writes them; takes as long for any wrong one.
@@ -83,7 +89,41 @@ def new_cookie() -> str:
     return f"{COOKIE_USER}:{secrets.token_hex(32)}"
 
 
-def write_cookie(path: Path, text: str) -> None:
+class Whitelists(NamedTuple):
+    """Which methods users may call."""
+
+    by_user: Mapping[str, frozenset[str]]
+    """The only methods of a user."""
+    others_may_all: bool
+    """Whether users who are not in it may call every method."""
+
+    def has_all(self, user: str) -> bool:
+        """Whether a user may call every method, and so may use the pages as well."""
+        return self.others_may_all and user not in self.by_user
+
+    def has(self, user: str, method: str) -> bool:
+        """Whether a user may call a method."""
+        methods = self.by_user.get(user)
+        return self.others_may_all if methods is None else method in methods
+
+
+EVERYTHING = Whitelists(MappingProxyType({}), others_may_all=True)
+"""Every user may call every method."""
+
+
+def whitelists_of(
+    given: Iterable[tuple[str, frozenset[str]]], others_may_nothing: bool | None
+) -> Whitelists:
+    """What users and their methods come to: of several for one user, what all of them name."""
+    by_user: dict[str, frozenset[str]] = {}
+    for user, methods in given:
+        by_user[user] = by_user.get(user, methods) & methods
+    if others_may_nothing is None:
+        others_may_nothing = bool(by_user)
+    return Whitelists(MappingProxyType(by_user), not others_may_nothing)
+
+
+def write_cookie(path: Path, text: str, mode: int = 0o600) -> None:
     """Leave a cookie in its file, all at once; raises StoreError where that cannot be."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
@@ -92,6 +132,7 @@ def write_cookie(path: Path, text: str) -> None:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(text)
+        temporary.chmod(mode)
         temporary.replace(path)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from None

@@ -117,14 +117,14 @@ class Front:
     ) -> Iterable[bytes]:
         header = environ.get("HTTP_AUTHORIZATION")
         permit = environ[PERMIT]
-        is_trusted = header is not None and self._authenticator.is_right(header)
-        if header is not None and not is_trusted:
+        user = None if header is None else self._authenticator.user(header)
+        if header is not None and user is None:
             log.warning("wrong password from %s", environ.get("REMOTE_ADDR"))
             with suppress(Overloaded), permit():
                 sleep(self._wrong_password_seconds)
             return _send(start_response, UNAUTHORIZED)
         length = int(environ.get("CONTENT_LENGTH") or 0)
-        if not is_trusted and length > MAX_OPEN_BODY:
+        if user is None and length > MAX_OPEN_BODY:
             return _plain(
                 start_response, 413, f"without credentials a body has {MAX_OPEN_BODY} bytes at most"
             )
@@ -134,7 +134,7 @@ class Front:
             return _plain(start_response, 408, "the request took too long to come")
         except Overloaded:
             return _plain(start_response, 503, "Work queue depth exceeded")
-        return _send(start_response, self._service.handle(body, is_trusted, permit, wallet))
+        return _send(start_response, self._service.handle(body, user, permit, wallet))
 
     def _page(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         warmup = self._service.warmup
@@ -164,6 +164,8 @@ def _send(start_response: StartResponse, answer: Answer) -> list[bytes]:
             "this needs the cookie of the daemon, or its -rpcuser and -rpcpassword",
             ("WWW-Authenticate", 'Basic realm="jsonrpc"'),
         )
+    if answer.status == 403:
+        return _plain(start_response, 403, "this user may not call that; see -rpcwhitelist")
     headers = [("Content-Type", CONTENT_TYPE)] if answer.body else []
     if answer.status != 204:
         headers.append(("Content-Length", str(len(answer.body))))

@@ -11,7 +11,14 @@ from misocoin.http.errors import ListenError
 from misocoin.http.guard import Guard
 from misocoin.http.server import Application, HttpServer, is_loopback, numeric_host
 from misocoin.http.sockets import Limits
-from misocoin.rpc.auth import Authenticator, delete_cookie, new_cookie, write_cookie
+from misocoin.rpc.auth import (
+    EVERYTHING,
+    Authenticator,
+    Whitelists,
+    delete_cookie,
+    new_cookie,
+    write_cookie,
+)
 from misocoin.rpc.declare import Method
 from misocoin.rpc.front import Front
 from misocoin.rpc.registry import Registry
@@ -38,6 +45,10 @@ class AccessRules:
     """What browsers may call the node, besides its address and its machine's name."""
     is_free_for_loopback: bool = True
     """Whether this machine's own programs never pay."""
+    whitelists: Whitelists = EVERYTHING
+    """Which methods users may call."""
+    cookie_mode: int = 0o600
+    """Who may read the cookie's files."""
 
 
 class NodeServer:
@@ -61,7 +72,9 @@ class NodeServer:
         self._cookie_files = tuple(cookie_files)
         self._cookie = new_cookie()
         own = [":".join(access.credentials)] if access.credentials else []
-        self._service = RpcService(Registry(early))
+        self._cookie_mode = access.cookie_mode
+        self._whitelists = access.whitelists
+        self._service = RpcService(Registry(early), access.whitelists)
         self._authenticator = Authenticator(self._cookie, *own, hashed=access.hashed)
         is_local = all(is_loopback(numeric_host(host)) for host, _ in places)
         self.guard = Guard(is_local, access.names, option="-webhost")
@@ -89,7 +102,8 @@ class NodeServer:
 
     def is_password(self, name: str, password: str) -> bool:
         """Whether somebody with this name and password may do everything here."""
-        return self._authenticator.is_password(name, password)
+        is_known = self._authenticator.is_password(name, password)
+        return is_known and self._whitelists.has_all(name)
 
     def active_calls(self) -> list[tuple[str, float]]:
         """The methods that are running in this moment, and for how many seconds."""
@@ -110,7 +124,7 @@ class NodeServer:
             for http in self._http:
                 http.listen()
             for path in self._cookie_files:
-                write_cookie(path, self._cookie)
+                write_cookie(path, self._cookie, self._cookie_mode)
         except (StoreError, ListenError):
             self._close(0)
             raise

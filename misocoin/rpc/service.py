@@ -12,6 +12,7 @@ from threading import get_ident
 from time import monotonic
 
 from misocoin.http.errors import RpcError
+from misocoin.rpc.auth import EVERYTHING, Whitelists
 from misocoin.rpc.declare import Category, Method
 from misocoin.rpc.envelope import (
     Answer,
@@ -44,17 +45,23 @@ UNAUTHORIZED = Answer(401, b"")
 """Stands for a request that needs the cookie or the password."""
 
 
+FORBIDDEN = Answer(403, b"")
+"""Stands for a request for what its user may not call."""
+
+
 class RpcService:
     """Answers JSON-RPC requests. Any number of threads may ask at once."""
 
     def __init__(
         self,
         early: Registry,
+        whitelists: Whitelists = EVERYTHING,
         max_batch_reply: int = MAX_BATCH_REPLY,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         """`early` holds the methods that answer before the node is ready."""
         self._early = early
+        self._whitelists = whitelists
         self._registry = early
         self._warmup: str | None = "Starting"
         self._max_batch_reply = max_batch_reply
@@ -86,16 +93,22 @@ class RpcService:
     def handle(
         self,
         body: bytes,
-        is_trusted: bool,
+        user: str | None,
         permit: Permit = nullcontext,
         wallet: str | None = None,
     ) -> Answer:
         """Answer the body of a request; never raises.
 
-        `is_trusted` says that it came with the cookie or the password; `permit` is asked where a
-        method waits; `wallet` is the one that its calls mean.
+        `user` is whose cookie or password came with it, None for nobody's; `permit` is asked where
+        a method waits; `wallet` is the one that its calls mean.
         """
         request = request_from_bytes(body)
+        is_trusted = user is not None
+        if user is not None:
+            for call in request.calls:
+                if isinstance(call, Call) and not self._whitelists.has(user, call.method):
+                    log.warning("user %s may not call %s", user[:40], call.method[:40])
+                    return FORBIDDEN
         # One registry for the whole request: `open` may come between the check and the calls.
         registry = self._registry
         if not is_trusted and any(_needs_trust(registry, call) for call in request.calls):

@@ -35,7 +35,7 @@ def test_the_defaults() -> None:
     made = config()
     assert (made.chain, made.host, made.port, made.mine) == ("miso", "localhost", 4000, True)
     assert made.threads == 1
-    assert made.min_relay_fee == 1000
+    assert made.policy.min_relay_feerate == 1000
     assert made.max_mempool_bytes == 300_000_000
     assert made.mempool_expiry_seconds == 336 * 3600
     assert made.block_max_weight == 4_000_000
@@ -58,7 +58,7 @@ def test_memory_has_no_folder_but_a_cookie(home: Path) -> None:
 
 def test_the_tool_looks_where_the_daemon_leaves_the_cookie(tmp_path: Path) -> None:
     for arguments in ([], ["-port=4001"], ["-datadir=:memory:"], [f"-datadir={tmp_path}/x"]):
-        assert client_config(arguments, {})[0].cookie_file == config(*arguments).cookie_file
+        assert client_config(arguments, {})[0].cookie_files[0] == config(*arguments).cookie_file
 
 
 @pytest.mark.parametrize(("chain", "mines"), [("miso", True), ("regtest", False)])

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from misocoin.config import Config, client_config, daemon_config
-from misocoin.core_options import Place, idle_names, place_from_text
+from misocoin.core_options import WALLET_MAX_FEE, Place, Whitelist, place_from_text
+from misocoin.core_unused import REFUSED, idle_names
 from misocoin.errors import ConfigError
 from misocoin.option_table import Program, options_of
-from misocoin.policy.settings import MempoolLimits
+from misocoin.policy.settings import MempoolLimits, RelayPolicy
+from misocoin.wallet.spending import MAX_FEE
 
 HASHED = "me:5a17$" + "ab" * 32
 
@@ -51,7 +53,7 @@ def test_chain_and_port(arguments: Sequence[str], chain: str, port: int) -> None
     assert (made.chain, made.port) == (chain, port)
     client = client_config(arguments, {})[0]
     assert client.port == port
-    assert client.cookie_file == made.cookie_file
+    assert client.cookie_files == (made.cookie_file,)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,14 @@ def test_chain_and_port(arguments: Sequence[str], chain: str, port: int) -> None
         (["-rpcbind=a:b:c:d/e"], "write host or host:port"),
         (["-rpcport=70000"], "from 0 to 65535"),
         (["-conf=none.conf"], "-conf=none.conf: there is no file"),
-        (["-rpcwhitelist=x"], "unknown option -rpcwhitelist"),
+        (["-rpcwhitelist=x"], "write user:method"),
+        (["-rpccookieperms=none"], "choose owner, group or all"),
+        (["-proxy=127.0.0.1:9050"], "links are made directly"),
+        (["-walletdir=w"], "everything is in the data folder"),
+        (["-walletbroadcast=0"], "always passed on"),
+        (["-maxtxfee=0.01"], "limit is 0.1"),
+        (["-addresstype=legacy"], "unless its call names another type"),
+        (["-includeconf=x"], "unknown option -includeconf"),
     ],
 )
 def test_what_cannot_be_had_is_refused(arguments: Sequence[str], message: str) -> None:
@@ -103,6 +112,9 @@ def test_peers_by_core_s_words() -> None:
     assert (made.nodes, made.gossip) == (("a:1", "b:2"), False)
     made = config("-connect=0")
     assert (made.nodes, made.gossip) == ((), False)
+    assert config("-noconnect").gossip is False
+    assert config("-seednode=c").nodes == ("c",)
+    assert (config().network_active, config("-networkactive=0").network_active) == (True, False)
     assert config("-listen=0").maxpeers == config("-nolisten").maxpeers == 0
     assert config("-maxconnections=5").maxpeers == 5
     assert config("-maxconnections=5000").maxpeers == 200
@@ -132,7 +144,11 @@ def test_where_the_cookie_is_left(tmp_path: Path) -> None:
     assert config("-regtest").cookie_copies == ()
     assert config("-chain=main", f"-datadir={folder}").cookie_copies == ()
     named = config(f"-datadir={folder}", "-regtest", "-rpccookiefile=c")
-    assert (named.cookie_file, named.cookie_copies) == (folder / "c", ())
+    assert (named.cookie_file, named.cookie_copies) == (folder / "c", (folder / "regtest" / "c",))
+    assert client_config(["-regtest", f"-datadir={folder}"], {})[0].cookie_files == (
+        folder / ".cookie",
+        folder / "regtest" / ".cookie",
+    )
     assert config("-rpccookiefile=/tmp/c").cookie_file == Path("/tmp/c")
 
 
@@ -146,7 +162,18 @@ def test_where_messages_go(tmp_path: Path) -> None:
     assert config(there, "-daemon").log_file == log
     assert config(there, "-daemon", "-printtoconsole").log_file is None
     assert config("-datadir=:memory:", "-daemon").log_file == Path(os.devnull)
-    assert config(there, "-pid=p").pid_file == tmp_path / "p"
+    assert config(there, "-debuglogfile=0").log_file is None
+    assert config(there, "-nodebuglogfile", "-daemon").log_file == Path(os.devnull)
+    assert config(there, "-daemon").log_link is None
+    assert config(there, "-regtest", "-daemon").log_link == tmp_path / "regtest" / "debug.log"
+    assert config(there, "-regtest", "-daemon", "-debuglogfile=/x").log_link is None
+    assert config(there, "-pid=p").pid_files == (tmp_path / "p",)
+    assert config(there, "-regtest").pid_files == (tmp_path / "regtest" / "bitcoind.pid",)
+    assert config(there, "-regtest", "-pid=p").pid_files == (
+        tmp_path / "p",
+        tmp_path / "regtest" / "p",
+    )
+    assert config(there, "-nopid").pid_files == config("-regtest").pid_files == ()
     assert (config("-daemon").background, config("-daemon").waits_for_start) == (True, False)
     assert (config("-daemonwait").background, config("-daemonwait").waits_for_start) == (True, True)
     assert config("-debug=net").loglevel == config("-debug").loglevel == "debug"
@@ -161,6 +188,52 @@ def test_what_does_nothing_is_told_of_once() -> None:
     assert config().notes == ()
 
 
+def test_what_is_refused_may_be_said_no_to() -> None:
+    for name, _ in REFUSED:
+        config(f"-no{name}", f"-{name}=0")
+        with pytest.raises(ConfigError, match=f"-{name}=x"):
+            config(f"-{name}=x")
+    config("-walletbroadcast", "-maxtxfee=0.1", "-addresstype=bech32", "-nowallet", "-noprune")
+
+
+def test_numbers_are_yes_or_no_and_threads_may_be_left_free() -> None:
+    assert config("-txindex=2").txindex
+    assert not config("-txindex=00").txindex
+    assert config("-blockfilterindex=basic").blockfilterindex
+    assert config("-par=3").signature_threads == 3
+    assert config("-par=-64").signature_threads == 1
+    assert config("-loglevel=trace").loglevel == "debug"
+    assert config("-loglevel=net:trace").loglevel == "info"
+
+
+def test_what_is_asked_of_transactions() -> None:
+    policy = config().policy
+    assert policy == RelayPolicy()
+    made = config(
+        "-minrelaytxfee=0.00000100", "-incrementalrelayfee=0.000002", "-dustrelayfee=0",
+        "-datacarriersize=100", "-permitbaremultisig=0", "-bytespersigop=40",
+        "-blockmintxfee=0.000003", "-acceptnonstdtxn",
+    )  # fmt: skip
+    assert made.policy == RelayPolicy(False, 100, 200, 0, 100, False, 40)
+    assert made.block_min_fee == 300
+    assert config("-datacarrier=0", "-datacarriersize=9").policy.max_data_carrier == 0
+    assert WALLET_MAX_FEE == MAX_FEE
+
+
+def test_who_may_call_what() -> None:
+    made = config("-rpcwhitelist=u:a, b,,", "-rpcwhitelist=e:", "-rpccookieperms=group")
+    assert made.whitelists == (Whitelist("u", frozenset("ab")), Whitelist("e", frozenset()))
+    assert (made.whitelist_default, made.cookie_mode) == (None, 0o640)
+    assert config("-rpcwhitelistdefault=0").whitelist_default is False
+
+
+@pytest.mark.parametrize("word", ["-h", "-?", "-help", "--help", "-help-debug", "-help=1"])
+def test_help_has_many_names(word: str) -> None:
+    assert daemon_config(["-regtest", word], {})[1].help
+    assert client_config([word], {})[1].help
+    assert client_config(["getblock", "-h"], {})[1].words == ("getblock", "-h")
+
+
 def test_every_idle_option_says_why() -> None:
     named = {option.name: option.help for option in options_of(Program.DAEMON)}
     assert len(named) == len(options_of(Program.DAEMON))
@@ -169,19 +242,46 @@ def test_every_idle_option_says_why() -> None:
 
 def test_a_bitcoin_conf_is_read_where_there_is_no_other(tmp_path: Path) -> None:
     (tmp_path / "bitcoin.conf").write_text(
-        "regtest=1\nrpcuser=me\nrpcpassword=a#b\nserver=1\nmystery=1\n"
+        "regtest=1\nrpcuser=me#b\nrpcpassword=ab\nserver=1\nmystery=1\n"
         "[regtest]\nrpcport=5555\naddnode=a:1\naddnode=b:2\n[main]\nrpcport=8332\n"
     )
     there = f"-datadir={tmp_path}"
     made = config(there)
     assert (made.chain, made.port, made.nodes) == ("regtest", 5555, ("a:1", "b:2"))
-    assert (made.rpcuser, made.rpcpassword) == ("me", "a#b")
+    assert (made.rpcuser, made.rpcpassword) == ("me", "ab")
     assert made.notes[0].endswith("passed over, as unknown here: mystery")
     client = client_config([there], {})[0]
-    assert (client.port, client.rpcuser, client.rpcpassword) == (5555, "me", "a#b")
+    assert (client.port, client.rpcuser, client.rpcpassword) == (5555, "me", "ab")
     assert config(there, "-conf=bitcoin.conf").port == 5555
     (tmp_path / "misocoin.conf").write_text("port=7\n")
     assert config(there).port == 7
+    assert config(there, "-noconf").port == 4000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("wallet=w\n", "wallet counts on regtest only under [regtest]"),
+        ("addnode=a\n[main]\naddnode=b\n", "addnode counts on regtest only"),
+        ("rpcpassword=a#b\n", "a # here is taken for a comment"),
+        ("conf=other\n", "conf cannot stand in a file"),
+        ("includeconf=none\n", "includeconf=none: there is no such file"),
+        ("garbage\n", "line 1: write option=value"),
+    ],
+)
+def test_what_bitcoind_refuses_in_its_file(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "bitcoin.conf").write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        config("-regtest", f"-datadir={tmp_path}")
+    assert message in str(raised.value)
+
+
+def test_what_counts_on_the_main_network_alone(tmp_path: Path) -> None:
+    there = f"-datadir={tmp_path}"
+    (tmp_path / "bitcoin.conf").write_text("rpcport=1\nwallet=w\n[regtest]\nwallet=v\n")
+    assert config("-regtest", "-rpcport=2", there).wallet_name == "v"
+    assert client_config(["-regtest", there], {})[0].port == 18443
+    assert config("-chain=main", there).port == 1
 
 
 @pytest.mark.parametrize(

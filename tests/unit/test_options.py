@@ -159,8 +159,21 @@ def test_core_s_file_passes_over_the_unknown_and_takes_the_first_value(tmp_path:
         values_from_file(path, "miso", FORM)
 
 
+def test_a_file_may_include_others(tmp_path: Path) -> None:
+    (tmp_path / "main").write_text(
+        "includeconf=a\nnodes=x\n[regtest]\nincludeconf=b\n[miso]\nincludeconf=none\n"
+    )
+    (tmp_path / "a").write_text("nodes=y\nmine=1\nincludeconf=main\n[miso]\nmine=0\n")
+    (tmp_path / "b").write_text("port=5\n")
+    found = values_from_file(tmp_path / "main", "regtest", FORM)
+    assert found.values == {"nodes": ["x", "y"], "mine": ["1"], "port": ["5"]}
+    assert found.unknown == ("includeconf=main in a file that is included",)
+    with pytest.raises(ConfigError, match="includeconf=none: there is no such file"):
+        values_from_file(tmp_path / "main", "miso", FORM)
+
+
 def test_a_missing_file_says_nothing(tmp_path: Path) -> None:
-    assert values_from_file(tmp_path / "none", "", FORM) == ({}, ())
+    assert values_from_file(tmp_path / "none", "", FORM).values == {}
 
 
 def test_a_file_that_is_none_is_an_error(tmp_path: Path) -> None:

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misocoin.errors import StoreError
-from misocoin.rpc.auth import Authenticator, delete_cookie, new_cookie, write_cookie
+from misocoin.rpc.auth import (
+    EVERYTHING,
+    Authenticator,
+    delete_cookie,
+    new_cookie,
+    whitelists_of,
+    write_cookie,
+)
 
 
 def basic(text: str) -> str:
@@ -18,9 +25,9 @@ def basic(text: str) -> str:
 
 def test_any_of_the_known_credentials_is_right() -> None:
     known = Authenticator("__cookie__:abc", "me:with:colons")
-    assert known.is_right(basic("__cookie__:abc"))
-    assert known.is_right(basic("me:with:colons"))
-    assert known.is_right(basic("me:with:colons").replace("Basic", "basic"))
+    assert known.user(basic("__cookie__:abc")) is not None
+    assert known.user(basic("me:with:colons")) is not None
+    assert known.user(basic("me:with:colons").replace("Basic", "basic")) is not None
 
 
 @pytest.mark.parametrize(
@@ -41,16 +48,16 @@ def test_any_of_the_known_credentials_is_right() -> None:
     ],
 )
 def test_everything_else_is_wrong(header: str) -> None:
-    assert not Authenticator("me:secret").is_right(header)
+    assert Authenticator("me:secret").user(header) is None
 
 
 @given(st.text())
 def test_any_header_is_right_or_wrong(header: str) -> None:
-    assert Authenticator("me:secret").is_right(header) in {True, False}
+    assert Authenticator("me:secret").user(header) in {"me", None}
 
 
 def test_without_credentials_nothing_is_right() -> None:
-    assert not Authenticator().is_right(basic(":"))
+    assert Authenticator().user(basic(":")) is None
 
 
 def test_a_cookie_is_new_every_time_and_its_owner_s_alone(tmp_path: Path) -> None:
@@ -80,3 +87,20 @@ def test_a_cookie_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot write"):
         write_cookie(tmp_path / "file" / ".cookie", "x")
+
+
+def test_whitelists() -> None:
+    assert EVERYTHING.has("me", "stop")
+    assert EVERYTHING.has_all("me")
+    some = whitelists_of([("u", frozenset({"a", "b"})), ("u", frozenset({"b", "c"}))], None)
+    assert [name for name in "abc" if some.has("u", name)] == ["b"]
+    assert not some.has("other", "b")
+    kind = whitelists_of([("u", frozenset({"a"}))], False)
+    assert (kind.has("other", "x"), kind.has_all("other"), kind.has_all("u")) == (True, True, False)
+    assert not whitelists_of([], True).has("anybody", "uptime")
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_who_may_read_the_cookie(tmp_path: Path, mode: int) -> None:
+    write_cookie(tmp_path / "cookie", "a:b", mode)
+    assert (tmp_path / "cookie").stat().st_mode & 0o777 == mode

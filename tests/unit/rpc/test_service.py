@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from misocoin.http.errors import Overloaded
+from misocoin.rpc.auth import EVERYTHING, Whitelists, whitelists_of
 from misocoin.rpc.declare import Category, method, methods_of
 from misocoin.rpc.envelope import MAX_BATCH, Answer
 from misocoin.rpc.json import Json
@@ -19,15 +20,15 @@ from misocoin.rpc.service import UNAUTHORIZED, RpcService
 from tests.unit.rpc.sample import sample_registry
 
 
-def ready(max_batch_reply: int = 1 << 20) -> RpcService:
-    service = RpcService(Registry([]), max_batch_reply)
+def ready(max_batch_reply: int = 1 << 20, whitelists: Whitelists = EVERYTHING) -> RpcService:
+    service = RpcService(Registry([]), whitelists, max_batch_reply)
     service.open(sample_registry())
     return service
 
 
 def ask(sent: Any, is_trusted: bool = False) -> Answer:
     body = sent if isinstance(sent, bytes) else json.dumps(sent).encode()
-    return ready().handle(body, is_trusted)
+    return ready().handle(body, "me" if is_trusted else None)
 
 
 def reply(sent: Any, is_trusted: bool = False) -> tuple[int, Any]:
@@ -179,7 +180,7 @@ def test_a_batch_has_a_bound() -> None:
 
 def test_the_replies_to_a_batch_have_a_bound() -> None:
     call = {"method": "same", "params": [[1] * 100], "id": 1}
-    answer = ready(max_batch_reply=500).handle(json.dumps([call] * 5).encode(), False)
+    answer = ready(max_batch_reply=500).handle(json.dumps([call] * 5).encode(), None)
     replies = json.loads(answer.body)
     assert [item["error"] is None for item in replies] == [True, True, True, False, False]
     assert replies[4]["error"]["message"] == "the replies to this batch are too long"
@@ -214,7 +215,7 @@ def test_nothing_of_an_untrusted_batch_is_carried_out() -> None:
     service = RpcService(Registry([]))
     service.open(registry)
     sent = [{"method": "add", "params": [1]}, {"method": "pay", "params": ["x", "0"]}]
-    service.handle(json.dumps(sent).encode(), False)
+    service.handle(json.dumps(sent).encode(), None)
     owner = registry.methods["add"].function.__self__  # type: ignore[attr-defined]
     assert owner.calls == []
 
@@ -227,13 +228,13 @@ def test_typed_words_are_marked_by_a_member() -> None:
 def test_before_it_is_ready_only_early_methods_answer() -> None:
     service = RpcService(Registry([]))
     service.set_warmup("Loading blocks")
-    status, body = service.handle(b'{"method":"add","params":[1],"id":1}', False)
+    status, body = service.handle(b'{"method":"add","params":[1],"id":1}', None)
     assert status == 500
     assert json.loads(body)["error"] == {"code": -28, "message": "Loading blocks"}
-    assert service.handle(b'{"method":"help","id":1}', False).status == 200
+    assert service.handle(b'{"method":"help","id":1}', None).status == 200
     service.open(sample_registry())
     service.set_warmup("too late")
-    assert service.handle(b'{"method":"add","params":[1],"id":1}', False).status == 200
+    assert service.handle(b'{"method":"add","params":[1],"id":1}', None).status == 200
 
 
 def test_a_method_that_waits_asks_for_a_permit() -> None:
@@ -245,7 +246,7 @@ def test_a_method_that_waits_asks_for_a_permit() -> None:
         yield
 
     body = b'[{"method":"add","params":[1]},{"method":"same","params":[[1]]}]'
-    assert ready().handle(body, False, permit).status == 200
+    assert ready().handle(body, None, permit).status == 200
     assert asked == ["same"]
 
 
@@ -255,7 +256,7 @@ def test_a_method_that_may_not_wait_is_an_error() -> None:
         raise Overloaded("as many requests are waiting as may")
         yield
 
-    answer = ready().handle(b'{"method":"same","params":[[1]],"id":1}', False, permit)
+    answer = ready().handle(b'{"method":"same","params":[[1]],"id":1}', None, permit)
     assert answer.status == 500
     assert b"as many requests are waiting as may" in answer.body
 
@@ -291,7 +292,8 @@ def test_a_strangers_batch_ends_after_some_seconds(is_trusted: bool, made: int) 
     service = RpcService(Registry([]), clock=lambda: next(hours))
     service.open(sample_registry())
     call = {"method": "add", "params": [1], "id": 1}
-    replies = json.loads(service.handle(json.dumps([call] * 4).encode(), is_trusted).body)
+    user = "me" if is_trusted else None
+    replies = json.loads(service.handle(json.dumps([call] * 4).encode(), user).body)
     assert len(replies) == 4
     assert [each["error"] is None for each in replies] == [True] * made + [False] * (4 - made)
 
@@ -300,8 +302,8 @@ def test_a_strangers_batch_has_a_smaller_bound() -> None:
     call = {"method": "add", "params": [1], "id": "x" * (1 << 20)}
     body = json.dumps([call] * 40).encode()
     service = ready(1 << 28)
-    assert len(service.handle(body, True).body) > 40 << 20
-    replies = json.loads(service.handle(body, False).body)
+    assert len(service.handle(body, "me").body) > 40 << 20
+    replies = json.loads(service.handle(body, None).body)
     assert replies[-1]["error"]["message"] == "the replies to this batch are too long"
 
 
@@ -319,30 +321,45 @@ def test_a_wallet_named_in_the_path_must_be_there() -> None:
     service = RpcService(Registry([]))
     service.open(sample_registry(), {"mine"}.__contains__)
     pay = b'{"method":"pay","params":["x","0"],"id":1}'
-    assert json.loads(service.handle(pay, True, wallet="mine").body)["error"] is None
-    refused = json.loads(service.handle(pay, True, wallet="other").body)["error"]
+    assert json.loads(service.handle(pay, "me", wallet="mine").body)["error"] is None
+    refused = json.loads(service.handle(pay, "me", wallet="other").body)["error"]
     assert refused["code"] == -18
     add = b'{"method":"add","params":[1],"id":1}'
-    assert json.loads(service.handle(add, True, wallet="other").body)["error"] is None
+    assert json.loads(service.handle(add, "me", wallet="other").body)["error"] is None
 
 
 def test_what_needs_trust_does_so_too_when_the_node_becomes_ready_meanwhile() -> None:
     registry = sample_registry()
     service = RpcService(Registry(methods_of(Opener(lambda: service.open(registry)))))
     sent = [{"method": "open_now", "id": 1}, {"method": "pay", "params": ["x", "0"], "id": 2}]
-    replies = json.loads(service.handle(json.dumps(sent).encode(), False).body)
+    replies = json.loads(service.handle(json.dumps(sent).encode(), None).body)
     assert replies[1]["error"]["code"] == -28
-    assert service.handle(json.dumps(sent[1]).encode(), False) is UNAUTHORIZED
+    assert service.handle(json.dumps(sent[1]).encode(), None) is UNAUTHORIZED
 
 
 def test_a_method_can_tell_the_owner_more_than_strangers() -> None:
     service = RpcService(Registry([]))
     service.open(Registry(methods_of(Discreet())))
     body = b'[{"method": "whose", "id": 1}, {"method": "whose", "params": [true], "id": 2}]'
-    for is_trusted, told in ((False, "nothing"), (True, "mine")):
-        first, second = json.loads(service.handle(body, is_trusted).body)
+    for user, told in ((None, "nothing"), ("me", "mine")):
+        first, second = json.loads(service.handle(body, user).body)
         assert first["result"] == told
         assert second["error"]["code"] == -1  # it cannot be said by the caller
+
+
+def test_whitelists_hold_for_every_call_of_a_batch() -> None:
+    lists = whitelists_of([("u", frozenset({"add", "pay"})), ("u", frozenset({"add"}))], None)
+    service = ready(whitelists=lists)
+    add, pay = {"method": "add", "params": [1], "id": 1}, {"method": "pay", "id": 2}
+
+    def status(user: str | None, sent: Any) -> int:
+        return service.handle(json.dumps(sent).encode(), user).status
+
+    assert status("u", add) == status("u", [add]) == 200
+    assert status("u", pay) == status("u", [add, pay]) == status("u", {"method": "nosuch"}) == 403
+    assert status("u", {"id": 1}) == 400  # calls nothing
+    assert status("other", add) == 403
+    assert status(None, add) == 200  # what is open to all is
 
 
 class Discreet:
