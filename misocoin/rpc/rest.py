@@ -33,6 +33,7 @@ from misocoin.rpc.rest_forms import (
     BadRequest,
     active_nodes,
     bytes_response,
+    check_form,
     check_only_json,
     count_and_hash,
     error_response,
@@ -73,8 +74,7 @@ class RestRoutes:
             ("block/", lambda rest: self._block(rest, details=True)),
             ("blockhashbyheight/", self._block_hash),
             ("tx/", self._tx),
-            ("mempool/info", self._mempool_info),
-            ("mempool/contents", self._mempool_contents),
+            ("mempool/", self._mempool_part),
             ("getutxos", self._utxos),
             *FilterRoutes(self._chain).views(),
         )
@@ -93,13 +93,12 @@ class RestRoutes:
     # -- the chain ----------------------------------------------------------------------------
 
     def _chain_info(self, rest: str) -> Response:
-        check_only_json(rest)
+        check_only_json(split_path(rest)[1])
         return json_response(chain_info_json(self._chain))
 
     def _deployment_info(self, rest: str) -> Response:
         parts, form = split_path(rest)
-        if form != "json":
-            check_only_json(rest)
+        check_only_json(form)
         text = "/".join(parts).removeprefix("/")
         node = self._chain.tree.get(hash_from_text(text)) if text else self._chain.tip
         if node is None:
@@ -138,8 +137,9 @@ class RestRoutes:
     def _block_hash(self, rest: str) -> Response:
         parts, form = split_path(rest)
         text = "/".join(parts)
-        if not re.fullmatch(r"\d{1,9}", text):
-            raise BadRequest(f"Invalid height: {text}")
+        if not re.fullmatch(r"\+?0*\d{1,9}", text, re.ASCII):
+            shown = re.sub(r"[^a-zA-Z0-9 .,;\-_/:?@()]", "", text)
+            raise BadRequest(f"Invalid height: {shown}")
         tip = self._chain.tip
         if int(text) > tip.height:
             raise BadRequest("Block height out of range", HTTPStatus.NOT_FOUND)
@@ -160,18 +160,26 @@ class RestRoutes:
             return bytes_response(tx.serialize(), form)
         shown = tx_json(tx, self._chain.params)
         if node is not None:
-            shown["blockhash"] = node.header.hash_hex
+            whole = shown.pop("hex")
+            shown |= {"blockhash": node.header.hash_hex, "hex": whole}
         return json_response(shown)
 
     # -- the mempool --------------------------------------------------------------------------
 
-    def _mempool_info(self, rest: str) -> Response:
-        check_only_json(rest)
+    def _mempool_part(self, rest: str) -> Response:
+        parts, form = split_path(rest)
+        views = {"info": self._mempool_info, "contents": self._mempool_contents}
+        view = views.get("/".join(parts))
+        if view is None:
+            raise BadRequest("Invalid URI format. Expected /rest/mempool/<info|contents>.json")
+        check_only_json(form)
+        return view()
+
+    def _mempool_info(self) -> Response:
         with self._chain.lock:
             return json_response(mempool_info_json(self._mempool, self._chain.now()))
 
-    def _mempool_contents(self, rest: str) -> Response:
-        check_only_json(rest)
+    def _mempool_contents(self) -> Response:
         verbose = request.args.get("verbose", "true")
         sequence = request.args.get("mempool_sequence", "false")
         for name, value in (("verbose", verbose), ("mempool_sequence", sequence)):
@@ -196,20 +204,20 @@ class RestRoutes:
 
     def _utxos(self, rest: str) -> Response:
         parts, form = split_path(rest)
-        parts = [part for part in parts if part]
+        asked = "/".join(parts)[1:]
+        parts = asked.split("/") if asked else []
         body = request.get_data(cache=False)
         with_pool = bool(parts) and parts[0] == "checkmempool"
         points = [_outpoint(part) for part in parts[with_pool:]]
-        if parts and not points:
+        if not points and (parts or not body or form == "json"):
             raise BadRequest("Error: empty request")
+        check_form(form)
         if body and form != "json":
             if points:
                 raise BadRequest(
                     "Combination of URI scheme inputs and raw post data is not allowed"
                 )
             with_pool, points = _asked(body, form)
-        if not points:
-            raise BadRequest("Error: empty request")
         if len(points) > MAX_OUTPOINTS:
             raise BadRequest(
                 f"Error: max outpoints exceeded (max: {MAX_OUTPOINTS}, tried: {len(points)})"

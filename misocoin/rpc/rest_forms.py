@@ -24,18 +24,28 @@ class BadRequest(Exception):  # noqa: N818 - never leaves the REST paths
 
 
 def split_path(rest: str) -> tuple[list[str], str]:
-    """The path's parts and its format; raises BadRequest for an unknown format."""
-    path, dot, form = rest.rpartition(".")
-    if not dot or form not in ("bin", "hex", "json"):
+    """The path's parts and its format: `bin`, `hex`, `json`, or nothing where it names none.
+
+    As in Core that is found wanting when all else has been: an unknown ending is a part of the
+    path's last word.
+    """
+    path, _, form = rest.rpartition(".")
+    if form in ("bin", "hex", "json", ""):
+        return path.split("/"), form
+    return rest.split("/"), ""
+
+
+def check_form(form: str) -> None:
+    """Check that a format is asked for; raises BadRequest."""
+    if not form:
         raise BadRequest(
             "output format not found (available: .bin, .hex, .json)", HTTPStatus.NOT_FOUND
         )
-    return path.split("/"), form
 
 
-def check_only_json(rest: str) -> None:
+def check_only_json(form: str) -> None:
     """Check that JSON is asked for; raises BadRequest."""
-    if rest != ".json":
+    if form != "json":
         raise BadRequest("output format not found (available: json)", HTTPStatus.NOT_FOUND)
 
 
@@ -79,10 +89,11 @@ def hash_from_text(text: str) -> bytes:
 
 
 def bytes_response(data: bytes, form: str) -> Response:
-    """An answer in the format `bin` or `hex`."""
+    """An answer in the format `bin` or `hex`; raises BadRequest for none."""
     if form == "hex":
-        return Response(data.hex() + "\n", mimetype="text/plain")
-    return Response(data, mimetype="application/octet-stream")
+        return Response(data.hex() + "\n", content_type="text/plain")
+    check_form(form)
+    return Response(data, content_type="application/octet-stream")
 
 
 def json_response(value: Json) -> Response:
@@ -92,4 +103,4 @@ def json_response(value: Json) -> Response:
 
 def error_response(status: HTTPStatus, message: str) -> Response:
     """An error as Core's REST says it."""
-    return Response(message + "\r\n", int(status), mimetype="text/plain")
+    return Response(message + "\r\n", int(status), content_type="text/plain")

@@ -11,6 +11,7 @@ called stands in `standing.py`.
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from misocoin.http.errors import RpcError
 from tests.functional.framework.bitcoind import CREDENTIALS, Bitcoind
 from tests.functional.framework.daemon import Daemon
 from tests.functional.framework.differences import SHOWN, Buts, differences, read_json, show
-from tests.functional.framework.standing import STANDING
+from tests.functional.framework.standing import REST, STANDING
 
 
 class Reply(NamedTuple):
@@ -99,28 +100,41 @@ class Twins:
             replies.append(Reply(answer.status, kind, answer.body))
         return replies[0], replies[1]
 
+    @property
+    def theirs_url(self) -> str:
+        """Where theirs listens."""
+        return f"http://{self.theirs.address}"
+
+    def get(self, url: str, body: bytes | None = None) -> Reply:
+        """The answer to a GET, or to a POST of a body, without a password."""
+        answer = self._http.request("GET" if body is None else "POST", url, body)
+        return Reply(answer.status, answer.headers.get("Content-Type", ""), answer.body)
+
     def same_get(
-        self, path: str, body: bytes | None = None, method: str = "GET", but: Buts | None = None
+        self,
+        path: str,
+        body: bytes | None = None,
+        *,
+        but: Buts | None = None,
+        standing: Buts | None = None,
     ) -> Reply:
         """Their answer to a GET (or POST, of `body`), as ours must be: JSON as by `same`, else
-        byte for byte."""
-        ours, theirs = (
-            Reply(answer.status, answer.headers.get("Content-Type", ""), answer.body)
-            for url in (self.ours.url, f"http://{self.theirs.address}")
-            for answer in [self._http.request(method, url + path, body)]
-        )
+        byte for byte. `standing` replaces what `standing.py` has of REST."""
+        ours, theirs = self.get(self.ours.url + path, body), self.get(self.theirs_url + path, body)
         found = []
         if ours.status != theirs.status:
             found.append(f"status: ours {ours.status}, theirs {theirs.status}")
         if ours.kind != theirs.kind:
             found.append(f"Content-Type: ours {ours.kind}, theirs {theirs.kind}")
         if theirs.kind == ours.kind == "application/json":
-            found += differences(read_json(ours.body), read_json(theirs.body), but)
+            if standing is None:
+                standing = REST.get(re.split(r"[/.?]", path.removeprefix("/rest/"))[0])
+            found += differences(read_json(ours.body), read_json(theirs.body), but, standing)
             if (ours.body[-1:] == b"\n") != (theirs.body[-1:] == b"\n"):
                 found.append("one ends with a line feed")
         elif ours.body != theirs.body:
             found.append(f"body: ours {ours.body[:SHOWN]!r}, theirs {theirs.body[:SHOWN]!r}")
-        assert not found, "\n".join([f"{method} {path}", *found])
+        assert not found, "\n".join([path, *found])
         return theirs
 
     # -- the same things in both ----------------------------------------------------------------

@@ -14,7 +14,6 @@ from misocoin.primitives.transaction import (
     Transaction,
     TxOut,
     outpoint,
-    transaction_from_bytes,
 )
 from misocoin.script.address import address_from_script
 from misocoin.script.signing import KeyRing, output_key_of, sign_transaction
@@ -267,8 +266,3 @@ def _pool(twins: Twins, early: Sequence[str]) -> list[str]:
 
 def _halves(value: int) -> list[TxOut]:
     return [TxOut(value // 2, KEY_SCRIPT), TxOut(value - value // 2, KEY_SCRIPT)]
-
-
-def read(twins: Twins, txid: str) -> Transaction:
-    """A transaction that theirs knows."""
-    return transaction_from_bytes(bytes.fromhex(twins.theirs.call("getrawtransaction", txid)))

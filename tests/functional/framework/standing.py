@@ -61,3 +61,18 @@ STANDING: Mapping[str, Buts] = {
     "verifytxoutproof": {"$.message": ignored("C++'s words for the end of data")},
 }
 """By method and path."""
+
+
+def below(path: str, method: str) -> Buts:
+    """What differs in a method's result where that stands under another path."""
+    return {path + each.removeprefix("$"): but for each, but in STANDING.get(method, {}).items()}
+
+
+REST: Mapping[str, Buts] = {
+    "block": STANDING["getblock"],
+    "headers": below("$[*]", "getblockheader"),
+    "chaininfo": STANDING["getblockchaininfo"],
+    "deploymentinfo": STANDING["getdeploymentinfo"],
+    "mempool": {**STANDING["getmempoolinfo"], **STANDING["getrawmempool"]},
+}
+"""By what stands behind `/rest/` and path."""

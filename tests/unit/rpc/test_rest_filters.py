@@ -117,10 +117,11 @@ def test_spent_outputs(rig: Rig, get) -> None:
             "Invalid URI format. Expected /rest/blockfilter/<filtertype>/<blockhash>",
         ),
         (
-            "blockfilter/basic/{tip}.txt",
+            "blockfilter/basic/{tip}",
             404,
             "output format not found (available: .bin, .hex, .json)",
         ),
+        ("blockfilter/basic/{tip}.txt", 400, "Invalid hash: {tip}.txt"),
         (
             "blockfilter/basic/{stale}.bin",
             404,

@@ -36,7 +36,7 @@ def waiting(core: CoreNode) -> str:
 
 def test_a_transaction_in_its_three_forms(core: CoreNode, get: Get, waiting: str) -> None:
     raw = core.getrawtransaction(waiting)
-    octets, text = "application/octet-stream", "text/plain; charset=utf-8"
+    octets, text = "application/octet-stream", "text/plain"
     assert get(f"tx/{waiting}.bin") == (200, octets, bytes.fromhex(raw))
     assert get(f"tx/{waiting}.hex") == (200, text, f"{raw}\n".encode())
     status, kind, body = get(f"tx/{waiting}.json")
@@ -79,7 +79,14 @@ def test_coins_with_the_mempool_and_without(core: CoreNode, get: Get, waiting: s
     [
         ("tx/x.json", None, 400, "Invalid hash: x"),
         (f"tx/{'ab' * 32}.hex", None, 404, f"{'ab' * 32} not found"),
-        (f"tx/{'ab' * 32}", None, 404, "output format not found (available: .bin, .hex, .json)"),
+        # As a real bitcoind: what is asked for is looked up before the format is.
+        (f"tx/{'ab' * 32}", None, 404, f"{'ab' * 32} not found"),
+        ("block/x.txt", None, 400, "Invalid hash: x.txt"),
+        (f"headers/{'ab' * 32}", None, 404,
+         "output format not found (available: .bin, .hex, .json)"),
+        ("blockhashbyheight/-%2B1$.bin", None, 400, "Invalid height: -1"),
+        ("mempool/info.json.json", None, 400,
+         "Invalid URI format. Expected /rest/mempool/<info|contents>.json"),
         ("block/x.bin", None, 400, "Invalid hash: x"),
         ("headers/0/x.bin", None, 400,
          "Header count is invalid or out of acceptable range (1-2000): 0"),
@@ -87,6 +94,10 @@ def test_coins_with_the_mempool_and_without(core: CoreNode, get: Get, waiting: s
         ("blockhashbyheight/9999.bin", None, 404, "Block height out of range"),
         ("mempool/info.bin", None, 404, "output format not found (available: json)"),
         ("getutxos.json", None, 400, "Error: empty request"),
+        ("getutxos/.json", None, 400, "Error: empty request"),
+        ("getutxos/checkmempool/.json", None, 400, "Parse error"),
+        ("getutxos.txt", b"\x00\x00", 400, "Parse error"),
+        ("getutxos", b"\x00\x00", 404, "output format not found (available: .bin, .hex, .json)"),
         ("getutxos/checkmempool.json", None, 400, "Error: empty request"),
         (f"getutxos/{'ab' * 32}-0.bin", b"\x00\x00", 400,
          "Combination of URI scheme inputs and raw post data is not allowed"),
