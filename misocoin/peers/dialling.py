@@ -40,6 +40,9 @@ from misocoin.primitives.transaction import transaction_from_bytes
 MAX_INFO = 1 << 16
 """Bytes of small JSON answers."""
 
+MAX_CHAIN_NAME = 20
+"""Characters of a chain's name as another node says it."""
+
 MAX_POOL = 1 << 24
 """Bytes of a listing of another node's mempool."""
 
@@ -222,6 +225,15 @@ class Remote:
     def chain_info(self) -> dict[str, Any]:
         """The node's `chaininfo`."""
         return self._json("chaininfo.json", self._small)
+
+    def chain_name(self) -> str:
+        """Which chain it follows, as ` (signet)`; empty where it does not say."""
+        try:
+            name = self.chain_info().get("chain")
+        except MisocoinError:
+            return ""
+        is_name = isinstance(name, str) and len(name) <= MAX_CHAIN_NAME and name.isprintable()
+        return f" ({name})" if is_name and name else ""
 
     def has_block(self, block_hash: bytes) -> bool:
         """Whether a block is on the node's active chain. Raises HttpError where REST is off."""

@@ -249,6 +249,13 @@ class Disconnect(NamedTuple):
     is_banned: bool = False
 
 
+class Remark(NamedTuple):
+    """Tell people something about a peer."""
+
+    peer: PeerId
+    text: str
+
+
 class Dial(NamedTuple):
     """Make a link."""
 
@@ -279,4 +286,4 @@ class CheckTransaction(NamedTuple):
     tx: Transaction
 
 
-Action = Send | Disconnect | Dial | CheckHeaders | CheckBlock | CheckTransaction
+Action = Send | Disconnect | Remark | Dial | CheckHeaders | CheckBlock | CheckTransaction

@@ -104,10 +104,12 @@ class Gossip:
             self._dialling.pop(link.address[:2], None)
             if named is not None:
                 named.failures = 0
-            self.book.succeeded(link.address, core.time)
             if peer.is_ours:
+                self.book.succeeded(link.address, core.time)
                 peer.wants_addresses = True
                 core.send(peer, GetAddresses())
+            else:
+                self.book.remove(link.address)  # where it takes calls is its owner's affair
         else:
             heard = link.address._replace(seen=core.time)
             self.book.add(heard, address_group(heard), core.time)

@@ -3,7 +3,7 @@
 from misocoin.consensus.difficulty import is_proof_of_work, work_from_bits
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import ValidationError
-from misocoin.peers.events import INTERNAL, CheckHeaders, HeadersChecked, PeerId
+from misocoin.peers.events import INTERNAL, CheckHeaders, HeadersChecked, PeerId, Remark
 from misocoin.peers.limits import MAX_HEADERS
 from misocoin.peers.messages import GetHeaders
 from misocoin.peers.peer import Core, Peer, last_good, locator
@@ -19,6 +19,11 @@ FULL_ANSWER = MAX_HEADERS - 1
 NO_DEED = frozenset({"duplicate-invalid", "bad-prevblk", INTERNAL})
 """Verdicts on headers that are no deed of the peer's: it could be told of the failed block only
 while they waited for this check (the next ones count), or the fault is ours."""
+
+TOO_LITTLE = (
+    "has less work than this network is known to have; "
+    "no block of it is fetched until it has more (-minimumchainwork=0 takes it as it is)"
+)
 
 REFRESH_SECONDS = 60.0
 """How often a silent peer is asked whether it has more."""
@@ -177,7 +182,7 @@ class HeaderSync:
             peer.presync = presync
             self._continue_presync(peer, presync, new, is_full)
         else:
-            self._too_little(peer, work)
+            self._too_little(peer, work, node.height + len(new))
 
     def _failed(self, peer: Peer, node: HeaderNode) -> None:
         """The peer follows a block that we do not: one that breaks a rule, or one refused by hand.
@@ -192,10 +197,14 @@ class HeaderSync:
         self.shown(peer, last_good(core.chain, node))
         self._end(peer)
 
-    def _too_little(self, peer: Peer, work: int) -> None:
+    def _too_little(self, peer: Peer, work: int, height: int) -> None:
         """The peer has no more, and what it has is not enough."""
+        core = self._core
         if peer.claimed_work > work:
-            self._core.punish(peer, 50, "headers with less work than it claimed")
+            core.punish(peer, 50, "headers with less work than it claimed")
+        elif work < core.params.minimum_chain_work and not peer.is_remarked:
+            peer.is_remarked = True
+            core.act(Remark(peer.id, f"its chain of {height} blocks {TOO_LITTLE}"))
         self._end(peer)
 
     def _continue_presync(
@@ -223,7 +232,7 @@ class HeaderSync:
         elif is_full:
             self._send(peer, (presync.last_hash,))
         else:
-            self._too_little(peer, presync.work)
+            self._too_little(peer, presync.work, presync.height)
 
     def shown(self, peer: Peer, node: HeaderNode) -> None:
         """The peer has shown that it has this block."""

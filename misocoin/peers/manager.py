@@ -248,6 +248,8 @@ class PeerManager:
                 self._checker.put(action)
             case net.Disconnect(peer, why, is_banned):
                 self._links.drop(peer, why, is_banned=is_banned)
+            case net.Remark(peer, text):
+                self._links.remark(peer, text)
             case net.Dial(address, is_manual):
                 threading.Thread(
                     target=self._dial, args=(address, is_manual), name="peers-dial", daemon=True
@@ -308,7 +310,7 @@ class PeerManager:
                 remote.leave()
                 raise RefusedError("this is myself")
             if answer is None and not remote.has_block(self._chain.params.genesis.hash):
-                raise WrongChainError("another chain")
+                raise WrongChainError(f"another chain{remote.chain_name()}")
             host = address.host
             link = net.Link(net.PeerId(0), True, host, address, answer, is_manual)
             refused = self._invoke(lambda: self._admit_dialled(link, remote))

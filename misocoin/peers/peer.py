@@ -41,6 +41,8 @@ class Peer:
     score: int = 0
     """Points against it."""
     is_gone: bool = False
+    is_remarked: bool = False
+    """Whether people were told that its chain has too little work."""
     ping_nonce: int | None = None
     """The number of the ping that it has not answered."""
     ping_since: float = 0.0

@@ -75,6 +75,12 @@ class Switchboard:
             self._last = message, serialize_message(message)
         return self._last[1]
 
+    def remark(self, peer: PeerId, text: str) -> None:
+        """Log something about a peer."""
+        connection = self._connections.get(peer)
+        if connection is not None:
+            log.warning("%s: %s", link_name(connection.link), text)
+
     def drop(self, peer: PeerId, why: str, *, is_banned: bool = False) -> None:
         """End a link, if it stands."""
         connection = self._connections.pop(peer, None)

@@ -79,8 +79,9 @@ class TransactionRelay:
         self._rejected = BoundedSet[bytes](core.limits.rejected_ids)
         self._checking: dict[bytes, PeerId] = {}
         self._orphans: dict[bytes, tuple[Transaction, PeerId]] = {}
-        self._again = BoundedSet[bytes](core.limits.transaction_requests)
-        """Ids to be asked for again when a block has come: refused too early, or no room."""
+        self._again = BoundedSet[tuple[bytes, bytes]](core.limits.transaction_requests)
+        """Witness id and id of what is to be asked for again when a block has come: it was refused
+        too early, or there was no room."""
         self._is_untold = False
         """Whether the pool holds transactions that nobody was told of, because we were syncing."""
 
@@ -159,9 +160,9 @@ class TransactionRelay:
         again = list(self._again)
         self._again.clear()
         for peer in self._core.alive():
-            known = tuple([wtxid for wtxid in again if wtxid in peer.known_ids])
-            if known:
-                self.announced(peer, known)
+            known = [both for both in again if both[0] in peer.known_ids]
+            if known:  # REST finds a transaction by its plain id alone
+                self.announced(peer, tuple([both[0 if peer.is_ours else 1] for both in known]))
 
     # -- others' news -------------------------------------------------------------------------
 
@@ -301,7 +302,7 @@ class TransactionRelay:
         self._rejected.add(tx.wtxid)
         self._orphans.pop(tx.wtxid, None)
         if isinstance(error, ValidationError) and error.reason in _NOT_YET:
-            self._again.add(tx.wtxid)
+            self._again.add((tx.wtxid, tx.txid))
         if peer is not None and is_guilty(error):
             core.punish(peer, 34, f"an invalid transaction: {error}")
 
@@ -314,8 +315,8 @@ class TransactionRelay:
             if len(self._orphans) >= self._core.limits.orphans:
                 # A random victim: nobody can aim at one.
                 victim = self._core.random.choice(list(self._orphans))
-                del self._orphans[victim]
-                self._again.add(victim)
+                gone, _ = self._orphans.pop(victim)
+                self._again.add((victim, gone.txid))
             self._orphans[tx.wtxid] = (tx, peer.id)
         parents = {outpoint_txid(txin.prevout) for txin in tx.vin}
         for parent in sorted(parents):

@@ -1,7 +1,8 @@
-"""Bitcoin Core's REST interface as its sources have it, strict: paths, statuses, texts, HTTP.
+"""Bitcoin Core's REST interface, strict: paths, statuses, texts, types.
 
-Nothing else is served: Core's HTTP server answers any other path with 404 and no body. Its sources
-are src/rest.cpp and src/httpserver.cpp (29.0); what older releases do otherwise are options.
+Nothing else is served: Core's HTTP server answers any other path with 404 and no body. What it
+says here is what a real one of version 29 answers (`test_tools_bitcoind_fake.py` holds it to that);
+what older releases do otherwise are options.
 """
 
 import json
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
 
 from misocoin.chain.state import ChainState
 from misocoin.consensus.tree import HeaderNode
@@ -20,8 +22,21 @@ from misocoin.primitives.transaction import Transaction
 
 MOST_HEADERS = 2000
 
-Answer = tuple[int, bytes]
-"""Status and body."""
+JSON, BINARY = "application/json", "application/octet-stream"
+TEXT, NO_PATH = "text/plain", "text/html; charset=ISO-8859-1"
+
+
+class Answer(NamedTuple):
+    """What is said to a request."""
+
+    status: int
+    body: bytes
+    kind: str = TEXT
+    """The Content-Type."""
+
+
+NOBODY = Answer(404, b"", NO_PATH)
+"""To a path that is not known."""
 
 
 @dataclass
@@ -33,6 +48,9 @@ class CoreRest:
     """By txid, as displayed."""
     is_warming_up: bool = False
     has_rest: bool = True
+    chain_name: object = "regtest"
+    has_genesis: bool = True
+    """Whether it knows the chain's first block by its hash."""
     pruned_below: int = 0
     """Blocks under this height have been pruned."""
     has_old_headers: bool = True
@@ -51,33 +69,36 @@ class CoreRest:
         """The answer to a request."""
         self.asked.append(target)
         path, _, query = target.partition("?")
-        if not self.has_rest or not path.startswith("/rest/"):
-            return 404, b""
-        if self.is_warming_up:
-            return 503, b"Service temporarily unavailable: Loading block index\xe2\x80\xa6\r\n"
-        if query and not self.has_queries:
-            return 404, b"output format not found (available: json)\r\n"
         routes = (
             (r"/rest/chaininfo\.json", lambda: self._json(self._chain_info())),
             (r"/rest/headers/(.+)\.bin", lambda rest: self._headers(rest, query)),
-            (r"/rest/block/([0-9a-fA-F]{64})\.bin", self._block),
-            (r"/rest/tx/([0-9a-fA-F]{64})\.bin", self._transaction),
-            (r"/rest/mempool/contents\.json", lambda: self._json(self._listing(query))),
+            (r"/rest/block/([^/]+)\.bin", self._block),
+            (r"/rest/tx/([^/]+)\.bin", self._transaction),
+            (r"/rest/mempool/contents\.json", lambda: self._contents(query)),
         )
+        if not self.has_rest or not re.match(
+            "/rest/(chaininfo|headers/|block/|tx/|mempool/)", path
+        ):
+            return NOBODY
+        if self.is_warming_up:
+            text = "Service temporarily unavailable: Loading block index\N{HORIZONTAL ELLIPSIS}\r\n"
+            return Answer(503, text.encode())
+        if query and not self.has_queries:
+            return Answer(404, b"output format not found (available: json)\r\n")
         for pattern, call in routes:
             if found := re.fullmatch(pattern, path):
                 assert method == "GET"
                 return call(*found.groups())  # type: ignore[operator]
-        return 404, b""
+        return NOBODY
 
     @staticmethod
     def _json(value: object) -> Answer:
-        return 200, json.dumps(value).encode() + b"\n"
+        return Answer(200, json.dumps(value, separators=(",", ":")).encode() + b"\n", JSON)
 
     def _chain_info(self) -> dict[str, object]:
         tip = self.chain.tip
         return {
-            "chain": "regtest",
+            "chain": self.chain_name,
             "blocks": tip.height,
             "headers": self.chain.best_header.height,
             "bestblockhash": tip.header.hash_hex,
@@ -88,6 +109,14 @@ class CoreRest:
     def _find(self, name: str) -> HeaderNode | None:
         return self.chain.tree.get(bytes.fromhex(name)[::-1])
 
+    @staticmethod
+    def _is_hash(name: str) -> bool:
+        return re.fullmatch("[0-9a-fA-F]{64}", name) is not None
+
+    @staticmethod
+    def _no_hash(name: str) -> Answer:
+        return Answer(400, f"Invalid hash: {name}\r\n".encode())
+
     def _headers(self, rest: str, query: str) -> Answer:
         parts = rest.split("/")
         if len(parts) == 2 and self.has_old_headers:
@@ -96,33 +125,45 @@ class CoreRest:
             name, count = parts[0], query.removeprefix("count=") or "5"
         elif self.has_queries:
             text = "Invalid URI format. Expected /rest/headers/<hash>.<ext>?count=<count>"
-            return 400, text.encode() + b"\r\n"
+            return Answer(400, text.encode() + b"\r\n")
         else:
             text = "No header count specified. Use /rest/headers/<count>/<hash>.<ext>."
-            return 400, text.encode() + b"\r\n"
+            return Answer(400, text.encode() + b"\r\n")
         if not count.isdecimal() or not 1 <= int(count) <= MOST_HEADERS:
             text = "Header count is invalid or out of acceptable range (1-2000): " + count
-            return 400, text.encode() + b"\r\n"
-        if not re.fullmatch("[0-9a-f]{64}", name):
-            return 400, f"Invalid hash: {name}\r\n".encode()
+            return Answer(400, text.encode() + b"\r\n")
+        if not self._is_hash(name):
+            return self._no_hash(name)
         node, tip = self._find(name), self.chain.tip
-        if node is None or not node.is_ancestor_of(tip):
-            return 200, b""
+        if node is None or not (self.has_genesis and node.is_ancestor_of(tip)):
+            return Answer(200, b"", BINARY)
         last = tip.ancestor(min(tip.height, node.height + int(count) - 1))
         row = [node, *list(last.back_to(node))[::-1]]
-        return 200, b"".join([each.header.serialize() for each in row])
+        return Answer(200, b"".join([each.header.serialize() for each in row]), BINARY)
 
     def _block(self, name: str) -> Answer:
+        if not self._is_hash(name):
+            return self._no_hash(name)
         node = self._find(name)
         if node is None:
-            return 404, f"{name} not found\r\n".encode()
+            return Answer(404, f"{name} not found\r\n".encode())
         if node.height < self.pruned_below:
-            return 404, f"{name} not available (pruned data)\r\n".encode()
-        return 200, self.chain.get_block_bytes(node)
+            return Answer(404, f"{name} not available (pruned data)\r\n".encode())
+        return Answer(200, self.chain.get_block_bytes(node), BINARY)
 
     def _transaction(self, name: str) -> Answer:
+        if not self._is_hash(name):
+            return self._no_hash(name)
         tx = self.pool.get(name)
-        return (404, f"{name} not found\r\n".encode()) if tx is None else (200, tx.serialize())
+        if tx is None:
+            return Answer(404, f"{name} not found\r\n".encode())
+        return Answer(200, tx.serialize(), BINARY)
+
+    def _contents(self, query: str) -> Answer:
+        if self.lists_ids and query not in ("", "verbose=true", "verbose=false"):
+            text = 'The "verbose" query parameter must be either "true" or "false".\r\n'
+            return Answer(400, text.encode())
+        return self._json(self._listing(query))
 
     def _listing(self, query: str) -> object:
         if self.lists_ids and query == "verbose=false":
@@ -139,14 +180,14 @@ class CoreRest:
 
             def handle_any(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                status, body = core.answer(self.command, self.path)
-                self.send_response_only(status)
-                self.send_header("Content-Type", "application/octet-stream")
-                self.send_header("Content-Length", str(len(body)))
+                answer = core.answer(self.command, self.path)
+                self.send_response_only(answer.status)
+                self.send_header("Content-Type", answer.kind)
+                self.send_header("Content-Length", str(len(answer.body)))
                 if core.closes:
                     self.send_header("Connection", "close")
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(answer.body)
                 self.close_connection = core.closes or core.is_rude
 
             do_GET = do_POST = handle_any  # noqa: N815 - the base class calls them so

@@ -179,8 +179,9 @@ def make_bitcoind(
     made: list[Bitcoind] = []
     program = bitcoind_program(registries)
 
-    def make(*options: str) -> Bitcoind:
-        made.append(Bitcoind(program, tmp_path_factory.mktemp("bitcoind") / "data", *options))
+    def make(*options: str, **settings: Any) -> Bitcoind:
+        folder = tmp_path_factory.mktemp("bitcoind") / "data"
+        made.append(Bitcoind(program, folder, *options, **settings))
         return made[-1]
 
     yield make

@@ -33,6 +33,7 @@ from misocoin.peers.events import (
     Link,
     PeerId,
     Received,
+    Remark,
     Send,
     Tick,
     TipMoved,
@@ -289,6 +290,7 @@ class Node:
         self.wires: dict[PeerId, Wire] = {}
         self.log: list[str] = []
         self.banned: list[str] = []
+        self.remarks: list[str] = []
         self.blamed: set[Address | None] = set()
         """Whose links were ended for what they did."""
         self.most_held = 0
@@ -345,6 +347,8 @@ class Node:
                     if why not in {"connected already", "connected twice"}:
                         self.blamed.add(wire.other(self)[0].address)
                     network.cut(wire)
+            case Remark(_, text):
+                self.remarks.append(text)
             case Dial(address, is_manual):
                 network.dial(self, address, is_manual)
             case CheckHeaders(peer, headers):

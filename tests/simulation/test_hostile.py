@@ -159,6 +159,8 @@ def test_a_fresh_node_takes_no_chain_below_the_known_work(network: Network, need
     network.run_until(20)
     assert len(victim.chain.tree) == 1
     assert victim.machine.peers
+    (remark,) = victim.remarks  # once, whatever is asked again
+    assert f"its chain of {needed - 10} blocks has less work" in remark
     for _ in range(10):
         friend.mine()
     network.run_until(120)

@@ -7,6 +7,7 @@ and REST. Core itself is in no registry that a test could have it from by name.
 import hmac
 import os
 import shutil
+import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -47,12 +48,16 @@ def bitcoind_program(registries: Registries, name: str = "bitcoind") -> Path:
 
 
 class Bitcoind:
-    """One on regtest, without neighbours, on free ports; it serves REST and keeps all indexes."""
+    """One without neighbours, on free ports; it serves REST and keeps all indexes.
+
+    It may be stopped and started any number of times; `options` may be changed in between.
+    """
 
     OPTIONS = ("-listen=0", "-rest", "-txindex", "-fallbackfee=0.0002", "-printtoconsole")
 
-    def __init__(self, program: Path, folder: Path, *options: str) -> None:
+    def __init__(self, program: Path, folder: Path, *options: str, chain: str = "regtest") -> None:
         self.program = program
+        self.chain = chain
         self.folder = folder
         self.options = options
         self._held = ExitStack()
@@ -82,8 +87,8 @@ class Bitcoind:
         """Start the process, and do not wait for it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         command: Sequence[str | Path] = [
-            self.program, "-regtest", f"-datadir={self.folder}", f"-rpcport={self.port}",
-            f"-rpcauth={RPC_AUTH}", *self.OPTIONS, *self.options,
+            self.program, f"-chain={self.chain}", f"-datadir={self.folder}",
+            f"-rpcport={self.port}", f"-rpcauth={RPC_AUTH}", *self.OPTIONS, *self.options,
         ]  # fmt: skip
         self._process = ToolProcess(self.folder / "printed.log", command)
 
@@ -113,6 +118,12 @@ class Bitcoind:
         assert self._process is not None, "it does not run"
         self._process.wait(timeout)
         self._process = None
+
+    def signal(self, number: int) -> None:
+        """Send the process a signal: to freeze it, or to end it as a power cut would."""
+        os.kill(self.pid, number)
+        if number == signal.SIGKILL:
+            self.wait()
 
     def stop(self) -> None:
         if self._process is not None:

@@ -153,6 +153,31 @@ def test_one_without_rest_is_told_so(
     assert not rig.manager.banned()
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("signet", r" \(signet\)"),
+        ("a name much longer than any", ""),
+        ("\x1b[2J", ""),
+        (None, ""),
+        (5, ""),
+    ],
+)
+def test_one_of_another_chain_is_told_so(
+    rig: Rig, core: CoreRest, caplog: pytest.LogCaptureFixture, name: object, told: str
+) -> None:
+    core.chain_name, core.has_genesis = name, False
+    with core.serve() as address:
+        rig.manager.add_node(address)
+        wait_for(
+            lambda: re.search(
+                f"no link with {address.text}: another chain{told}$", caplog.text, re.M
+            )
+        )
+        rig.manager.remove_node(address)
+    assert not rig.manager.banned()
+
+
 @pytest.mark.parametrize("lists_ids", [True, False])
 def test_its_mempool(core: CoreRest, client: HttpClient, lists_ids: bool) -> None:
     made = [payment(number) for number in range(3)]
