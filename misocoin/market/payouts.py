@@ -77,7 +77,7 @@ class Payouts:
         except TooLate:
             return 0  # another server was first
         self._send_all()
-        log.info("paid %d withdrawals by %s", len(batch.requests), signed.txid_hex)
+        log.info("withdrawals paid by %s: %d", signed.txid_hex, len(batch.requests))
         return len(batch.requests)
 
     # -- sending --------------------------------------------------------------------------
@@ -123,7 +123,7 @@ class Payouts:
             waiting, held, self._fee_rate or self._node.fee_rate(), self._change_script()
         )
         if batch is None:
-            log.warning("%d withdrawals wait: no coins to pay them from", len(waiting))
+            log.warning("no coins to pay withdrawals from: %d wait", len(waiting))
         return batch
 
     def _script(self, address: str) -> bytes:

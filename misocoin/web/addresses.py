@@ -58,7 +58,7 @@ def address_view(chain: ChainState, mempool: Mempool, text: str, page: int) -> V
         balance, rows = sum([coin.value for coin in coins.values()]), len(coins)
     pages = max(1, -(-rows // ROWS_PER_PAGE))
     if not 1 <= page <= pages:
-        raise NotFoundError(f"the address has {pages} pages")
+        raise NotFoundError(f"the last page is {pages}")
     return {
         "address": address_from_script(script, chain.params),
         "kind": template.kind.value,

@@ -164,7 +164,7 @@ class Explorer:
         is_active = node.is_ancestor_of(tip)
         pages = max(1, -(-len(block.transactions) // TXS_PER_PAGE))
         if not 1 <= page <= pages:
-            raise NotFoundError(f"the block has {pages} pages of transactions")
+            raise NotFoundError(f"the last page is {pages}")
         first = (page - 1) * TXS_PER_PAGE
         fees = self._fees(node, block)
         after = node.height < tip.height and is_active

@@ -53,7 +53,7 @@ class WalletViews:
         count = self._wallet.transaction_count
         pages = max(1, -(-count // ENTRIES_PER_PAGE))
         if not 1 <= page <= pages:
-            raise NotFoundError(f"the history has {pages} pages")
+            raise NotFoundError(f"the last page is {pages}")
         return {
             "now": self._chain.now(),
             "transactions": count,
