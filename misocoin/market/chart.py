@@ -8,7 +8,7 @@ from misocoin.market.moments import Moment, text_from_moment
 from misocoin.market.money import Currency, Money, decimal_text, text_from_money, unit_of
 from misocoin.market.queries import PriceStep
 
-WIDTH, HEIGHT = 760, 260
+WIDTH, HEIGHT = 420, 220
 """Of the drawing, in its own units; a page may show it in any size."""
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 12, 24, 28
@@ -57,7 +57,7 @@ def price_chart(
             f'y1="{y(step.least):.1f}" y2="{y(step.most):.1f}"/>'
         )
     points = " ".join(f"{place:.1f},{y(step.sum / step.trades):.1f}" for step, place in middles)
-    parts.append(f'<polyline class="mean" points="{points}"/>')
+    parts.append(f'<polyline class="line-1" points="{points}"/>')
     for step, place in middles:
         mean = text_from_money(Money(step.sum // step.trades, currency))
         parts.append(
