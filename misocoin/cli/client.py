@@ -211,7 +211,7 @@ def _call(config: ClientConfig, method: str, params: Sequence[str] | dict[str, A
             is_starting = isinstance(error, NoDaemonError) or error.code == _WARMUP_CODE
             if not (config.wait and is_starting and monotonic() < end):
                 raise
-        sleep(_RETRY_SECONDS)
+        sleep(_RETRY_SECONDS)  # nothing tells when a daemon begins to listen
 
 
 def _exchange(config: ClientConfig, body: bytes) -> tuple[int, bytes]:

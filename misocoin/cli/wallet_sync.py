@@ -46,7 +46,7 @@ def _sync(values: Values, _words: Words) -> int:
             nodes.rest(report.lied, report.failed, report.answered)
             if values["once"]:
                 return 0 if report.is_complete else 1
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)  # nodes have to be asked: they tell it nothing themselves
 
 
 def _round(wallet: OpenWallet, nodes: Nodes) -> SyncReport:

@@ -118,7 +118,7 @@ class Proxy:
         for session in (*self._sessions, *self._lingering):
             session.abort()
         while self._lingering:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the loop reports the end of each in one of its next rounds
 
     def admit(self, near: "Near", transport: asyncio.Transport, address: str) -> "Session | None":
         """Take a connection, or None where there are too many or it may not come."""

@@ -121,6 +121,7 @@ class Front:
         if header is not None and user is None:
             log.warning("wrong password from %s", environ.get("REMOTE_ADDR"))
             with suppress(Overloaded), permit():
+                # Makes guessing slow; the permit bounds how many wait.
                 sleep(self._wrong_password_seconds)
             return _send(start_response, UNAUTHORIZED)
         length = int(environ.get("CONTENT_LENGTH") or 0)

@@ -160,7 +160,7 @@ class LoginPages:
         log.warning("wrong login from %s", request.remote_addr)
         permit: Callable[[], AbstractContextManager[None]] = request.environ[PERMIT]
         with suppress(Overloaded), permit():
-            sleep(WRONG_SECONDS)
+            sleep(WRONG_SECONDS)  # makes guessing slow; the permit bounds how many wait
         error = (
             "That code is wrong, has been used, or is too old: ask for another."
             if with_code

@@ -154,6 +154,7 @@ class WorkClient:
 
 
 def _sleep(seconds: float, deadline: float | None) -> None:
+    """Wait before another attempt; raises WorkTimeout where there is no time for one."""
     if deadline is not None and time.monotonic() + seconds >= deadline:
         raise WorkTimeout("the time limit is over")
     time.sleep(seconds)

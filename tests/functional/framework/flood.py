@@ -32,7 +32,7 @@ async def flood(port: int, number: int, sent: list[int]) -> None:
                     break
             writer.close()
         except OSError:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # refused: there may be room a little later
 
 
 async def discard(reader: asyncio.StreamReader) -> None:

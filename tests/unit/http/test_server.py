@@ -345,7 +345,7 @@ def test_who_waits_can_see_that_the_caller_has_hung_up(serve: MakeServer) -> Non
             looked.set()
             deadline = time.monotonic() + 60
             while not has_hung_up() and time.monotonic() < deadline:
-                time.sleep(0.01)
+                time.sleep(0.01)  # it can be asked only
             seen.put(has_hung_up())
         start_response("200 OK", [("Content-Length", "0")])
         return [b""]

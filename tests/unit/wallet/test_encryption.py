@@ -1,7 +1,6 @@
 """The node's wallet under a passphrase."""
 
 import logging
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from misocoin.errors import (
     WrongPassphrase,
 )
 from misocoin.script.messages import is_signed_by
+from misocoin.testing.daemon import wait_until
 from misocoin.wallet.keyfile import read_keys
 from misocoin.wallet.walletfile import (
     Secrets,
@@ -82,10 +82,7 @@ def test_it_locks_itself_when_the_time_is_over() -> None:
     keeper.encrypt("x")
     keeper.unlock("x", 60)
     keeper.unlock("x", 0.1)  # the later call counts
-    end = time.monotonic() + 10
-    while not keeper.is_locked:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    wait_until(lambda: keeper.is_locked, "it locks itself")
     for seconds in (0, -1, 1e9):
         with pytest.raises(WalletError, match="unlock for 1 to"):
             keeper.unlock("x", seconds)
