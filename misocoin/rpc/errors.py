@@ -71,9 +71,15 @@ class RpcCode(IntEnum):
     WALLET_ALREADY_LOADED = -35
     INVALID_REQUEST = -32600
     METHOD_NOT_FOUND = -32601
+    INVALID_PARAMS = -32602
+    """Arguments that do not go together, in the few methods where Core says so."""
     INTERNAL_ERROR = -32603
     """A fault of this program; its log has more."""
     PARSE_ERROR = -32700
+
+
+class WrongUsage(MisocoinError):
+    """A method cannot be called so; the caller is shown its help."""
 
 
 COMMON = (RpcCode.MISC_ERROR, RpcCode.TYPE_ERROR, RpcCode.INVALID_PARAMETER, RpcCode.IN_WARMUP)

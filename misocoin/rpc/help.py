@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
-from misocoin.http.errors import RpcError
 from misocoin.rpc.declare import Category, Dialect, Method, Param, method
-from misocoin.rpc.errors import RpcCode, words_from_code
+from misocoin.rpc.errors import words_from_code
 from misocoin.rpc.params import STRING
 from misocoin.rpc.schema import lines_from_result, text
 from misocoin.spelling import suggestion
@@ -85,8 +84,5 @@ class HelpMethods:
         if not command:
             return listing(self._methods.values())
         if command not in self._methods:
-            hint = suggestion(command, self._methods)
-            raise RpcError(
-                RpcCode.INVALID_PARAMETER, f"help: unknown command: {command[:60]}{hint}"
-            )
+            return f"help: unknown command: {command[:60]}{suggestion(command, self._methods)}"
         return help_of(self._methods[command])

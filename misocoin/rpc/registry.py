@@ -7,7 +7,7 @@ from typing import Any
 
 from misocoin.http.errors import RpcError
 from misocoin.rpc.declare import Method, Param, methods_of
-from misocoin.rpc.errors import RpcCode
+from misocoin.rpc.errors import RpcCode, WrongUsage
 from misocoin.rpc.help import HelpMethods, help_of
 from misocoin.rpc.json import Json
 from misocoin.rpc.params import json_type
@@ -59,7 +59,10 @@ class Registry:
         """
         called = self.find(name, is_text)
         values = values_from_params(called, params if params is not None else [], is_text)
-        result = called.run(values, is_trusted=is_trusted)
+        try:
+            result = called.run(values, is_trusted=is_trusted)
+        except WrongUsage:
+            raise RpcError(RpcCode.MISC_ERROR, help_of(called)) from None
         if self._check_results and (wrong := mismatch(called.result, result)) is not None:
             raise AssertionError(f"{name}: {wrong}")
         return result

@@ -26,6 +26,7 @@ from misocoin.rpc.core.dialect import core_methods
 from misocoin.rpc.core.mempool import CoreMempool
 from misocoin.rpc.core.mining import CoreMining
 from misocoin.rpc.core.network import CoreNetwork
+from misocoin.rpc.core.nodes import CoreNodes
 from misocoin.rpc.core.raw import CoreRaw
 from misocoin.rpc.core.signing import CoreSigning
 from misocoin.rpc.core.steering import CoreSteering
@@ -119,7 +120,8 @@ def node_methods(parts: MethodParts) -> list[Method]:
         CoreWalletHistory(chain, mempool, wallet),
         CoreWalletReceived(chain, wallet),
         CoreWalletPaying(chain, pool, wallet),
-        CoreNetwork(peers, mempool, chain.now, server.traffic, parts.default_port),
+        CoreNetwork(peers, mempool, chain.now, server.traffic),
+        CoreNodes(peers, parts.default_port),
         CoreControl(server.active_calls, parts.log_file, parts.publications),
         CoreTemplates(chain, mempool, parts.template_options),
         CoreMining(chain, pool, parts.fees, parts.template_options, parts.generate, parts.search),

@@ -9,23 +9,53 @@ from typing import Annotated, Final
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json
-from misocoin.rpc.params import ARRAY, STRING, invalid
+from misocoin.rpc.params import ARRAY, STRING, invalid, wrong_type
 from misocoin.rpc.schema import array, boolean, mapping, number, obj, text
+
+_NET, _POOL, _CHAIN = "misocoin.peers", "misocoin.chain.pool", "misocoin.chain.state"
+_RPC, _WALLET = "misocoin.rpc", "misocoin.wallet"
 
 LOG_CATEGORIES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "mempool": "misocoin.chain.pool",
-        "net": "misocoin.peers",
-        "rpc": "misocoin.rpc",
-        "validation": "misocoin.chain.state",
+        "addrman": _NET,
+        "bench": _CHAIN,
+        "blockstorage": _CHAIN,
+        "cmpctblock": _NET,
+        "coindb": _CHAIN,
+        "estimatefee": "misocoin.chain.fee_observer",
+        "http": "misocoin.http",
+        "i2p": "",
+        "ipc": "",
+        "leveldb": "",
+        "libevent": "",
+        "mempool": _POOL,
+        "mempoolrej": _POOL,
+        "net": _NET,
+        "proxy": "",
+        "prune": "",
+        "qt": "",
+        "rand": "",
+        "reindex": "",
+        "rpc": _RPC,
+        "scan": _RPC,
+        "selectcoins": _WALLET,
+        "tor": "",
+        "txpackages": _POOL,
+        "txreconciliation": "",
+        "validation": _CHAIN,
+        "walletdb": _WALLET,
+        "zmq": "misocoin.notify",
     }
 )
-"""Core's name for what can be logged in detail -> the logger of those messages."""
+"""Core's name for what can be logged in detail -> the logger of those messages, if there are any.
+
+One logger may serve several: it tells its details while any of them is chosen.
+"""
 
 EVERY_CATEGORY = frozenset({"", "1", "all"})
 """What stands for all of them."""
 
-_CATEGORIES = f"{', '.join(LOG_CATEGORIES)}; all"
+_CATEGORIES = f"{', '.join(name for name, logger in LOG_CATEGORIES.items() if logger)}; all"
 
 
 class CoreControl:
@@ -41,6 +71,11 @@ class CoreControl:
         self._active_calls = active_calls
         self._log_file = log_file
         self._publications = tuple(publications)
+        self._detailed = {
+            name
+            for name, logger in LOG_CATEGORIES.items()
+            if logging.getLogger(logger or _RPC).isEnabledFor(logging.DEBUG)
+        }
 
     @core_method(
         Category.CONTROL,
@@ -127,21 +162,21 @@ class CoreControl:
         exclude: Annotated[list[Json], ARRAY, "what to log no more, the last word"] = [],  # noqa: B006
     ) -> Json:
         """Choose what is logged in detail, until the node stops, and tell what is."""
-        changes = [*_loggers_of(include, logging.DEBUG), *_loggers_of(exclude, logging.INFO)]
-        for logger, level in changes:
-            logger.setLevel(level)
-        return {
-            name: logging.getLogger(logger).isEnabledFor(logging.DEBUG)
-            for name, logger in LOG_CATEGORIES.items()
-        }
+        chosen, left_out = _categories(include), _categories(exclude)
+        self._detailed = (self._detailed | chosen) - left_out
+        for logger in filter(None, {LOG_CATEGORIES[name] for name in chosen | left_out}):
+            is_wanted = any(LOG_CATEGORIES[name] == logger for name in self._detailed)
+            logging.getLogger(logger).setLevel(logging.DEBUG if is_wanted else logging.INFO)
+        return {name: name in self._detailed for name in LOG_CATEGORIES}
 
 
-def _loggers_of(names: Sequence[Json], level: int) -> list[tuple[logging.Logger, int]]:
-    """The loggers of categories, each with the level that it is to have."""
-    found: list[tuple[logging.Logger, int]] = []
+def _categories(names: Sequence[Json]) -> set[str]:
+    """What a list of categories names; raises RpcError."""
+    found: set[str] = set()
     for name in names:
-        if not isinstance(name, str) or name not in EVERY_CATEGORY | LOG_CATEGORIES.keys():
-            raise invalid(f"unknown logging category {str(name)[:40]}")
-        chosen = LOG_CATEGORIES if name in EVERY_CATEGORY else (name,)
-        found += [(logging.getLogger(LOG_CATEGORIES[each]), level) for each in chosen]
+        if not isinstance(name, str):
+            raise wrong_type(name, "string")
+        if name not in EVERY_CATEGORY | LOG_CATEGORIES.keys():
+            raise invalid(f"unknown logging category {name[:40]}")
+        found |= LOG_CATEGORIES.keys() if name in EVERY_CATEGORY else {name}
     return found

@@ -14,10 +14,10 @@ from misocoin.errors import ParseError
 from misocoin.http.errors import RpcError
 from misocoin.peers.bans import Ban, Subnet, network_from_text, target_of_network
 from misocoin.peers.info import PeerInfo
-from misocoin.peers.messages import Address, address_from_text
+from misocoin.peers.messages import address_from_text
 from misocoin.rpc.core.version import CLAIMED_VERSION
 from misocoin.rpc.declare import Access, Category, core_method
-from misocoin.rpc.errors import RpcCode
+from misocoin.rpc.errors import RpcCode, WrongUsage
 from misocoin.rpc.json import Json, amount
 from misocoin.rpc.params import BOOLEAN, LONG, STRING, invalid
 from misocoin.rpc.schema import (
@@ -44,8 +44,14 @@ PROTOCOL_VERSION = 70_016
 SERVICES = ("NETWORK", "WITNESS")
 """What this node has for others: whole blocks, with their witnesses."""
 
-SERVICE_BITS = f"{1 | 1 << 3:016x}"
+SERVICE_BITS = 1 | 1 << 3
 """The same as Core's bits."""
+
+NETWORKS = ("ipv4", "ipv6", "onion", "i2p", "cjdns")
+"""Ways to reach nodes, by Core's names."""
+
+REACHED = frozenset({"ipv4", "ipv6"})
+"""Those that links are made by."""
 
 
 class Network(Protocol):
@@ -54,17 +60,9 @@ class Network(Protocol):
     def peers(self) -> tuple[PeerInfo, ...]:
         """All links."""
 
-    def named_nodes(self) -> tuple[Address, ...]:
-        """The addresses that users want links with."""
-
-    def add_node(self, address: Address) -> None:
-        """Keep a link with an address."""
-
-    def remove_node(self, address: Address) -> bool:
-        """Keep none; False if there was none."""
-
-    def unlink(self, number: int) -> bool:
-        """End the link of that number; False if there is none."""
+    @property
+    def is_active(self) -> bool:
+        """Whether there are links at all."""
 
     def ban(self, target: str, until: int) -> None:
         """Ban until a unix time; 0 lifts the ban."""
@@ -85,14 +83,12 @@ class CoreNetwork:
         mempool: Mempool,
         now: Callable[[], int],
         traffic: Callable[[], tuple[int, int]],
-        default_port: int,
     ) -> None:
         """`traffic` tells the bytes received and sent; `now` is unix time."""
         self._network = network
         self._mempool = mempool
         self._now = now
         self._traffic = traffic
-        self._default_port = default_port
 
     @core_method(
         Category.NETWORK,
@@ -105,15 +101,15 @@ class CoreNetwork:
             localservicesnames=array("the same by name", text("a name")),
             localrelay=boolean("whether transactions are passed on: always"),
             timeoffset=number("seconds added to the clock: always 0"),
+            networkactive=boolean("whether links are made; see setnetworkactive"),
             connections=number("links"),
             connections_in=number("links that others made"),
             connections_out=number("links that this node made"),
-            networkactive=boolean("whether links are made: always"),
             networks=array(
                 "ways to reach others",
                 obj(
                     "",
-                    name=text("ipv4 or ipv6"),
+                    name=text("ipv4, ipv6, onion, i2p or cjdns"),
                     limited=boolean("whether it is not used"),
                     reachable=boolean("whether it can be used"),
                     proxy=text("always empty"),
@@ -135,23 +131,23 @@ class CoreNetwork:
             "version": CLAIMED_VERSION,
             "subversion": f"/Misocoin:{VERSION}/",
             "protocolversion": PROTOCOL_VERSION,
-            "localservices": SERVICE_BITS,
+            "localservices": f"{SERVICE_BITS:016x}",
             "localservicesnames": list(SERVICES),
             "localrelay": True,
             "timeoffset": 0,
+            "networkactive": self._network.is_active,
             "connections": len(peers),
             "connections_in": len(peers) - outbound,
             "connections_out": outbound,
-            "networkactive": True,
             "networks": [
                 {
                     "name": name,
-                    "limited": False,
-                    "reachable": True,
+                    "limited": name not in REACHED,
+                    "reachable": name in REACHED,
                     "proxy": "",
                     "proxy_randomize_credentials": False,
                 }
-                for name in ("ipv4", "ipv6")
+                for name in NETWORKS
             ],
             "relayfee": amount(policy.min_relay_feerate),
             "incrementalfee": amount(policy.incremental_feerate),
@@ -254,58 +250,6 @@ class CoreNetwork:
         Category.NETWORK,
         access=Access.AUTH,
         result=nothing(),
-        errors=(RpcCode.INVALID_PARAMETER, RpcCode.NODE_ALREADY_ADDED, RpcCode.NODE_NOT_ADDED),
-    )
-    def addnode(
-        self,
-        node: Annotated[str, STRING, "host:port, or host"],
-        command: Annotated[str, STRING, "add, remove or onetry"],
-        v2transport: Annotated[bool, BOOLEAN, "not looked at: links are over HTTP"] = False,
-    ) -> None:
-        """Keep a link with a node, or keep none any more; onetry does as add."""
-        address = self._address(node)
-        known = address[:2] in {each[:2] for each in self._network.named_nodes()}
-        if command == "remove":
-            if not known:
-                raise RpcError(
-                    RpcCode.NODE_NOT_ADDED,
-                    "Error: Node could not be removed. It has not been added previously.",
-                )
-            self._network.remove_node(address)
-        elif command in ("add", "onetry"):
-            if known and command == "add":
-                raise RpcError(RpcCode.NODE_ALREADY_ADDED, "Error: Node already added")
-            self._network.add_node(address)
-        else:
-            raise invalid("command must be add, remove or onetry")
-
-    @core_method(
-        Category.NETWORK,
-        access=Access.AUTH,
-        result=nothing(),
-        errors=(RpcCode.INVALID_PARAMETER, RpcCode.NODE_NOT_CONNECTED),
-    )
-    def disconnectnode(
-        self,
-        address: Annotated[str, STRING, "host:port of the node"] = "",
-        nodeid: Annotated[int | None, LONG, "or the number of the link"] = None,
-    ) -> None:
-        """End the link with a node."""
-        if bool(address) == (nodeid is not None):
-            raise RpcError(
-                RpcCode.INVALID_PARAMETER, "Only one of address and nodeid should be provided."
-            )
-        if nodeid is not None:
-            is_done = self._network.unlink(nodeid)
-        else:
-            is_done = self._network.remove_node(self._address(address))
-        if not is_done:
-            raise RpcError(RpcCode.NODE_NOT_CONNECTED, "Node not found in connected nodes")
-
-    @core_method(
-        Category.NETWORK,
-        access=Access.AUTH,
-        result=nothing(),
         errors=(
             RpcCode.INVALID_PARAMETER,
             RpcCode.NODE_ALREADY_ADDED,
@@ -344,7 +288,7 @@ class CoreNetwork:
                 )
             self._network.ban(target, 0)
         else:
-            raise invalid("command must be add or remove")
+            raise WrongUsage
 
     @core_method(
         Category.NETWORK,
@@ -372,7 +316,7 @@ class CoreNetwork:
                 "ban_duration": ban.until - ban.since,
                 "time_remaining": max(0, ban.until - now),
             }
-            for ban in self._network.banned()
+            for ban in sorted(self._network.banned(), key=_ban_order)
         ]
 
     @core_method(Category.NETWORK, access=Access.AUTH, result=nothing())
@@ -386,12 +330,6 @@ class CoreNetwork:
         """Time all links now; getpeerinfo tells the answers as pingtime."""
         self._network.ping()
 
-    def _address(self, given: str) -> Address:
-        try:
-            return address_from_text(given, self._default_port)
-        except ParseError as error:
-            raise invalid(str(error)) from None
-
 
 def _peer_json(peer: PeerInfo, now: int) -> dict[str, Json]:
     traffic = peer.traffic
@@ -400,7 +338,7 @@ def _peer_json(peer: PeerInfo, now: int) -> dict[str, Json]:
         "id": peer.id,
         "addr": peer.address,
         "network": _network_of(peer.address),
-        "services": SERVICE_BITS,
+        "services": f"{SERVICE_BITS:016x}",
         "servicesnames": list(SERVICES),
         "relaytxes": not peer.is_rest_only,
         "lastsend": traffic.last_sent,
@@ -455,6 +393,14 @@ def _is_covered(network: Subnet, bans: tuple[Ban, ...]) -> bool:
     """Whether a host lies in a network that is banned."""
     wider = [network_from_text(ban.target) for ban in bans]
     return any(each is not None and network.network_address in each for each in wider)
+
+
+def _ban_order(ban: Ban) -> tuple[int, bytes, int, str]:
+    """As Core lists them: by kind of network, address and size; single nodes come last."""
+    network = network_from_text(ban.target)
+    if network is None:
+        return 9, b"", 0, ban.target
+    return network.version, network.network_address.packed, network.prefixlen, ""
 
 
 def _subnet_of(target: str) -> str:

@@ -188,8 +188,8 @@ def test_help_explains_a_method() -> None:
 
 
 def test_help_for_what_is_not_there_has_a_suggestion() -> None:
-    assert error_of("help", ["ad"]) == (-8, "help: unknown command: ad; did you mean add?")
-    assert error_of("help", ["zzzzzzzzz"]) == (-8, "help: unknown command: zzzzzzzzz")
+    assert call("help", ["ad"]) == "help: unknown command: ad; did you mean add?"
+    assert call("help", ["zzzzzzzzz"]) == "help: unknown command: zzzzzzzzz"
 
 
 def test_every_sample_is_listed() -> None:

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from misocoin.peers.addresses import KnownAddress
 from misocoin.peers.bans import Ban, BanList
 from misocoin.peers.info import PeerInfo
 from misocoin.peers.messages import Address
 from misocoin.peers.traffic import TrafficInfo
 from misocoin.rpc.core.network import CoreNetwork
+from misocoin.rpc.core.nodes import CoreNodes
 from misocoin.rpc.declare import methods_of
 from misocoin.rpc.registry import Registry
 from tests.unit.rpc.core.conftest import CoreNode
@@ -49,6 +51,7 @@ class FakeNetwork:
         ]
         self.named: list[Address] = []
         self.bans = BanList(100)
+        self.is_active = True
         self.pings = 0
 
     def peers(self) -> tuple[PeerInfo, ...]:
@@ -70,6 +73,17 @@ class FakeNetwork:
         self.links = [link for link in self.links if link.id != number]
         return len(self.links) < before
 
+    def known_addresses(self) -> tuple[KnownAddress, ...]:
+        return (
+            KnownAddress(Address("1.2.3.4", 8333, NOW - 5), True),
+            KnownAddress(Address("5.6.7.8", 8334, NOW - 6), False),
+            KnownAddress(Address("2001:db8::1", 8335, NOW - 7), False),
+            KnownAddress(Address("example.org", 4000, NOW), True),
+        )
+
+    def set_active(self, is_active: bool) -> None:
+        self.is_active = is_active
+
     def ban(self, target: str, until: int) -> None:
         self.bans.set(target, until, NOW)
 
@@ -85,8 +99,12 @@ class FakeNode:
 
     def __init__(self, core: CoreNode) -> None:
         self.network = FakeNetwork()
-        group = CoreNetwork(self.network, core.node.pool.mempool, lambda: NOW, lambda: (3, 4), 4000)
-        self.registry = Registry(methods_of(group), check_results=True)
+        groups = (
+            CoreNetwork(self.network, core.node.pool.mempool, lambda: NOW, lambda: (3, 4)),
+            CoreNodes(self.network, 4000),
+        )
+        methods = [method for group in groups for method in methods_of(group)]
+        self.registry = Registry(methods, check_results=True)
 
     def __getattr__(self, name: str):
         return lambda *params: self.registry.call(name, list(params))
@@ -143,7 +161,8 @@ def test_nodes_are_added_and_removed(node: FakeNode) -> None:
     node.addnode("example.org", "remove")
     assert node.error("addnode", "example.org", "remove")[0] == -24
     node.addnode("example.org", "onetry")
-    assert node.error("addnode", "example.org", "x")[0] == -8
+    code, usage = node.error("addnode", "example.org", "x")
+    assert (code, usage.startswith("addnode node command")) == (-1, True)
     assert node.error("addnode", "a b", "add")[0] == -8
 
 
@@ -153,8 +172,53 @@ def test_links_are_ended(node: FakeNode) -> None:
     missing = (-29, "Node not found in connected nodes")
     assert node.error("disconnectnode", "", 2) == missing
     assert node.error("disconnectnode", "example.org") == missing
-    assert node.error("disconnectnode")[0] == -8
-    assert node.error("disconnectnode", "a:1", 1)[0] == -8
+    both = (-32602, "Only one of address and nodeid should be provided.")
+    assert node.error("disconnectnode") == node.error("disconnectnode", "a:1", 1) == both
+
+
+def test_wanted_nodes(node: FakeNode) -> None:
+    assert node.getaddednodeinfo() == []
+    node.addnode("8.8.8.8:4000", "add")
+    node.addnode("example.org", "add")
+    linked, waited = node.getaddednodeinfo()
+    assert linked == {
+        "addednode": "8.8.8.8:4000",
+        "connected": True,
+        "addresses": [{"address": "8.8.8.8:4000", "connected": "outbound"}],
+    }
+    assert waited == {"addednode": "example.org:4000", "connected": False, "addresses": []}
+    assert node.getaddednodeinfo("example.org") == [waited]
+    missing = (-24, "Error: Node has not been added.")
+    assert node.error("getaddednodeinfo", "9.9.9.9") == missing
+
+
+def test_known_nodes(node: FakeNode) -> None:
+    (one,) = node.getnodeaddresses()
+    assert (one["services"], one["port"] in (8333, 8334, 8335)) == (9, True)
+    assert sorted(each["address"] for each in node.getnodeaddresses(0)) == [
+        "1.2.3.4", "2001:db8::1", "5.6.7.8",
+    ]  # fmt: skip
+    assert node.getnodeaddresses(5, "ipv6") == [
+        {"time": NOW - 7, "services": 9, "address": "2001:db8::1", "port": 8335, "network": "ipv6"}
+    ]
+    assert node.getnodeaddresses(5, "onion") == []
+    assert node.error("getnodeaddresses", -1) == (-8, "Address count out of range")
+    assert node.error("getnodeaddresses", 0, "x") == (-8, "Network not recognized: x")
+    counts = node.getaddrmaninfo()
+    assert counts["ipv4"] == {"new": 1, "tried": 1, "total": 2}
+    assert counts["all_networks"] == {"new": 2, "tried": 1, "total": 3}
+    assert counts["cjdns"]["total"] == 0
+
+
+def test_the_network_is_switched_off_and_on(node: FakeNode) -> None:
+    assert node.setnetworkactive(False) is False
+    info = node.getnetworkinfo()
+    assert info["networkactive"] is False
+    assert [each["name"] for each in info["networks"] if each["limited"]] == [
+        "onion", "i2p", "cjdns",
+    ]  # fmt: skip
+    assert node.setnetworkactive(True) is True
+    assert node.network.is_active
 
 
 def test_bans(node: FakeNode) -> None:
@@ -179,7 +243,7 @@ def test_bans(node: FakeNode) -> None:
     assert node.error("setban", "192.0.2.0/33", "add")[0] == -30
     assert node.error("setban", "nonsense", "add") == (-30, "Error: Invalid IP/Subnet")
     assert node.error("setban", "192.0.2.9", "add", 5, True)[0] == -8
-    assert node.error("setban", "192.0.2.9", "x")[0] == -8
+    assert node.error("setban", "192.0.2.9", "x")[0] == -1
     node.clearbanned()
     assert node.listbanned() == []
 
