@@ -260,7 +260,7 @@ class CoreNetwork:
         self,
         subnet: Annotated[str, STRING, "a host's address, or a network: 192.168.0.0/24"],
         command: Annotated[str, STRING, "add or remove"],
-        bantime: Annotated[int, LONG, "seconds; 0 for a day"] = 0,
+        bantime: Annotated[int, LONG, "seconds; 0 or less for a day"] = 0,
         absolute: Annotated[bool, BOOLEAN, "bantime is the unix time of the end"] = False,
     ) -> None:
         """Keep a host or a network out, or let it in again; who is linked from there is cut off."""
@@ -275,9 +275,11 @@ class CoreNetwork:
                 raise RpcError(RpcCode.NODE_ALREADY_ADDED, "Error: IP/Subnet already banned")
             if absolute and bantime < self._now():
                 raise invalid("Error: Absolute timestamp is in the past")
-            if not 0 <= bantime <= 1 << 40:
+            if bantime > 1 << 40:
                 raise invalid("bantime is out of range")
-            until = bantime if absolute else self._now() + (bantime or DEFAULT_BAN)
+            until = bantime
+            if not absolute:
+                until = self._now() + (bantime if bantime > 0 else DEFAULT_BAN)
             self._network.ban(target, until)
         elif command == "remove":
             if not is_banned:

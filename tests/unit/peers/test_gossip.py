@@ -9,10 +9,12 @@ from misocoin.peers.events import (
     Connected,
     Dial,
     DialFailed,
+    Disconnect,
     Disconnected,
     Event,
     Link,
     PeerId,
+    SetActive,
     Tick,
 )
 from misocoin.peers.hello import Hello
@@ -76,3 +78,19 @@ def test_a_link_that_ends_is_made_anew_soon(alone: Alone, is_outbound: bool) -> 
     alone.now += 100
     assert not alone.dials_at(Disconnected(PeerId(1), "closed"))
     assert alone.seconds_to_dial() <= 1.1
+
+
+def test_while_links_are_switched_off_there_are_none(alone: Alone) -> None:
+    genesis = alone.chain.params.genesis.hash
+    hello = Hello(genesis, genesis, 0, 0, 0, 5)
+    link = Link(PeerId(1), True, "127.0.0.1", THERE, hello, True)
+    alone.dials_at(Connected(link))
+    ended = alone.machine.handle(SetActive(False), alone.now, 1_700_000_000)
+    assert [each.peer for each in ended if isinstance(each, Disconnect)] == [PeerId(1)]
+    alone.dials_at(Disconnected(PeerId(1), "closed"))
+    assert alone.machine.refusal(link) == "no links are wanted now"
+    for _ in range(100):
+        alone.now += 1
+        assert not alone.dials_at(Tick())
+    assert alone.dials_at(SetActive(True))
+    assert alone.machine.refusal(link) is None

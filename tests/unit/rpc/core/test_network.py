@@ -217,6 +217,7 @@ def test_the_network_is_switched_off_and_on(node: FakeNode) -> None:
     assert [each["name"] for each in info["networks"] if each["limited"]] == [
         "onion", "i2p", "cjdns",
     ]  # fmt: skip
+    assert node.error("setnetworkactive", "yes")[0] == -3
     assert node.setnetworkactive(True) is True
     assert node.network.is_active
 
@@ -244,6 +245,9 @@ def test_bans(node: FakeNode) -> None:
     assert node.error("setban", "nonsense", "add") == (-30, "Error: Invalid IP/Subnet")
     assert node.error("setban", "192.0.2.9", "add", 5, True)[0] == -8
     assert node.error("setban", "192.0.2.9", "x")[0] == -1
+    node.setban("192.0.2.9", "add", -5)
+    assert [each["ban_duration"] for each in node.listbanned()][-2] == 86_400
+    node.setban("192.0.2.9", "remove")
     node.clearbanned()
     assert node.listbanned() == []
 
@@ -254,7 +258,7 @@ def test_bans_of_networks(node: FakeNode) -> None:
     node.setban("10.0.0.0/255.0.0.0", "add")
     node.setban("2001:db8::/32", "add")
     assert [ban["address"] for ban in node.listbanned()] == [
-        "192.168.0.0/24", "10.0.0.0/8", "2001:db8::/32",
+        "10.0.0.0/8", "192.168.0.0/24", "2001:db8::/32",
     ]  # fmt: skip
     twice = (-23, "Error: IP/Subnet already banned")
     assert node.error("setban", "192.168.0.0/24", "add") == twice
