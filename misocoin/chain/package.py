@@ -72,7 +72,10 @@ def check_package(txs: Sequence[Transaction]) -> None:
 
 
 def check_child_with_parents(txs: Sequence[Transaction]) -> None:
-    """Check that the last one spends each of the others, and they not each other."""
+    """Check that the last one spends each of the others, and they not each other.
+
+    Raises ValidationError.
+    """
     *parents, child = txs
     spent = {txin.prevout[:32] for txin in child.vin}
     ids = {tx.txid for tx in parents}

@@ -74,7 +74,7 @@ class HeaderNode:
 
 
 def fork_point(one: HeaderNode, other: HeaderNode) -> HeaderNode:
-    """The last common block of two branches of one tree."""
+    """The last common block of two branches; ValueError where they are not of one tree."""
     height = min(one.height, other.height)
     one, other = one.ancestor(height), other.ancestor(height)
     while one is not other:

@@ -31,7 +31,7 @@ def _hashed(elements: Iterable[bytes], key: bytes, count: int) -> list[int]:
 
 
 def gcs_from_elements(elements: Collection[bytes], key: bytes) -> bytes:
-    """Encode a set; what is in it twice counts once."""
+    """Encode a set; what is in it twice counts once. `key` is SipHash's, 16 bytes."""
     distinct = set(elements)
     codes = []
     last = 0

@@ -49,7 +49,11 @@ class JsonRpcClient:
         return _result(self._exchange(self._request(method, given)))
 
     def batch(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
-        """Make several calls in one request; a call that failed has its RpcError as result."""
+        """Make several calls in one request; a call that failed has its RpcError as result.
+
+        Raises HttpError where no answer came, or not one for each call; RpcError where the batch
+        as a whole was refused.
+        """
         replies = self._exchange([self._request(method, list(given)) for method, given in calls])
         if not isinstance(replies, list):
             return [_result(replies)]

@@ -60,7 +60,10 @@ class LockedAccounts:
         return self._balances[name]
 
     def check_currency(self, name: str, currency: Currency) -> None:
-        """Check that an account can hold a currency: its own, or any while it holds nothing."""
+        """Check that an account can hold a currency: its own, or any while it holds nothing.
+
+        Raises NotAllowed.
+        """
         if self._currencies[name] is not currency and any(self._balances[name]):
             raise NotAllowed(
                 f"the account holds {self._currencies[name].value}, not {currency.value}"

@@ -127,7 +127,7 @@ class CookieClient(JsonRpcClient):
         self._cookie = cookie
 
     def call(self, method: str, *params: Any, **named: Any) -> Any:
-        """As `JsonRpcClient.call`."""
+        """As `JsonRpcClient.call`; HttpError, too, where the cookie cannot be read."""
         try:
             name, _, password = self._cookie.read_text("ascii").strip().partition(":")
         except (OSError, UnicodeDecodeError):

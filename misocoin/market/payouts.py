@@ -63,7 +63,11 @@ class Payouts:
         self._keys = Keys(database.tag)
 
     def pay(self) -> int:
-        """Send what is in no block yet, then pay who waits; how many withdrawals were paid."""
+        """Send what is in no block yet, then pay who waits; how many withdrawals were paid.
+
+        Raises TooLate where the node's wallet signs another payment than the one it was given;
+        then nothing is sent.
+        """
         if not self._send_all():
             return 0  # what the node refuses would be refused with its descendants, too
         batch = self._plan()

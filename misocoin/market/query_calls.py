@@ -49,7 +49,7 @@ class QueryCalls:
         return json_answer([movement_to_json(record, wanted_names()) for record in found])
 
     def prices(self) -> Response:
-        """Prices of an article over time."""
+        """Prices of an article over time. Raises NotAllowed for too many steps."""
         period = _period(request.args.get("period", "1d"))
         step = _period(request.args.get("resolution", "3m"))
         if period > MAX_BUCKETS * step or "begin" in request.args:

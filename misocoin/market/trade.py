@@ -255,7 +255,10 @@ def apply_message(
 
 
 def expire(trade: Trade, now: Moment) -> Trade:
-    """The trade after its timeout: retired, in the phase that says how it ended."""
+    """The trade after its timeout: retired, in the phase that says how it ended.
+
+    Raises TooLate where it is not over, or has been retired already.
+    """
     if trade.state is TradeState.RETIRED or trade.timeout > now:
         raise TooLate("Transaction does not expire now")
     if trade.phase is Phase.RESULT_DISPUTED:

@@ -64,7 +64,7 @@ def bid_to_json(bid: Bid, names: Names = COIN_NAMES) -> Json:
 
 
 def bid_from_json(data: bytes, key: str, order: int = 0) -> Bid:
-    """Read a bid; what the JSON does not tell is given."""
+    """Read a bid; what the JSON does not tell is given. Raises Malformed."""
     form = object_from_json(data)
     try:
         price = money_from_text(form["Price"])
@@ -142,7 +142,7 @@ def trade_to_json(trade: Trade, names: Names = COIN_NAMES) -> Json:
 
 
 def trade_from_json(data: bytes, key: str) -> Trade:
-    """Read a trade of that key."""
+    """Read a trade of that key. Raises Malformed."""
     form = object_from_json(data)
     try:
         receipt = form.get("EncryptedResultReceipt")
@@ -218,7 +218,7 @@ def account_to_json(account: Account, names: Names = COIN_NAMES) -> Json:
 
 
 def account_from_json(data: bytes) -> Account:
-    """Read an account."""
+    """Read an account. Raises Malformed."""
     form = object_from_json(data)
     try:
         available = money_from_text(form["Available"])

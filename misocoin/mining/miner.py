@@ -48,7 +48,7 @@ class ChainPort(Protocol):
         """The block to build on."""
 
     def now(self) -> int:
-        """Network time."""
+        """Network time, unix seconds."""
 
     def submit_block(self, block: Block) -> BlockResult:
         """Take a block; raises ValidationError."""

@@ -34,7 +34,7 @@ class HeadersPort(Protocol):
         """The hash that the header at `height` had when it was taken."""
 
     def header_at(self, height: int) -> BlockHeader:
-        """The header at a height up to that."""
+        """The header at a height up to that of the last one."""
 
     def window(self, height: int) -> HeaderWindow:
         """The chain up to `height`, to judge the headers after it."""

@@ -104,7 +104,7 @@ def replace_proof(path: Path, data: bytes) -> None:
 
 
 def remove_proofs(paths: Iterable[Path]) -> None:
-    """Take back proofs of a payment that was not made."""
+    """Take back proofs of a payment that was not made; those that cannot be deleted stay."""
     for path in paths:
         with contextlib.suppress(OSError):
             path.unlink()

@@ -30,7 +30,7 @@ def calculate_dust_threshold(txout: TxOut, rate: FeeRate | int) -> Sats:
 
 
 def is_dust(txout: TxOut, rate: FeeRate | int) -> bool:
-    """Whether the output holds less than its dust threshold."""
+    """Whether the output holds less than its dust threshold at `rate` (per kvB)."""
     return txout.value < calculate_dust_threshold(txout, rate)
 
 

@@ -40,7 +40,7 @@ def raise_rolling_fee(fee: RollingFee, rate: FeeRate | int) -> RollingFee:
 
 
 def start_decay(fee: RollingFee, now: int) -> RollingFee:
-    """The minimum after a block: from `now` on it decays."""
+    """The minimum after a block: from `now` (unix seconds) on it decays."""
     return RollingFee(fee.rate, now, True)
 
 

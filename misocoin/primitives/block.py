@@ -119,7 +119,10 @@ def block_from_bytes(data: bytes) -> Block:
 
 
 def headers_from_bytes(data: bytes) -> tuple[BlockHeader, ...]:
-    """Parse headers that stand one behind the other (the form of REST's `headers`)."""
+    """Parse headers that stand one behind the other (the form of REST's `headers`).
+
+    Raises ParseError where the last one is cut off.
+    """
     return tuple(header_from_bytes(data, at) for at in range(0, len(data), HEADER_SIZE))
 
 

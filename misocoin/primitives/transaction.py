@@ -44,7 +44,7 @@ def outpoint_txid(point: bytes) -> bytes:
 
 
 def outpoint_index(point: bytes) -> int:
-    """The output's index in an outpoint."""
+    """The output's index in an outpoint: its last four bytes, little-endian."""
     index: int = _UINT32.unpack_from(point, 32)[0]
     return index
 

@@ -145,12 +145,12 @@ def p2pk_script(public_key: bytes) -> bytes:
 
 
 def p2pkh_script(key_hash: bytes) -> bytes:
-    """Pay to the HASH160 of a public key."""
+    """Pay to the HASH160 of a public key, 20 bytes."""
     return b"\x76\xa9\x14" + key_hash + b"\x88\xac"
 
 
 def p2sh_script(script_hash: bytes) -> bytes:
-    """Pay to the HASH160 of a script (BIP16)."""
+    """Pay to the HASH160 of a script, 20 bytes (BIP16)."""
     return b"\xa9\x14" + script_hash + b"\x87"
 
 
@@ -170,12 +170,12 @@ def witness_script(version: int, program: bytes) -> bytes:
 
 
 def p2wpkh_script(key_hash: bytes) -> bytes:
-    """Pay to the HASH160 of a compressed public key, by witness (BIP141)."""
+    """Pay to the HASH160 of a compressed public key, 20 bytes, by witness (BIP141)."""
     return b"\x00\x14" + key_hash
 
 
 def p2wsh_script(script_hash: bytes) -> bytes:
-    """Pay to the SHA-256 of a script, by witness (BIP141)."""
+    """Pay to the SHA-256 of a script, 32 bytes, by witness (BIP141)."""
     return b"\x00\x20" + script_hash
 
 

@@ -107,7 +107,7 @@ class Store:
     # -- meta ---------------------------------------------------------------------------------
 
     def get_meta(self, key: str) -> bytes | None:
-        """The value under `key`."""
+        """The value under `key`; None where there is none."""
         with self._read() as connection:
             row = connection.exec_driver_sql(
                 "SELECT value FROM meta WHERE key = ?", (key,)
@@ -152,11 +152,11 @@ class Store:
                     connection.exec_driver_sql(query, rows)
 
     def get_block(self, block_hash: bytes) -> bytes | None:
-        """The body of a block as on the wire."""
+        """The body of a block as on the wire; None where it is not stored."""
         return self._blob("SELECT data FROM blocks WHERE hash = ?", block_hash)
 
     def get_undo(self, block_hash: bytes) -> bytes | None:
-        """The undo data of a block that was connected once."""
+        """The undo data of a block that was connected once; None where it never was."""
         return self._blob("SELECT data FROM undo WHERE hash = ?", block_hash)
 
     def _blob(self, query: str, key: bytes) -> bytes | None:

@@ -176,7 +176,7 @@ class Daemon:
     # -- life ---------------------------------------------------------------------------------
 
     def launch(self, *more: str) -> None:
-        """Start the process, and do not wait for it."""
+        """Start the process, and do not wait for it. Raises DaemonError where it runs already."""
         if self._process is not None:
             raise DaemonError("it runs already")
         self._process = subprocess.Popen(  # noqa: S603 - a test's own command
@@ -196,7 +196,7 @@ class Daemon:
         return self
 
     def stop(self, timeout: float = DEADLINE) -> None:
-        """Stop it by SIGTERM and see that it ends well."""
+        """Stop it by SIGTERM and see that it ends well; raises DaemonError where it does not."""
         self._running.terminate()
         if self.wait(timeout) != 0 or "Traceback" in self.log.text:
             raise DaemonError(f"it did not end well:\n{self.log.text}")

@@ -83,7 +83,10 @@ def address_type_from_text(text: str) -> AddressType:
 
 
 def script_of_key(public_key: bytes, kind: AddressType) -> bytes:
-    """The output script of a compressed public key in one of `SINGLE_KEY_TYPES`."""
+    """The output script of a compressed public key in one of `SINGLE_KEY_TYPES`.
+
+    Raises KeyFormatError where taproot has no address for it.
+    """
     if kind is AddressType.TAPROOT:
         tweaked = xonly_tweak_add(public_key[1:], tweak_hash(public_key[1:]))
         if tweaked is None:

@@ -71,7 +71,7 @@ class Keychain:
 
     @property
     def script(self) -> bytes:
-        """The output script of the first address."""
+        """The output script of the first address. Raises WalletError where there is none."""
         if self._primary is not None:
             return self._primary
         if self._file.accounts:

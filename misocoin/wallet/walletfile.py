@@ -170,7 +170,10 @@ class WalletFile:
 
 
 def new_wallet_file(secrets: Secrets, params: Params, number: int = 0, gap: int = 20) -> WalletFile:
-    """A wallet of a seed: one account for each type of address, bech32 first."""
+    """A wallet of a seed: one account for each type of address, bech32 first.
+
+    Account `number` of each, looking `gap` addresses ahead. Raises KeyFormatError without words.
+    """
     master = secrets.master
     if master is None:
         raise KeyFormatError("a wallet of no words has no accounts")

@@ -222,7 +222,7 @@ class Activities:
             return [each for each in self._mandates.values() if not each.is_over(now)]
 
     def revoke(self, key: str) -> None:
-        """Take a mandate back; what it has allowed goes on."""
+        """Take a mandate back; what it has allowed goes on. Raises Unknown."""
         with self._changed:
             if key not in self._mandates:
                 raise Unknown("no such mandate")

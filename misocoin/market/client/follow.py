@@ -128,7 +128,7 @@ class Follower:
         return self.until(key, lambda _trade: True)
 
     def say(self, key: str, is_done: Callable[[Trade], bool], **arguments: str) -> None:
-        """Send a message, once: where its answer was lost the trade tells."""
+        """Send a message, once: where its answer was lost the trade tells. Raises Failed."""
         try:
             self.patiently(lambda: self.calls.say(key, **arguments))
         except Refused as error:

@@ -164,7 +164,7 @@ class Lot:
         return delivery.result
 
     def vote(self, activity: Activity) -> bytes:
-        """Ask several sellers until enough of them agree; the result."""
+        """Ask several sellers until enough of them agree; the result. Raises Failed."""
         wanted, sellers = self._purchase.agree, self._purchase.sellers
         votes: Counter[str] = Counter()
         found: list[tuple[Buyer, Delivery]] = []
