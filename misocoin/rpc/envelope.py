@@ -9,7 +9,7 @@
                                      notifications                             notifications: 204
     not JSON, not a call             error, as 1.x or 2.0 as far as known      500 or 400
 
-An answer to a 1.x call always has an id, null where the call had none.
+An answer has an id where the call had one. What is no JSON, or no object, is answered with null.
 
 Beyond Core, "jsonrpc" may be the number 1, which rpc-bitcoin sends, and a call may have a member
 `"text": true`: its parameters are then the words somebody typed, for the registry to read by their
@@ -59,6 +59,11 @@ class BadCall(NamedTuple):
     id: Any = None
     is_v2: bool = False
 
+    @property
+    def is_notification(self) -> bool:
+        """Whether no answer is wanted in a batch; alone it is told what is wrong."""
+        return self.is_v2 and self.id is NO_ID
+
 
 class Request(NamedTuple):
     """What one HTTP request asks."""
@@ -79,8 +84,10 @@ def request_from_bytes(body: bytes) -> Request:
     """Read a request; never raises: what cannot be read is a `BadCall`."""
     try:
         value = json_from_bytes(body)
-    except ValueError as error:
-        return Request((_bad(RpcCode.PARSE_ERROR, f"Parse error: {error}"),))
+        if any(isinstance(each, float | list | dict) for each in _ids(value)):
+            value = json_from_bytes(body, is_exact=True)
+    except ValueError:
+        return Request((_bad(RpcCode.PARSE_ERROR, "Parse error"),))
     if isinstance(value, dict):
         return Request((_call_from_json(value),))
     if not isinstance(value, list):
@@ -89,6 +96,11 @@ def request_from_bytes(body: bytes) -> Request:
         message = f"a batch has at most {MAX_BATCH} calls, this one has {len(value)}"
         return Request((_bad(RpcCode.INVALID_REQUEST, message),))
     return Request(tuple(map(_call_from_json, value)), is_batch=True)
+
+
+def _ids(value: Json) -> Iterable[Json]:
+    calls = value if isinstance(value, list) else [value]
+    return (each.get("id") for each in calls if isinstance(each, dict))
 
 
 def _bad(code: RpcCode, message: str, id: Any = None, is_v2: bool = False) -> BadCall:
@@ -116,27 +128,27 @@ def _call_from_json(value: Json) -> Call | BadCall:
     elif params is not None and not isinstance(params, list | dict):
         wrong = "Params must be an array or object"
     if wrong is not None:
-        return _bad(RpcCode.INVALID_REQUEST, wrong, None if id is NO_ID else id, is_v2)
+        return _bad(RpcCode.INVALID_REQUEST, wrong, id, is_v2)
     return Call(value["method"], params or [], id, is_v2, value.get("text") is True)
 
 
 def reply_with_result(call: Call, result: Json) -> bytes:
     """Write the reply to a call that succeeded; raises TypeError for what is not JSON."""
     if call.is_v2:
-        return bytes_from_json({"jsonrpc": "2.0", "result": result, "id": _known(call.id)})
-    return bytes_from_json({"result": result, "error": None, "id": _known(call.id)})
+        return bytes_from_json({"jsonrpc": "2.0", "result": result} | _id_of(call))
+    return bytes_from_json({"result": result, "error": None} | _id_of(call))
 
 
 def reply_with_error(call: Call | BadCall, error: RpcError) -> bytes:
     """Write the reply to a call that failed."""
     shown = {"code": error.code, "message": error.message}
     if call.is_v2:
-        return bytes_from_json({"jsonrpc": "2.0", "error": shown, "id": _known(call.id)})
-    return bytes_from_json({"result": None, "error": shown, "id": _known(call.id)})
+        return bytes_from_json({"jsonrpc": "2.0", "error": shown} | _id_of(call))
+    return bytes_from_json({"result": None, "error": shown} | _id_of(call))
 
 
-def _known(id: Any) -> Json:
-    return None if id is NO_ID else id
+def _id_of(call: Call | BadCall) -> dict[str, Json]:
+    return {} if call.id is NO_ID else {"id": call.id}
 
 
 def answer_single(call: Call | BadCall, reply: bytes, error: RpcError | None) -> Answer:

@@ -39,10 +39,13 @@ class ExactFloat(float):
         return self._text
 
 
-def json_from_bytes(data: bytes) -> Json:
-    """Read JSON; raises ValueError for what is not, and for what is nested too deep."""
+def json_from_bytes(data: bytes, *, is_exact: bool = False) -> Json:
+    """Read JSON; raises ValueError for what is not, and for what is nested too deep.
+
+    `is_exact` has every fraction, and every integer beyond 64 bits, keep its digits.
+    """
     value = orjson.loads(data)
-    if b"." in data and _LONG_NUMBER.search(data):
+    if is_exact or (b"." in data and _LONG_NUMBER.search(data)):
         try:
             value = json.loads(data, parse_float=ExactFloat, parse_int=_integer)
         except RecursionError:
@@ -68,8 +71,8 @@ def _is_deeper(value: Json, depth: int) -> bool:
 
 def _integer(text: str) -> int | float:
     """Read a whole number as orjson does: beyond 64 bits it is a float."""
-    value = int(text)
-    return value if -(1 << 63) <= value < 1 << 64 else float(text)
+    value = int(text) if len(text) <= 20 else 1 << 64
+    return value if -(1 << 63) <= value < 1 << 64 else ExactFloat(text)
 
 
 def bytes_from_json(value: Json) -> bytes:

@@ -41,6 +41,11 @@ def json_type(value: Json) -> str:
     return _TYPE_NAMES.get(type(value), "number")
 
 
+def wrong_type(found: str, wanted: str) -> str:
+    """Say, as Core does, that a JSON value is of another type than it has to be."""
+    return f"JSON value of type {found} is not of expected type {wanted}"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
     """One kind of parameter."""
@@ -54,6 +59,8 @@ class Kind(Generic[T]):
     RpcError or one of our parse errors."""
     is_text: bool = False
     """Whether typed text is the value itself, not JSON."""
+    mismatch: str = ""
+    """For one of several types: what is said of any other; the last of them if left out."""
 
     def json_from_text(self, text: str) -> Json:
         """Read what somebody typed; text that is not JSON where JSON is due stays text."""
@@ -65,7 +72,9 @@ class Kind(Generic[T]):
             return text
 
     def parse(self, value: Json, name: str) -> T:
-        """Make the typed value."""
+        """Make the typed value; raises RpcError for a value of another type."""
+        if self.types and (found := json_type(value)) not in self.types:
+            raise RpcError(RpcCode.TYPE_ERROR, self.mismatch or wrong_type(found, self.types[-1]))
         return self.from_json(value, name)
 
 
@@ -206,7 +215,7 @@ BOOLEAN: Kind[bool] = _Boolean("boolean", ("bool",), _same)
 ARRAY: Kind[list[Json]] = Kind("json array", ("array",), _same)
 OBJECT: Kind[dict[str, Json]] = Kind("json object", ("object",), _same)
 ARRAY_OR_OBJECT: Kind[list[Json] | dict[str, Json]] = Kind(
-    "json array or object", ("array", "object"), _same
+    "json array or object", ("object", "array"), _same
 )
 
 LEVEL: Kind[int] = Kind("boolean or numeric", ("bool", "number"), _flag_or_level)

@@ -10,7 +10,7 @@ from misocoin.rpc.declare import Method, Param, methods_of
 from misocoin.rpc.errors import RpcCode, WrongUsage
 from misocoin.rpc.help import HelpMethods, help_of
 from misocoin.rpc.json import Json
-from misocoin.rpc.params import json_type
+from misocoin.rpc.params import json_type, wrong_type
 from misocoin.rpc.schema import mismatch
 from misocoin.spelling import suggestion
 
@@ -114,15 +114,13 @@ _WANTED: Mapping[str, str] = {
 
 
 def _check_types(params: Sequence[Param], values: Sequence[Json]) -> None:
+    """Hold all values to their types at once; a kind of several types looks at its own later."""
     wrong = {}
     for position, (param, value) in enumerate(zip(params, values, strict=True), 1):
-        if (value is None and not param.is_required) or not param.kind.types:
+        if (value is None and not param.is_required) or len(param.kind.types) != 1:
             continue
-        if (found := json_type(value)) not in param.kind.types:
-            wrong[f"Position {position} ({param.name})"] = (
-                f"JSON value of type {found} is not of expected type "
-                f"{' or '.join(param.kind.types)}"
-            )
+        if (found := json_type(value)) != param.kind.types[0]:
+            wrong[f"Position {position} ({param.name})"] = wrong_type(found, param.kind.types[0])
     if wrong:
         listing = json.dumps(wrong, indent=4, ensure_ascii=False)
         raise RpcError(RpcCode.TYPE_ERROR, f"Wrong type passed:\n{listing}")

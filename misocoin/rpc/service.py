@@ -142,7 +142,7 @@ class RpcService:
                     call, RpcError(RpcCode.MISC_ERROR, "the replies to this batch are too long")
                 )
             left -= len(reply)
-            if isinstance(call, BadCall) or not call.is_notification:
+            if not call.is_notification:
                 replies.append(reply)
         return answer_batch(request, replies)
 
