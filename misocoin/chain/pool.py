@@ -65,7 +65,8 @@ class TransactionPool:
         """Tell for each whether it could come in, after those before it; None: not tried."""
         found: list[MempoolEntry | Refusal | None]
         try:
-            check_package(txs)
+            if len(txs) > 1:
+                check_package(txs)
         except ValidationError as error:
             return [Refusal(error, is_of_package=True) for _ in txs]
         with self._chain.lock:
@@ -86,8 +87,8 @@ class TransactionPool:
         Raises ValidationError where they are no such package; what became of each tells the
         result. When this returns, what came in is on disk.
         """
-        check_package(txs)
         check_child_with_parents(txs)
+        check_package(txs)
         with self._chain.lock:
             return self._submit_package(txs, max_feerate)
 

@@ -55,6 +55,14 @@ def _expanded(prefix: str) -> list[int]:
     return [code >> 5 for code in codes] + [0] + [code & 31 for code in codes]
 
 
+def remainder_of_digits(prefix: str, digits: Iterable[int], remainder: int | None = None) -> int:
+    """What is left of digits, check included, behind a prefix, or after what left `remainder`.
+
+    A right check leaves the value of its `Encoding`.
+    """
+    return _remainder(digits, _remainder_of_prefix(prefix) if remainder is None else remainder)
+
+
 def text_from_digits(prefix: str, digits: Iterable[int], encoding: Encoding) -> str:
     """Write five-bit `digits` behind a lower-case `prefix`, with their check."""
     values = list(digits)

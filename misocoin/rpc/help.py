@@ -5,9 +5,11 @@ from typing import Annotated
 
 from misocoin.rpc.declare import Category, Dialect, Method, Param, method
 from misocoin.rpc.errors import words_from_code
+from misocoin.rpc.json import bytes_from_json
 from misocoin.rpc.params import STRING
 from misocoin.rpc.schema import lines_from_result, text
 from misocoin.spelling import suggestion
+from misocoin.units import text_from_sats
 
 TOOL = "misocoin-cli"
 
@@ -47,10 +49,17 @@ def help_of(shown: Method) -> str:
 def _manner(param: Param) -> str:
     if param.is_required:
         return f"{param.kind.name}, required"
-    if param.default in (None, "", ()):
-        return f"{param.kind.name}, optional"
-    shown = str(param.default).lower() if isinstance(param.default, bool) else param.default
-    return f"{param.kind.name}, optional, default={shown}"
+    shown = _default_text(param)
+    return f"{param.kind.name}, optional{shown and f', default={shown}'}"
+
+
+def _default_text(param: Param) -> str:
+    """A default as JSON; empty where it is nothing."""
+    if param.default in (None, "", (), [], {}):
+        return ""
+    if param.kind.is_amount:
+        return text_from_sats(param.default)
+    return bytes_from_json(param.default).decode()
 
 
 def listing(methods: Iterable[Method]) -> str:

@@ -16,11 +16,16 @@ from misocoin.http.errors import RpcError
 from misocoin.primitives.transaction import Transaction, transaction_from_bytes
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json, json_from_bytes
+from misocoin.script.script import MAX_SCRIPT_SIZE
+from misocoin.script.templates import has_valid_operations
 from misocoin.units import Sats, sats_from_json
 
 T = TypeVar("T")
 
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
+
+TX_REFUSAL = "TX decode failed. Make sure the tx has at least one input."
+"""What Core says of hex that is no transaction."""
 
 _FLAGS: Mapping[str, bool] = {
     **dict.fromkeys(("true", "on", "yes", "1"), True),
@@ -41,11 +46,6 @@ def json_type(value: Json) -> str:
     return _TYPE_NAMES.get(type(value), "number")
 
 
-def wrong_type(found: str, wanted: str) -> str:
-    """Say, as Core does, that a JSON value is of another type than it has to be."""
-    return f"JSON value of type {found} is not of expected type {wanted}"
-
-
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
     """One kind of parameter."""
@@ -59,6 +59,8 @@ class Kind(Generic[T]):
     RpcError or one of our parse errors."""
     is_text: bool = False
     """Whether typed text is the value itself, not JSON."""
+    is_amount: bool = False
+    """Whether values are base units, and shown as coins."""
     mismatch: str = ""
     """For one of several types: what is said of any other; the last of them if left out."""
 
@@ -73,8 +75,10 @@ class Kind(Generic[T]):
 
     def parse(self, value: Json, name: str) -> T:
         """Make the typed value; raises RpcError for a value of another type."""
-        if self.types and (found := json_type(value)) not in self.types:
-            raise RpcError(RpcCode.TYPE_ERROR, self.mismatch or wrong_type(found, self.types[-1]))
+        if self.types and json_type(value) not in self.types:
+            if self.mismatch:
+                raise RpcError(RpcCode.TYPE_ERROR, self.mismatch)
+            raise wrong_type(value, self.types[-1])
         return self.from_json(value, name)
 
 
@@ -129,9 +133,13 @@ def _flag_or_level(value: Json, name: str) -> int:
     return int(value) if isinstance(value, bool) else _integer(value, name)
 
 
+def is_hex(text: str) -> bool:
+    """Whether a text is bytes in hex, and nothing else: `bytes.fromhex` skips blanks."""
+    return len(text) % 2 == 0 and _HEX_DIGITS.issuperset(text)
+
+
 def _hex(value: str, name: str) -> bytes:
-    # bytes.fromhex skips blanks, and an odd digit would be an error of another text.
-    if len(value) % 2 or not set(value) <= _HEX_DIGITS:
+    if not is_hex(value):
         raise invalid(f"{name} must be hexadecimal string (not '{value}')")
     return bytes.fromhex(value)
 
@@ -154,21 +162,47 @@ def _transaction(value: str, _name: str) -> Transaction:
     return transaction_from_hex(value)
 
 
-def transaction_from_hex(text: str, *, allow_witness: bool = True) -> Transaction:
-    """Read a whole transaction; raises RpcError with Core's words, and what is wrong."""
+def transaction_from_hex(
+    text: str, *, allow_witness: bool = True, refusal: str = TX_REFUSAL
+) -> Transaction:
+    """Read a whole transaction; raises RpcError with the words of `refusal`."""
     try:
-        data = bytes.fromhex(text) if _HEX_DIGITS.issuperset(text) else None
-    except ValueError:
-        data = None
-    if data is None:
-        raise RpcError(RpcCode.DESERIALIZATION_ERROR, "TX decode failed. It is not hex.")
-    try:
-        return transaction_from_bytes(data, allow_witness=allow_witness)
-    except ParseError as error:
-        raise RpcError(
-            RpcCode.DESERIALIZATION_ERROR,
-            f"TX decode failed. Make sure the tx has at least one input. ({error})",
-        ) from None
+        if is_hex(text):
+            return transaction_from_bytes(bytes.fromhex(text), allow_witness=allow_witness)
+    except ParseError:
+        pass
+    raise RpcError(RpcCode.DESERIALIZATION_ERROR, refusal)
+
+
+def transaction_in_either_form(text: str, is_witness: bool | None, refusal: str) -> Transaction:
+    """Read a transaction with witnesses or without, or in the one form that makes sense.
+
+    Without inputs, what looks like the mark of witnesses may be the count of no inputs. Raises
+    RpcError with the words of `refusal`.
+    """
+    if is_witness is not None:
+        return transaction_from_hex(text, allow_witness=is_witness, refusal=refusal)
+    found = []
+    for allow_witness in (True, False):
+        try:
+            tx = transaction_from_hex(text, allow_witness=allow_witness, refusal=refusal)
+        except RpcError:
+            continue
+        if _makes_sense(tx):
+            return tx
+        found.append(tx)
+    if not found:
+        raise RpcError(RpcCode.DESERIALIZATION_ERROR, refusal)
+    return found[0]
+
+
+def _makes_sense(tx: Transaction) -> bool:
+    scripts = [txout.script_pubkey for txout in tx.vout]
+    if not tx.is_coinbase:
+        scripts += [txin.script_sig for txin in tx.vin]
+    return all(
+        len(script) <= MAX_SCRIPT_SIZE and has_valid_operations(script) for script in scripts
+    )
 
 
 def _height_or_hash(value: Json, name: str) -> int | bytes:
@@ -266,7 +300,11 @@ TRANSACTION: Kind[Transaction] = Kind("hex", ("string",), _transaction, is_text=
 """A whole transaction as hex digits."""
 
 AMOUNT: Kind[Sats] = Kind(
-    "amount", ("number", "string"), lambda value, _name: sats_from_json(value), is_text=True
+    "amount",
+    ("number", "string"),
+    lambda value, _name: sats_from_json(value),
+    is_text=True,
+    is_amount=True,
 )
 """Coins with up to eight decimals, as a number or as text; the value is in base units."""
 

@@ -119,8 +119,10 @@ def _check_types(params: Sequence[Param], values: Sequence[Json]) -> None:
     for position, (param, value) in enumerate(zip(params, values, strict=True), 1):
         if (value is None and not param.is_required) or len(param.kind.types) != 1:
             continue
-        if (found := json_type(value)) != param.kind.types[0]:
-            wrong[f"Position {position} ({param.name})"] = wrong_type(found, param.kind.types[0])
+        if json_type(value) != param.kind.types[0]:
+            wrong[f"Position {position} ({param.name})"] = wrong_type(
+                value, param.kind.types[0]
+            ).message
     if wrong:
         listing = json.dumps(wrong, indent=4, ensure_ascii=False)
         raise RpcError(RpcCode.TYPE_ERROR, f"Wrong type passed:\n{listing}")

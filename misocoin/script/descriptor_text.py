@@ -113,12 +113,21 @@ def descriptor_from_template(template: ScriptTemplate, script: bytes, address: s
         return with_checksum(f"rawtr({template.solutions[0].hex()})")
     if address is not None:
         return with_checksum(f"addr({address})")
-    if kind is ScriptKind.P2PK and is_public_key(template.solutions[0]):
+    if kind is ScriptKind.P2PK and is_inferred(template):
         return with_checksum(f"pk({template.solutions[0].hex()})")
-    if kind is ScriptKind.MULTISIG and all(map(is_public_key, template.solutions)):
-        keys = ",".join([key.hex() for key in template.solutions])
-        return with_checksum(f"multi({template.required},{keys})")
+    if kind is ScriptKind.MULTISIG and is_inferred(template):
+        return with_checksum(multi_text(template))
     return with_checksum(f"raw({script.hex()})")
+
+
+def is_inferred(template: ScriptTemplate) -> bool:
+    """Whether the keys of a bare script can stand in a descriptor, by their first bytes alone."""
+    return all(key[0] in (2, 3, 4) for key in template.solutions)
+
+
+def multi_text(template: ScriptTemplate) -> str:
+    """The expression of a bare multisig."""
+    return f"multi({template.required},{','.join([key.hex() for key in template.solutions])})"
 
 
 def descriptor_from_script(

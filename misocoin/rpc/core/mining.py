@@ -138,7 +138,7 @@ class CoreMining:
         self,
         num_blocks: Annotated[int, INTEGER, "how many blocks"],
         descriptor: Annotated[str, STRING, "whom they pay"],
-        maxtries: Annotated[int, LONG, "not looked at: blocks cost nothing here"] = 0,
+        maxtries: Annotated[int, LONG, "not looked at: blocks cost nothing here"] = 1_000_000,
     ) -> Json:
         """Mine blocks at once, on regtest, that pay a descriptor's script."""
         del maxtries
@@ -260,7 +260,7 @@ class CoreMining:
         conservative = estimate_mode.lower() == "conservative"
         rate = self._fees.estimate(target, conservative=conservative)
         if rate is None:
-            return {"errors": ["Insufficient data or no feerate found"], "blocks": target}
+            return {"errors": ["Insufficient data or no feerate found"], "blocks": 0}
         with self._chain.lock:
             least = self._mempool.min_feerate(self._chain.now())
         return {"feerate": amount(FeeRate(max(rate, least))), "blocks": target}

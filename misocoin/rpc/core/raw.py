@@ -12,6 +12,9 @@ from misocoin.http.errors import RpcError
 from misocoin.params import Params
 from misocoin.policy.feerate import FeeRate, feerate_from_fee
 from misocoin.primitives.transaction import Transaction
+from misocoin.rpc.building import unsigned_from_json
+from misocoin.rpc.core.kinds import COINS, OUTPUTS
+from misocoin.rpc.core.util import script_of
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.finder import Found, TransactionFinder
@@ -19,15 +22,18 @@ from misocoin.rpc.forms import SCRIPT_PUBKEY, TX_FIELDS, hash_hex, script_json, 
 from misocoin.rpc.json import Json, amount
 from misocoin.rpc.methods.transactions import DEFAULT_MAX_FEERATE, check_burn
 from misocoin.rpc.params import (
-    AMOUNT,
     ARRAY,
     BOOLEAN,
     HASH,
     HEX,
+    LONG,
     STRING,
+    UNSIGNED,
     bounded_level,
+    hash_called,
     invalid,
     transaction_from_hex,
+    transaction_in_either_form,
 )
 from misocoin.rpc.schema import (
     array,
@@ -43,7 +49,9 @@ from misocoin.rpc.schema import (
     timestamp,
 )
 from misocoin.script.address import address_from_script
-from misocoin.script.script import is_unspendable
+from misocoin.script.descriptor_text import is_inferred, multi_text, with_checksum
+from misocoin.script.opcodes import OP_CHECKSIGADD, OP_SUCCESS
+from misocoin.script.script import is_unspendable, operations
 from misocoin.script.templates import (
     ScriptKind,
     has_valid_operations,
@@ -61,6 +69,9 @@ MAX_FEERATE = 100_000_000
 
 MAX_SHOWN_SCRIPT = 100_000
 """Bytes; a longer one could not be spent, and to show it would cost whoever is asked dearly."""
+
+INPUTS_HELP = 'what to spend: objects {"txid", "vout", "sequence"}'
+OUTPUTS_HELP = 'what to pay: {"address": amount, ...}, or an array of such; {"data": hex}'
 
 _FEES = obj(
     "",
@@ -87,6 +98,9 @@ _WITNESS_WRAPPABLE = frozenset(
     {ScriptKind.MULTISIG, ScriptKind.NONSTANDARD, ScriptKind.P2PK, ScriptKind.P2PKH}
 )
 
+_TAPSCRIPT_ONLY = OP_SUCCESS | {OP_CHECKSIGADD}
+"""Operations that mean something in tapscript alone."""
+
 
 class CoreRaw:
     """Transactions as bytes."""
@@ -95,6 +109,40 @@ class CoreRaw:
         self._chain = chain
         self._pool = pool
         self._finder = finder
+
+    # -- making -------------------------------------------------------------------------------
+
+    @core_method(
+        Category.TRANSACTIONS,
+        result=hexadecimal("the transaction's bytes, without signatures"),
+        examples=('\'[{"txid":"…","vout":0}]\' \'{"bcrt1…":1.5}\'',),
+        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
+    )
+    def createrawtransaction(
+        self,
+        inputs: Annotated[list[Json], ARRAY, INPUTS_HELP],
+        outputs: Annotated[list[Json] | dict[str, Json], OUTPUTS, OUTPUTS_HELP],
+        locktime: Annotated[int, LONG, "first height or unix time of its block"] = 0,
+        replaceable: Annotated[
+            bool | None, BOOLEAN, "ask to be replaceable (BIP125); so it is if left out, too"
+        ] = None,
+        version: Annotated[int, UNSIGNED, "the transaction's version"] = 2,
+    ) -> Json:
+        """Make a transaction of inputs and outputs, unsigned.
+
+        What the inputs hold beyond the outputs is the fee: there is no change but what you add.
+        """
+        params = self._chain.params
+        tx = unsigned_from_json(
+            inputs,
+            outputs,
+            locktime,
+            version,
+            lambda address: script_of(address, params),
+            params.max_money,
+            replaceable=replaceable,
+        )
+        return tx.serialize().hex()
 
     # -- showing ------------------------------------------------------------------------------
 
@@ -117,7 +165,7 @@ class CoreRaw:
     )
     def getrawtransaction(
         self,
-        txid: Annotated[bytes, HASH, "the transaction"],
+        txid: Annotated[bytes, hash_called("parameter 1"), "the transaction"],
         verbosity: Annotated[
             int,
             bounded_level(2),
@@ -203,23 +251,8 @@ class CoreRaw:
         ] = None,
     ) -> Json:
         """Show a transaction's parts, whether anybody knows it or not."""
-        tx = self._decoded(hexstring, iswitness)
+        tx = transaction_in_either_form(hexstring, iswitness, "TX decode failed")
         return tx_json(tx, self._chain.params, with_hex=False)
-
-    def _decoded(self, text: str, is_witness: bool | None) -> Transaction:
-        if is_witness is not None:
-            return transaction_from_hex(text, allow_witness=is_witness)
-        try:
-            tx = transaction_from_hex(text)
-        except RpcError:
-            return transaction_from_hex(text, allow_witness=False)
-        if not tx.vin:
-            # What looks like the mark of witnesses may be the count of no inputs.
-            try:
-                return transaction_from_hex(text, allow_witness=False)
-            except RpcError:
-                return tx
-        return tx
 
     @core_method(
         Category.TRANSACTIONS,
@@ -251,6 +284,7 @@ class CoreRaw:
             template.kind not in _WRAPPABLE
             or is_unspendable(script)
             or not has_valid_operations(script)
+            or any(opcode in _TAPSCRIPT_ONLY for opcode, _ in operations(script))
         ):
             return form
         form["p2sh"] = address_from_script(p2sh_script(hash160(script)), params)
@@ -270,7 +304,10 @@ class CoreRaw:
         else:
             program = p2wsh_script(sha256(script))
         nested = address_from_script(p2sh_script(hash160(program)), params)
-        return {**script_json(program, params), "p2sh-segwit": nested}
+        form = {**script_json(program, params), "p2sh-segwit": nested}
+        if template.kind is ScriptKind.MULTISIG and is_inferred(template):
+            form["desc"] = with_checksum(f"wsh({multi_text(template)})")
+        return form
 
     # -- trying -------------------------------------------------------------------------------
 
@@ -299,7 +336,7 @@ class CoreRaw:
         self,
         rawtxs: Annotated[list[Json], ARRAY, "transactions in hex, parents before children"],
         maxfeerate: Annotated[
-            Sats, AMOUNT, "coins per 1,000 virtual bytes that it may pay at most; 0 for any"
+            Sats, COINS, "coins per 1,000 virtual bytes that it may pay at most; 0 for any"
         ] = DEFAULT_MAX_FEERATE,
     ) -> Json:
         """Tell whether transactions could enter the mempool, without letting them."""
@@ -342,10 +379,10 @@ class CoreRaw:
             list[Json], ARRAY, "transactions in hex: parents, and last the child of all of them"
         ],
         maxfeerate: Annotated[
-            Sats, AMOUNT, "coins per 1,000 virtual bytes that one may pay at most; 0 for any"
+            Sats, COINS, "coins per 1,000 virtual bytes that one may pay at most; 0 for any"
         ] = DEFAULT_MAX_FEERATE,
         maxburnamount: Annotated[
-            Sats, AMOUNT, "coins that one unspendable output may hold"
+            Sats, COINS, "coins that one unspendable output may hold"
         ] = NO_BURN,
     ) -> Json:
         """Hand in a child with its parents: it may pay for those that pay too little alone."""
@@ -369,9 +406,9 @@ class CoreRaw:
 
 
 def _transaction(value: Json) -> Transaction:
-    if not isinstance(value, str):
-        raise RpcError(RpcCode.TYPE_ERROR, "a transaction is a string of hex digits")
-    return transaction_from_hex(value)
+    text = STRING.parse(value, "rawtx")
+    refusal = f"TX decode failed: {text} Make sure the tx has at least one input."
+    return transaction_from_hex(text, refusal=refusal)
 
 
 def _feerate_limit(sats: int) -> FeeRate | None:

@@ -4,14 +4,11 @@ from collections.abc import Iterator, Mapping
 
 from misocoin.errors import AddressError, MisocoinError, ValidationError
 from misocoin.http.errors import RpcError
+from misocoin.rpc.core.kinds import COINS
 from misocoin.rpc.declare import Method, Param
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.methods.transactions import DEFAULT_MAX_FEERATE
 from misocoin.rpc.params import (
-    AMOUNT,
-    ARRAY,
-    ARRAY_OR_OBJECT,
-    BOOLEAN,
     HASH,
     INTEGER,
     LONG,
@@ -51,32 +48,10 @@ def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
         (
             Param("nblocks", INTEGER, "how many blocks", argument="count"),
             Param("address", STRING, "whom they pay"),
-            Param("maxtries", LONG, "not looked at: blocks cost nothing here", 0, None),
+            Param("maxtries", LONG, "not looked at: blocks cost nothing here", 1_000_000, None),
         ),
         translate=_generate_error,
         errors=(RpcCode.MISC_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
-    )
-    yield first["create_raw_tx"].in_dialect(
-        "createrawtransaction",
-        (
-            Param(
-                "inputs",
-                ARRAY,
-                'what to spend: objects {"txid", "vout", "sequence"}',
-                argument="vins",
-            ),
-            Param(
-                "outputs",
-                ARRAY_OR_OBJECT,
-                'what to pay: {"address": amount, ...}, or an array of such; {"data": hex}',
-                argument="vouts",
-            ),
-            Param("locktime", LONG, "first height or unix time of its block", 0),
-            Param("replaceable", BOOLEAN, "ask to be replaceable (BIP125)", True),
-            Param("version", LONG, "the transaction's version", 2),
-        ),
-        translate=_raw_error,
-        errors=(RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     yield first["send_raw_tx"].in_dialect(
         "sendrawtransaction",
@@ -84,14 +59,14 @@ def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
             Param("hexstring", TRANSACTION, "the signed transaction", argument="tx"),
             Param(
                 "maxfeerate",
-                AMOUNT,
+                COINS,
                 "coins per 1,000 virtual bytes that it may pay at most; 0 for any",
                 DEFAULT_MAX_FEERATE,
                 "max_fee_rate",
             ),
             Param(
                 "maxburnamount",
-                AMOUNT,
+                COINS,
                 "coins that one unspendable output may hold",
                 Sats(0),
                 "max_burn",
@@ -114,9 +89,7 @@ def _generate_error(error: MisocoinError) -> MisocoinError:
 
 
 def _raw_error(error: MisocoinError) -> MisocoinError:
-    """Core's code and words for an address or a transaction that is refused."""
-    if isinstance(error, AddressError):
-        return RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, f"Invalid Bitcoin address: {error}")
+    """Core's code and words for a transaction that is refused."""
     if isinstance(error, ValidationError) and error.reason == "max-fee-exceeded":
         return RpcError(
             RpcCode.VERIFY_ERROR,

@@ -1,5 +1,6 @@
 """Core's methods on addresses and messages, which need no chain and no wallet."""
 
+from base64 import b64decode
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -12,10 +13,11 @@ from misocoin.params import Params
 from misocoin.rpc.declare import Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json
-from misocoin.rpc.params import ARRAY, INTEGER, STRING, invalid
+from misocoin.rpc.params import ARRAY, INTEGER, STRING, invalid, is_hex
 from misocoin.rpc.schema import array, boolean, hexadecimal, number, obj, optional, text
-from misocoin.script.address import address_from_script, script_from_address
-from misocoin.script.descriptor_text import with_checksum
+from misocoin.script.address import address_from_script, decode_address, script_from_address
+from misocoin.script.address_faults import address_fault
+from misocoin.script.descriptor_text import is_inferred, with_checksum
 from misocoin.script.machine import MAX_ELEMENT_SIZE
 from misocoin.script.messages import is_signed_by, sign_message
 from misocoin.script.templates import (
@@ -26,8 +28,8 @@ from misocoin.script.templates import (
     template_from_script,
 )
 
-MAX_KEYS = 16
-"""Keys of a multisig: more could not be written as a small number."""
+MAX_KEYS = 20
+"""Keys of a multisig."""
 
 WITNESS_KINDS = frozenset(
     {
@@ -40,9 +42,11 @@ WITNESS_KINDS = frozenset(
 )
 """Scripts that are witness programs."""
 
+_SCRIPTS = frozenset({ScriptKind.P2SH, ScriptKind.P2WSH, ScriptKind.P2TR, ScriptKind.ANCHOR})
+
 ADDRESS_FIELDS = {
     "scriptPubKey": hexadecimal("the output script it stands for"),
-    "isscript": boolean("whether it stands for a script, not a key"),
+    "isscript": optional(boolean("whether it stands for a script, not a key, where that is known")),
     "iswitness": boolean("whether it is a witness program"),
     "witness_version": optional(number("of the program")),
     "witness_program": optional(hexadecimal("the program")),
@@ -55,10 +59,12 @@ def address_json(script: bytes) -> dict[str, Json]:
     template = template_from_script(script)
     form: dict[str, Json] = {
         "scriptPubKey": script.hex(),
-        "isscript": template.kind in (ScriptKind.P2SH, ScriptKind.P2WSH, ScriptKind.P2TR),
+        "isscript": template.kind in _SCRIPTS,
         "iswitness": template.kind in WITNESS_KINDS,
     }
-    if template.kind in WITNESS_KINDS:
+    if template.kind is ScriptKind.WITNESS_UNKNOWN:
+        del form["isscript"]
+    if template.kind in WITNESS_KINDS and template.kind is not ScriptKind.ANCHOR:
         form["witness_version"] = template.version
         form["witness_program"] = template.solutions[0].hex()
     return form
@@ -68,9 +74,9 @@ def script_of(address: str, params: Params, message: str = "") -> bytes:
     """The output script of an address; raises Core's error, with `message` in its stead."""
     try:
         return script_from_address(address, params)
-    except AddressError as error:
+    except AddressError:
         raise RpcError(
-            RpcCode.INVALID_ADDRESS_OR_KEY, message or f"Invalid Bitcoin address: {error}"
+            RpcCode.INVALID_ADDRESS_OR_KEY, message or f"Invalid Bitcoin address: {address[:140]}"
         ) from None
 
 
@@ -87,18 +93,24 @@ class CoreUtil:
             isvalid=boolean("whether it is one of this network's"),
             address=optional(text("the address, in its usual form")),
             **{name: optional(form) for name, form in ADDRESS_FIELDS.items()},
-            error_locations=optional(array("always empty: see `error`", number("a place"))),
+            error_locations=optional(
+                array("where characters of it are wrong, as far as known", number("from 0 on"))
+            ),
             error=optional(text("what is wrong with it")),
         ),
     )
     def validateaddress(self, address: Annotated[str, STRING, "the address"]) -> Json:
         """Tell whether an address is valid, and what it stands for."""
         try:
-            script = script_from_address(address, self._params)
-        except AddressError as error:
-            return {"isvalid": False, "error_locations": [], "error": str(error)}
-        shown = address_from_script(script, self._params) or address
-        return {"isvalid": True, "address": shown, **address_json(script)}
+            script = decode_address(address, self._params.address)
+        except AddressError:
+            error, places = address_fault(address, self._params.address)
+            return {"isvalid": False, "error_locations": places, "error": error}
+        return {
+            "isvalid": True,
+            "address": address_from_script(script, self._params),
+            **address_json(script),
+        }
 
     @core_method(
         Category.UTIL,
@@ -138,8 +150,11 @@ class CoreUtil:
         if address_type == "legacy" and len(script) > MAX_ELEMENT_SIZE:
             raise invalid(f"redeemScript exceeds size limit: {len(script)} > {MAX_ELEMENT_SIZE}")
         output, descriptor = _wrapped(script, _multi_text(nrequired, found), address_type)
+        address = address_from_script(output, self._params)
+        if not is_inferred(template_from_script(script)):
+            descriptor = f"addr({address})"  # keys in OpenSSL's hybrid form stand in no descriptor
         form: dict[str, Json] = {
-            "address": address_from_script(output, self._params),
+            "address": address,
             "redeemScript": script.hex(),
             "descriptor": with_checksum(descriptor),
         }
@@ -181,28 +196,36 @@ class CoreUtil:
             raise RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, "Invalid address") from None
         if template_from_script(script).kind in (ScriptKind.P2WSH, ScriptKind.P2TR):
             raise RpcError(RpcCode.TYPE_ERROR, "Address does not refer to key")
+        if not signature or not _is_base64(signature):
+            raise RpcError(RpcCode.TYPE_ERROR, "Malformed base64 encoding")
         try:
             return is_signed_by(address, signature, message)
         except AddressError:
             raise RpcError(RpcCode.TYPE_ERROR, "Address does not refer to key") from None
         except ParseError:
-            raise RpcError(RpcCode.TYPE_ERROR, "Malformed base64 encoding") from None
+            return False  # base64 of something else
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _public_key(value: Json) -> bytes:
-    shown = str(value)[:140]
-    if not isinstance(value, str) or len(value) not in (66, 130) or not value.isalnum():
+    text = STRING.parse(value, "key")
+    data = bytes.fromhex(text) if is_hex(text) else b""
+    if not data:
+        why = "must be a hex string"
+    elif len(data) not in (33, 65):
         why = "must have a length of either 33 or 65 bytes"
+    elif not is_public_key(data):
+        why = "must be cryptographically valid."
     else:
-        try:
-            data = bytes.fromhex(value)
-        except ValueError:
-            why = "must be a hex string"
-        else:
-            if is_public_key(data):
-                return data
-            why = "must be cryptographically valid."
-    raise RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, f'Pubkey "{shown}" {why}')
+        return data
+    raise RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, f'Pubkey "{text[:140]}" {why}')
 
 
 def _check_multisig(required: int, count: int) -> None:

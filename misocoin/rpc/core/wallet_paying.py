@@ -10,13 +10,13 @@ from misocoin.http.errors import RpcError
 from misocoin.policy.dust import calculate_dust_threshold
 from misocoin.policy.feerate import FeeRate, calculate_fee
 from misocoin.primitives.transaction import Transaction, TxIn, TxOut
+from misocoin.rpc.core.kinds import COINS
 from misocoin.rpc.core.util import script_of
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json, amount
 from misocoin.rpc.params import (
-    AMOUNT,
     ANY,
     ARRAY,
     BOOLEAN,
@@ -25,7 +25,7 @@ from misocoin.rpc.params import (
     OBJECT,
     STRING,
     invalid,
-    transaction_from_hex,
+    transaction_in_either_form,
 )
 from misocoin.rpc.schema import coins, either, hexadecimal, number, obj, text
 from misocoin.units import Sats, sats_from_json
@@ -72,7 +72,7 @@ class CoreWalletPaying:
     def sendtoaddress(
         self,
         address: Annotated[str, STRING, "whom to pay"],
-        amount: Annotated[Sats, AMOUNT, "how many coins"],
+        amount: Annotated[Sats, COINS, "how many coins"],
         comment: Annotated[str, STRING, "noted on the payment, in the wallet alone"] = "",
         comment_to: Annotated[str, STRING, "noted behind it"] = "",
         subtractfeefromamount: Annotated[bool, BOOLEAN, "the payee gets less by the fee"] = False,
@@ -205,7 +205,7 @@ class CoreWalletPaying:
 
         Inputs that it has already stay; they must be the wallet's.
         """
-        tx = _unfunded(hexstring, iswitness)
+        tx = transaction_in_either_form(hexstring, iswitness, "TX decode failed")
         given = _funding_options(options)
         outputs = list(tx.vout)
         rate = self._funding_rate(given)
@@ -314,16 +314,6 @@ class CoreWalletPaying:
         if per_vbyte < 0 or per_vbyte > 1e9:
             raise RpcError(RpcCode.TYPE_ERROR, "Amount out of range")
         return FeeRate(round(per_vbyte * 1000))
-
-
-def _unfunded(text: str, is_witness: bool | None) -> Transaction:
-    """Read a transaction that may have no inputs, and then looks like one with witness."""
-    if is_witness is not None:
-        return transaction_from_hex(text, allow_witness=is_witness)
-    try:
-        return transaction_from_hex(text)
-    except RpcError:
-        return transaction_from_hex(text, allow_witness=False)
 
 
 def less_by(outputs: Sequence[TxOut], reducible: set[int], fee: int) -> list[TxOut]:

@@ -6,18 +6,14 @@ from misocoin.chain.pool import TransactionPool
 from misocoin.chain.state import ChainState
 from misocoin.crypto.keys import PrivateKey
 from misocoin.crypto.wif import key_from_wif
-from misocoin.errors import AmountError, NotFoundError, RejectCode, ValidationError
+from misocoin.errors import NotFoundError, RejectCode, ValidationError
 from misocoin.http.errors import RpcError
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import (
-    SEQUENCE_FINAL,
     OutPoint,
     Transaction,
-    TxIn,
-    TxOut,
-    outpoint,
 )
-from misocoin.rpc.core.forms import MAX_OPT_IN_SEQUENCE
+from misocoin.rpc.building import unsigned_from_json
 from misocoin.rpc.declare import Category, method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.finder import TransactionFinder
@@ -29,11 +25,11 @@ from misocoin.rpc.params import (
     ARRAY_OR_OBJECT,
     BOOLEAN,
     HASH,
-    HEX,
     INTEGER,
     LONG,
     STRING,
     TRANSACTION,
+    UNSIGNED,
     invalid,
 )
 from misocoin.rpc.schema import hexadecimal, number, obj, optional, timestamp
@@ -41,8 +37,8 @@ from misocoin.script.address import script_from_address
 from misocoin.script.script import is_unspendable
 from misocoin.script.sighash import TxDigests
 from misocoin.script.signing import KeyRing, sign_input
-from misocoin.script.templates import has_valid_operations, nulldata_script
-from misocoin.units import Sats, sats_from_json
+from misocoin.script.templates import has_valid_operations
+from misocoin.units import Sats
 
 DEFAULT_MAX_FEERATE = Sats(10_000_000)
 """Base units per 1,000 virtual bytes, as in Core: who forgets the change pays it as a fee."""
@@ -109,46 +105,26 @@ class TransactionMethods:
         ],
         locktime: Annotated[int, LONG, "first height or unix time of its block"] = 0,
         replaceable: Annotated[bool, BOOLEAN, "ask to be replaceable (BIP125)"] = False,
-        version: Annotated[int, LONG, "the transaction's version"] = 2,
+        version: Annotated[int, UNSIGNED, "the transaction's version"] = 2,
     ) -> Json:
         """Make a transaction of inputs and outputs, unsigned.
 
         What the inputs hold beyond the outputs is the fee: there is no change but what you add.
         """
-        if not 0 <= locktime <= 0xFFFFFFFF:
-            raise invalid("Invalid parameter, locktime out of range")
-        if version not in (1, 2, 3):
-            raise invalid("Invalid parameter, version out of range(1~3)")
-        default = SEQUENCE_FINAL - 1 if locktime else SEQUENCE_FINAL
-        if replaceable:
-            default = MAX_OPT_IN_SEQUENCE
-        inputs = [self._input(vin, default) for vin in vins]
-        pairs = list(vouts.items()) if isinstance(vouts, dict) else _pairs(vouts)
-        _check_unique(pairs)
-        outputs = [self._output(name, value) for name, value in pairs]
-        return Transaction.build(version, inputs, outputs, locktime).serialize().hex()
-
-    def _input(self, vin: Json, default_sequence: int) -> TxIn:
-        if not isinstance(vin, dict):
-            raise invalid('an input is an object {"txid": ..., "vout": ...}')
-        txid = HASH.parse(_text(vin.get("txid"), "txid"), "txid")
-        index = vin.get("vout")
-        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index <= 0xFFFFFFFF:
-            raise invalid("Invalid parameter, missing vout key, or vout cannot be negative")
-        sequence = vin.get("sequence", default_sequence)
-        if type(sequence) is not int or not 0 <= sequence <= 0xFFFFFFFF:
-            raise invalid("Invalid parameter, sequence number is out of range")
-        return TxIn(outpoint(txid, index), sequence=sequence)
-
-    def _output(self, name: str, value: Json) -> TxOut:
-        if name == "data":
-            data = HEX.parse(_text(value, "data"), "data")
-            return TxOut(0, nulldata_script(data))
-        script = script_from_address(name, self._chain.params)
-        sats = sats_from_json(value)
-        if sats > self._chain.params.max_money:
-            raise AmountError(f"{name}: more than there can ever be")
-        return TxOut(sats, script)
+        params = self._chain.params
+        return (
+            unsigned_from_json(
+                vins,
+                vouts,
+                locktime,
+                version,
+                lambda address: script_from_address(address, params),
+                params.max_money,
+                replaceable=replaceable,
+            )
+            .serialize()
+            .hex()
+        )
 
     @method(
         Category.TRANSACTIONS,
@@ -239,33 +215,6 @@ def check_burn(tx: Transaction, limit: int) -> None:
                 RpcCode.VERIFY_ERROR,
                 "Unspendable output exceeds maximum configured by user (maxburnamount)",
             )
-
-
-def _check_unique(pairs: list[tuple[str, Json]]) -> None:
-    seen = set()
-    for name, _ in pairs:
-        if name in seen:
-            what = "duplicate key: data" if name == "data" else f"duplicated address: {name}"
-            raise invalid(f"Invalid parameter, {what}")
-        seen.add(name)
-
-
-def _text(value: Json, name: str) -> str:
-    if not isinstance(value, str):
-        raise invalid(f"{name} must be a string")
-    return value
-
-
-def _pairs(vouts: list[Json]) -> list[tuple[str, Json]]:
-    pairs: list[tuple[str, Json]] = []
-    for vout in vouts:
-        if not isinstance(vout, dict) or len(vout) != 1:
-            raise invalid(
-                "Invalid parameter, key-value pair must contain exactly one key: "
-                '{"address": amount}'
-            )
-        pairs += vout.items()
-    return pairs
 
 
 def _place(point: OutPoint) -> str:

@@ -89,6 +89,7 @@ def test_a_wrong_number_of_arguments_is_answered_with_help(params: Any) -> None:
 def test_a_wrong_type_is_named_with_its_place() -> None:
     code, message = error_of("add", ["1", 2, [3]])
     assert code == -3
+    assert message.startswith('Wrong type passed:\n{\n    "Position 1 (a)": "JSON value')
     head, _, listing_text = message.partition("\n")
     assert head == "Wrong type passed:"
     assert orjson.loads(listing_text) == {

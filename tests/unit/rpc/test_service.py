@@ -46,7 +46,16 @@ def test_a_1_x_call_is_answered_with_all_three_fields(version: dict[str, str], i
     assert reply(sent) == (200, {"result": 11, "error": None, "id": id})
 
 
-@pytest.mark.parametrize("id", [b"1.23456789012345678", b"[1.0000000000000000,5]"])
+@pytest.mark.parametrize(
+    "id",
+    [
+        b"1.23456789012345678",
+        b"[1.0000000000000000,5]",
+        b"1e5",
+        b"1.50",
+        b"12345678901234567890123",
+    ],
+)
 def test_an_id_comes_back_as_it_was_written(id: bytes) -> None:
     assert ask(b'{"method":"add","params":[1],"id":' + id + b"}").body.endswith(
         b'"id":' + id + b"}\n"
@@ -56,8 +65,18 @@ def test_an_id_comes_back_as_it_was_written(id: bytes) -> None:
 def test_a_call_without_id_is_still_answered_in_1_x() -> None:
     assert reply({"method": "add", "params": [1]}) == (
         200,
-        {"result": 11, "error": None, "id": None},
+        {"result": 11, "error": None},
     )
+
+
+@pytest.mark.parametrize("version", [{}, {"jsonrpc": "1.0"}, {"jsonrpc": "2.0"}])
+def test_a_bad_call_without_id_is_told_alone(version: dict[str, str]) -> None:
+    status, answer = reply(version)
+    assert status == 400
+    assert "id" not in answer
+    assert answer["error"] == {"code": -32600, "message": "Missing method"}
+    in_batch = ask([version])
+    assert in_batch.status == (204 if version.get("jsonrpc") == "2.0" else 200)
 
 
 @pytest.mark.parametrize("params", [{"a": 1}, [1], [1, 10]])
@@ -125,7 +144,7 @@ def test_what_is_no_json_is_a_parse_error(body: bytes) -> None:
     status, answer = reply(body)
     assert status == 500
     assert answer["error"]["code"] == -32700
-    assert answer["error"]["message"].startswith("Parse error")
+    assert answer["error"]["message"] == "Parse error"
     assert answer["id"] is None
 
 

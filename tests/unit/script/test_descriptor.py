@@ -135,7 +135,8 @@ def test_an_uncompressed_key_has_no_place_in_segwit() -> None:
     ("script", "body"),
     [
         (f"21{KEY}ac", f"pk({KEY})"),
-        ("21" + "02" + "ff" * 32 + "ac", "raw(21" + "02" + "ff" * 32 + "ac)"),
+        ("21" + "02" + "ff" * 32 + "ac", "pk(02" + "ff" * 32 + ")"),
+        ("41" + "06" + "ff" * 64 + "ac", "raw(41" + "06" + "ff" * 64 + "ac)"),
         (f"5121{OTHER}21{THIRD}52ae", f"multi(1,{OTHER},{THIRD})"),
         ("0014" + "751e76e8199196d454941c45d1b3a323f1433bd6", None),
         (f"5120{XONLY}", f"rawtr({XONLY})"),

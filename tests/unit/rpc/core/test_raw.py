@@ -120,16 +120,33 @@ def test_what_can_be_asked_of_a_new_transaction(core: CoreNode) -> None:
     ("params", "code", "words"),
     [
         ([[{"txid": "11"}], {}], -8, "txid must be of length 64"),
+        ([[5], {}], -3, "JSON value of type number is not of expected type object"),
+        ([[{"vout": 0}], {}], -3, "JSON value of type null is not of expected type string"),
         ([[{"txid": "11" * 32}], {}], -8, "Invalid parameter, missing vout key"),
+        ([[{"txid": "11" * 32, "vout": "0"}], {}], -8, "Invalid parameter, missing vout key"),
         ([[{"txid": "11" * 32, "vout": -1}], {}], -8, "vout cannot be negative"),
+        ([[{"txid": "11" * 32, "vout": 1.5}], {}], -1, "JSON integer out of range"),
+        ([[{"txid": "11" * 32, "vout": 1 << 31}], {}], -1, "JSON integer out of range"),
+        (
+            [[{"txid": "11" * 32, "vout": 0, "sequence": 0xFFFFFFFE}], {}, 0, True],
+            -8,
+            "Invalid parameter combination: Sequence number(s) contradict replaceable option",
+        ),
         ([[{"txid": "11" * 32, "vout": 0, "sequence": -1}], {}], -8, "sequence number"),
-        ([[], {"nobody": 1}], -5, "Invalid Bitcoin address"),
-        ([[], {MINER: -1}], -3, "negative"),
-        ([[], {MINER: "x"}], -3, "not an amount"),
-        ([[], {MINER: 21_000_001}], -3, "more than there can ever be"),
+        ([[], {"nobody": 1}], -5, "Invalid Bitcoin address: nobody"),
+        ([[], {MINER: -1}], -3, "Amount out of range"),
+        ([[], {MINER: "x"}], -3, "Invalid amount"),
+        ([[], {MINER: None}], -3, "Amount is not a number or string"),
+        ([[], {MINER: 21_000_001}], -3, "Amount out of range"),
+        ([[], [{MINER: 1}, {MINER.upper(): 1}]], -8, f"duplicated address: {MINER.upper()}"),
+        ([[], [{"data": "00"}, {"data": "01"}]], -8, "duplicate key: data"),
+        ([[], [5]], -8, "Invalid parameter, key-value pair not an object as expected"),
+        ([[], {"data": ""}], -8, "Data must be hexadecimal string (not '')"),
+        ([[], None], -8, "Invalid parameter, output argument must be non-null"),
+        ([[], "x"], -3, "JSON value of type string is not of expected type array"),
         ([[], [{MINER: 1}, {MINER: 1}]], -8, "duplicated address"),
         ([[], [{MINER: 1, "data": "00"}]], -8, "exactly one key"),
-        ([[], {"data": "x"}], -8, "data must be hexadecimal string"),
+        ([[], {"data": "x"}], -8, "Data must be hexadecimal string (not 'x')"),
         ([[], {}, -1], -8, "Invalid parameter, locktime out of range"),
         ([[], {}, 0, True, 9], -8, "Invalid parameter, version out of range(1~3)"),
         ([[]], -1, "createrawtransaction"),
@@ -144,19 +161,57 @@ def test_what_no_transaction_is_made_of(
     assert words in message
 
 
-@pytest.mark.parametrize("bad", ["", "zz", "00", "0200"])
+def test_a_sequence_that_is_no_number_is_the_usual_one(core: CoreNode) -> None:
+    place = {"txid": "11" * 32, "vout": 0}
+    assert core.createrawtransaction([place | {"sequence": "x"}], {}) == (
+        core.createrawtransaction([place], {})
+    )
+
+
+@pytest.mark.parametrize("bad", ["", "zz", "0", "00", "0200"])
 def test_what_is_no_transaction(core: CoreNode, bad: str) -> None:
-    for name, params in (
-        ("decoderawtransaction", [bad]),
-        ("sendrawtransaction", [bad]),
-        ("testmempoolaccept", [[bad]]),
-        ("submitpackage", [[bad]]),
-        ("signrawtransactionwithkey", [bad, []]),
-        ("signrawtransactionwithwallet", [bad]),
+    hint = "Make sure the tx has at least one input."
+    for name, params, words in (
+        ("decoderawtransaction", [bad], "TX decode failed"),
+        ("sendrawtransaction", [bad], f"TX decode failed. {hint}"),
+        ("testmempoolaccept", [[bad]], f"TX decode failed: {bad} {hint}"),
+        ("submitpackage", [[bad]], f"TX decode failed: {bad} {hint}"),
+        ("signrawtransactionwithkey", [bad, []], f"TX decode failed. {hint}"),
+        ("signrawtransactionwithwallet", [bad], f"TX decode failed. {hint}"),
     ):
-        code, message = core.error(name, *params)
-        assert code == -22
-        assert message.startswith("TX decode failed")
+        assert core.error(name, *params) == (-22, words)
+
+
+def test_a_transaction_without_inputs_is_refused_for_that(core: CoreNode) -> None:
+    (trial,) = core.testmempoolaccept(["02000000000000000000"])
+    assert trial["reject-reason"] == "bad-txns-vin-empty"
+
+
+def test_the_form_of_a_package_counts_before_what_is_in_it_twice(core: CoreNode) -> None:
+    tx = core.createrawtransaction([{"txid": "11" * 32, "vout": 0}], {MINER: 1})
+    assert core.error("submitpackage", [tx, tx])[0] == -25
+
+
+@pytest.mark.parametrize(
+    ("script", "fields"),
+    [
+        ("50b1b2ae674f", {"type": "nonstandard"}),  # OP_RESERVED is for tapscript to come
+        ("ba", {"type": "nonstandard"}),
+        ("51", {"type": "nonstandard", "p2sh": "2MtYjSMbW9vXRPMwR3gLTGGMkV4ECWBFoLf"}),
+    ],
+)
+def test_what_is_wrapped(core: CoreNode, script: str, fields: dict[str, str]) -> None:
+    shown = core.decodescript(script)
+    assert ("p2sh" in shown, "segwit" in shown) == ("p2sh" in fields, "p2sh" in fields)
+    assert shown["type"] == fields["type"]
+
+
+def test_the_descriptor_of_a_wrapped_multisig(core: CoreNode) -> None:
+    key = "03eafad12fc68f35045343d4882fc2bbd461ddac1cb5392dd64e6ce451e81ae019"
+    shown = core.decodescript(f"5121{key}51ae")
+    assert shown["desc"] == f"multi(1,{key})#vd6tmttq"
+    assert shown["segwit"]["desc"] == f"wsh(multi(1,{key}))#6kafzxlu"
+    assert shown["segwit"]["p2sh-segwit"] == "2N4tHeKDpKd97CjUHvPR8T1vEJi9zXkXJPD"
 
 
 def test_limits_of_what_is_sent(core: CoreNode, coins: Coins) -> None:

@@ -30,9 +30,62 @@ def test_an_address(core: CoreNode) -> None:
     }
     legacy = core.validateaddress("mrCDrCybB6J1vRfbwM5hemdJz73FwDBC8r")
     assert (legacy["isscript"], legacy["iswitness"]) == (False, False)
-    wrong = core.validateaddress(MINER[:-1] + "q")
-    assert wrong["isvalid"] is False
-    assert wrong["error"]
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "places"),
+    [
+        ("", "Invalid checksum or length of Base58 address (P2PKH or P2SH)", []),
+        ("bcrt1q", "Invalid separator position", [4]),
+        (
+            "1BoatSLRHtKNngkdXEeobR76b53LETtpyT",
+            "Invalid or unsupported Base58-encoded address.",
+            [],
+        ),
+        (
+            "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+            "Invalid or unsupported Segwit (Bech32) or Base58 encoding.",
+            [],
+        ),
+        ("bcrt1q049edschfnwystcqnsvyfpj23mpsg3jcedq9xx", "Invalid Bech32 checksum", [9, 43]),
+        ("bcrt1qdl4cnqgu8z0hm0v4m5xrz4k26g8rv8z4yremggq", "Invalid Bech32 checksum", [43, 44]),
+        ("bcrt1qdl4cnqgu8z0hm0p4m5xrz4k26g8rv8z4yremgg", "Invalid Bech32 checksum", [20]),
+        ("bcrt1qdl4cnqgu8z0hm0b4m5xrz4k26g8rv8z4yremgg", "Invalid Base 32 character", [20]),
+        ("bcrt1Q049edschfnwystcqnsvyfpj23mpsg3jcedq9xv", "Invalid character or mixed case", [5]),
+        ("bcrt1qdl4cnqgu8z0hm0v4m5xrz4k26g8rv8z4yremg", "Invalid checksum", []),
+        (
+            "bcrt1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqc8gmaq",
+            "Invalid Bech32m checksum",
+            [63],
+        ),
+        ("bcrt1" + "q" * 90, "Bech32 string too long", [90, 91, 92, 93, 94]),
+        ("bcrt1\u00e9", "Invalid character or mixed case", [5, 6]),
+        (" " + MINER, "Invalid or unsupported Segwit (Bech32) or Base58 encoding.", []),
+        (MINER + " ", "Invalid character or mixed case", [44]),
+    ],
+)
+def test_what_is_wrong_with_an_address_and_where(
+    core: CoreNode, address: str, error: str, places: list[int]
+) -> None:
+    assert core.validateaddress(address) == {
+        "isvalid": False,
+        "error_locations": places,
+        "error": error,
+    }
+
+
+def test_addresses_of_programs_to_come(core: CoreNode) -> None:
+    anchor = core.validateaddress("bcrt1pfeesnyr2tx")
+    assert anchor == {
+        "isvalid": True,
+        "address": "bcrt1pfeesnyr2tx",
+        "scriptPubKey": "51024e73",
+        "isscript": True,
+        "iswitness": True,
+    }
+    later = core.validateaddress("bcrt1sf3qslnwqwv")
+    assert "isscript" not in later
+    assert (later["witness_version"], later["witness_program"]) == (16, "4c41")
 
 
 def test_a_multisig_address_of_bip67_s_vector() -> None:
@@ -58,8 +111,11 @@ def test_multisig_by_type(core: CoreNode, kind: str, start: str, descriptor: str
     [
         ((0, list(KEYS)), -8, "a multisignature address must require at least one key to redeem"),
         ((3, list(KEYS)), -8, "not enough keys supplied (got 2 keys, but need at least 3"),
-        ((1, [KEYS[0]] * 17), -8, "Number of keys involved in the multisignature address"),
-        ((1, ["zz"]), -5, 'Pubkey "zz" must have a length of either 33 or 65 bytes'),
+        ((1, [KEYS[0]] * 17), -8, "redeemScript exceeds size limit: 582 > 520"),
+        ((2, [KEYS[0]] * 21), -8, "Number of keys involved in the multisignature address creat"),
+        ((1, ["zz"]), -5, 'Pubkey "zz" must be a hex string'),
+        ((1, ["0202"]), -5, 'Pubkey "0202" must have a length of either 33 or 65 bytes'),
+        ((1, [5]), -3, "JSON value of type number is not of expected type string"),
         ((1, ["0" * 66]), -5, f'Pubkey "{"0" * 66}" must be cryptographically valid.'),
         ((1, ["g" * 66]), -5, f'Pubkey "{"g" * 66}" must be a hex string'),
         ((1, list(KEYS), "bech32m"), -5, "createmultisig cannot create bech32m"),
@@ -75,6 +131,21 @@ def test_a_multisig_that_cannot_be(
     assert found[1].startswith(message)
 
 
+def test_a_multisig_of_more_keys_than_legacy_holds(core: CoreNode) -> None:
+    made = core.createmultisig(2, [KEYS[0]] * 20, "bech32")
+    assert made["redeemScript"].endswith("0114ae")
+
+
+def test_a_key_in_hybrid_form_stands_in_no_descriptor(core: CoreNode) -> None:
+    # The generator of secp256k1, whose y is even.
+    key = (
+        "0679be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+        "483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8"
+    )
+    made = core.createmultisig(1, [key])
+    assert made["descriptor"] == "addr(2Mxad18poAsccwB4mxvaXPXbb23rLxKZBee)#6rqg3pus"
+
+
 def test_a_message_signed_and_verified_as_core_s_own_tests_do(core: CoreNode) -> None:
     key = "cUeKHd5orzT3mz8P9pxyREHfsWtVfgsfDjiZZBcjUBAaGk1BTj7N"
     address, message = "mpLQjfK79b7CCV4VMJWEWAj5Mpx8Up5zxB", "This is just a test message"
@@ -88,7 +159,13 @@ def test_a_message_signed_and_verified_as_core_s_own_tests_do(core: CoreNode) ->
 def test_messages_that_cannot_be(core: CoreNode) -> None:
     assert core.error("signmessagewithprivkey", "x", "y") == (-5, "Invalid private key")
     assert core.error("verifymessage", "x", SIGNATURE, "y") == (-5, "Invalid address")
-    assert core.error("verifymessage", MINER, "%", "y") == (-3, "Malformed base64 encoding")
+    for malformed in ("", "%", "AAA", f" {SIGNATURE}", f"{SIGNATURE}\n"):
+        assert core.error("verifymessage", MINER, malformed, "y") == (
+            -3,
+            "Malformed base64 encoding",
+        )
+    for short in ("AAAA", SIGNATURE[:-4]):
+        assert core.verifymessage(MINER, short, "y") is False
     taproot = core.createmultisig(1, list(KEYS), "bech32")["address"]
     assert core.error("verifymessage", taproot, SIGNATURE, "y") == (
         -3,
