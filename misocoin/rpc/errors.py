@@ -87,6 +87,15 @@ COMMON = (RpcCode.MISC_ERROR, RpcCode.TYPE_ERROR, RpcCode.INVALID_PARAMETER, Rpc
 name, and a node that is still starting."""
 
 
+PAYING = (
+    RpcCode.WALLET_ERROR,
+    RpcCode.INVALID_ADDRESS_OR_KEY,
+    RpcCode.INSUFFICIENT_FUNDS,
+    RpcCode.WALLET_UNLOCK_NEEDED,
+)
+"""What a payment from the wallet may end in."""
+
+
 def words_from_code(code: RpcCode) -> str:
     """A code in plain words: `invalid parameter`."""
     return code.name.lower().replace("_", " ")

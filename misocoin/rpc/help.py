@@ -38,7 +38,9 @@ def help_of(shown: Method) -> str:
             lines.append(f"{position}. {param.names[0]:{width}}    ({_manner(param)}) {param.help}")
     lines += ["", "Result:", *lines_from_result(shown.result)]
     if shown.errors:
-        codes = [f"{code:d} ({words_from_code(code)})" for code in shown.errors]
+        codes = [
+            f"{code:d} ({words_from_code(code)})" for code in sorted(shown.errors, reverse=True)
+        ]
         lines += ["", f"Errors: {', '.join(codes)}"]
     if shown.examples:
         lines += ["", "Examples:"]

@@ -13,7 +13,7 @@ from misocoin.primitives.transaction import Transaction, TxIn, TxOut
 from misocoin.rpc.core.kinds import COINS
 from misocoin.rpc.core.util import script_of
 from misocoin.rpc.declare import Access, Category, core_method
-from misocoin.rpc.errors import RpcCode
+from misocoin.rpc.errors import PAYING, RpcCode
 from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json, amount
 from misocoin.rpc.params import (
@@ -62,12 +62,7 @@ class CoreWalletPaying:
         Category.WALLET,
         access=Access.AUTH,
         result=_SENT,
-        errors=(
-            RpcCode.WALLET_ERROR,
-            RpcCode.INVALID_ADDRESS_OR_KEY,
-            RpcCode.INSUFFICIENT_FUNDS,
-            RpcCode.WALLET_UNLOCK_NEEDED,
-        ),
+        errors=PAYING,
     )
     def sendtoaddress(
         self,
@@ -92,13 +87,7 @@ class CoreWalletPaying:
         Category.WALLET,
         access=Access.AUTH,
         result=_SENT,
-        errors=(
-            RpcCode.WALLET_ERROR,
-            RpcCode.INVALID_ADDRESS_OR_KEY,
-            RpcCode.INSUFFICIENT_FUNDS,
-            RpcCode.INVALID_PARAMETER,
-            RpcCode.WALLET_UNLOCK_NEEDED,
-        ),
+        errors=(*PAYING, RpcCode.INVALID_PARAMETER),
     )
     def sendmany(
         self,

@@ -9,7 +9,7 @@ from misocoin.http.errors import RpcError
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.transaction import TxOut
 from misocoin.rpc.declare import Access, Category, method
-from misocoin.rpc.errors import RpcCode
+from misocoin.rpc.errors import PAYING, RpcCode
 from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json, amount
 from misocoin.rpc.params import AMOUNT, HASH, INTEGER, OBJECT, STRING
@@ -94,12 +94,7 @@ class WalletMethods:
         access=Access.AUTH,
         result=hexadecimal("the payment's transaction id"),
         examples=("miso1q… 1.5",),
-        errors=(
-            RpcCode.WALLET_ERROR,
-            RpcCode.INVALID_ADDRESS_OR_KEY,
-            RpcCode.INSUFFICIENT_FUNDS,
-            RpcCode.WALLET_UNLOCK_NEEDED,
-        ),
+        errors=PAYING,
     )
     def send_misocoin(
         self,
@@ -120,13 +115,7 @@ class WalletMethods:
         access=Access.AUTH,
         result=hexadecimal("the payment's transaction id"),
         examples=("""'{"miso1q…": 1.5, "miso1p…": 2}'""",),
-        errors=(
-            RpcCode.WALLET_ERROR,
-            RpcCode.INVALID_ADDRESS_OR_KEY,
-            RpcCode.INSUFFICIENT_FUNDS,
-            RpcCode.INVALID_PARAMETER,
-            RpcCode.WALLET_UNLOCK_NEEDED,
-        ),
+        errors=(*PAYING, RpcCode.INVALID_PARAMETER),
     )
     def send_many(
         self,
@@ -150,12 +139,7 @@ class WalletMethods:
         access=Access.AUTH,
         result=hexadecimal("the payment's transaction id"),
         examples=("miso1q…",),
-        errors=(
-            RpcCode.WALLET_ERROR,
-            RpcCode.INVALID_ADDRESS_OR_KEY,
-            RpcCode.INSUFFICIENT_FUNDS,
-            RpcCode.WALLET_UNLOCK_NEEDED,
-        ),
+        errors=PAYING,
     )
     def send_all(
         self,
