@@ -2,6 +2,7 @@
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
@@ -10,13 +11,20 @@ import pytest
 import requests
 
 from misocoin.http.errors import HttpError, RpcError
-from misocoin.primitives.block import block_from_bytes
-from misocoin.primitives.transaction import OutPoint, transaction_from_bytes
+from misocoin.params import regtest
+from misocoin.primitives.block import Block, block_from_bytes
+from misocoin.primitives.transaction import (
+    OutPoint,
+    Transaction,
+    TxOut,
+    transaction_from_bytes,
+)
 from misocoin.units import COIN
 from tests.functional.conftest import MakeDaemon
 from tests.functional.framework.daemon import DEADLINE, Daemon
 
 COUNTERPARTY = "22" * 20
+GENESIS = regtest().genesis.header.hash_hex
 
 
 class Busy:
@@ -81,7 +89,7 @@ def kill_while_busy(daemon: Daemon, seed: int) -> Busy:
     return busy
 
 
-def check_nothing_is_lost(daemon: Daemon, seen: list[Busy]) -> None:
+def check_nothing_is_lost(daemon: Daemon, seen: list[Busy], kept: "Kept") -> None:
     """Hold the restarted daemon against all that was acknowledged, and against a full replay."""
     rpc = daemon.rpc
     mempool = set(rpc.get_mempool())
@@ -96,38 +104,59 @@ def check_nothing_is_lost(daemon: Daemon, seen: list[Busy]) -> None:
     info = rpc.get_info()
     assert (replayed["height"], replayed["best_block"]) == (info["height"], info["best_block"])
     balances = rpc.get_balances()
-    assert sum(int(each * COIN) for each in balances.values()) == own_coins(daemon, addresses)
+    coins = kept.coins(daemon)
+    assert sum(int(each * COIN) for each in balances.values()) == sum(
+        coins[kept.script_of(daemon, address)] for address in addresses
+    )
     paid = requests.get(f"{daemon.url}/address/{COUNTERPARTY}.json", timeout=DEADLINE).json()
     assert paid["is_indexed"]
-    assert paid["balance_sats"] + paid["waiting_sats"] == own_coins(daemon, {COUNTERPARTY})
+    assert (
+        paid["balance_sats"] + paid["waiting_sats"] == (coins[kept.script_of(daemon, COUNTERPARTY)])
+    )
 
 
-def own_coins(daemon: Daemon, addresses: set[str]) -> int:
-    """Base units of addresses by a replay of its own: all blocks, then what waits."""
-    coins: dict[OutPoint, int] = {}
-    scripts = {script_of(daemon, address) for address in addresses}
-    for transaction in all_transactions(daemon):
-        for txin in transaction.vin:
-            coins.pop(txin.prevout, None)
-        for index, txout in enumerate(transaction.vout):
-            if txout.script_pubkey in scripts:
-                coins[transaction.outpoint(index)] = txout.value
-    return sum(coins.values())
+class Kept:
+    """What never changes once it was asked: blocks by their hash, the scripts of addresses."""
 
+    def __init__(self) -> None:
+        self._blocks: dict[str, Block] = {}
+        self._scripts: dict[str, bytes] = {}
 
-def script_of(daemon: Daemon, address: str) -> bytes:
-    """The output script of an address, as a transaction to it has it."""
-    raw = daemon.rpc.create_raw_tx([{"txid": "11" * 32, "vout": 0}], {address: 1})
-    return transaction_from_bytes(bytes.fromhex(raw)).vout[0].script_pubkey
+    def coins(self, daemon: Daemon) -> Counter[bytes]:
+        """Base units by script, by a replay of its own: all blocks, then what waits."""
+        coins: dict[OutPoint, TxOut] = {}
+        for transaction in self._transactions(daemon):
+            for txin in transaction.vin:
+                coins.pop(txin.prevout, None)
+            coins.update(
+                {transaction.outpoint(n): txout for n, txout in enumerate(transaction.vout)}
+            )
+        units = Counter[bytes]()
+        for txout in coins.values():
+            units[txout.script_pubkey] += txout.value
+        return units
 
+    def script_of(self, daemon: Daemon, address: str) -> bytes:
+        """The output script of an address, as a transaction to it has it."""
+        if address not in self._scripts:
+            raw = daemon.rpc.create_raw_tx([{"txid": "11" * 32, "vout": 0}], {address: 1})
+            tx = transaction_from_bytes(bytes.fromhex(raw))
+            self._scripts[address] = tx.vout[0].script_pubkey
+        return self._scripts[address]
 
-def all_transactions(daemon: Daemon) -> Iterator:
-    """Every transaction of chain and mempool, each after those that it spends."""
-    rpc = daemon.rpc
-    for height in range(1, rpc.get_info()["height"] + 1):
-        yield from block_from_bytes(bytes.fromhex(rpc.get_block(height, 0))).transactions
-    for txid in rpc.get_mempool():
-        yield transaction_from_bytes(bytes.fromhex(rpc.get_tx(txid)["hex"]))
+    def _transactions(self, daemon: Daemon) -> Iterator[Transaction]:
+        """Every transaction of chain and mempool, each after those that it spends."""
+        rpc = daemon.rpc
+        at, branch = rpc.get_best_block()["hash"], []
+        while at != GENESIS:
+            if at not in self._blocks:
+                self._blocks[at] = block_from_bytes(bytes.fromhex(rpc.get_block(at, 0)))
+            branch.append(self._blocks[at])
+            at = branch[-1].header.prev_hash[::-1].hex()
+        for block in reversed(branch):
+            yield from block.transactions
+        for txid in rpc.get_mempool():
+            yield transaction_from_bytes(bytes.fromhex(rpc.get_tx(txid)["hex"]))
 
 
 def kill_again_and_again(make_daemon: MakeDaemon, times: int, seed: int) -> None:
@@ -135,11 +164,12 @@ def kill_again_and_again(make_daemon: MakeDaemon, times: int, seed: int) -> None
     daemon.start()
     daemon.rpc.generate(120)
     seen: list[Busy] = []
+    kept = Kept()
     for round_ in range(times):
         seen.append(kill_while_busy(daemon, seed + round_))
         daemon.start()
-        check_nothing_is_lost(daemon, seen[-3:])
-    check_nothing_is_lost(daemon, seen)
+        check_nothing_is_lost(daemon, seen[-3:], kept)
+    check_nothing_is_lost(daemon, seen, kept)
     assert sum(len(busy.blocks) for busy in seen) > times
     assert sum(len(busy.payments) for busy in seen) > times
     before = daemon.rpc.get_balances()

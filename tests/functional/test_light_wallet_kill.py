@@ -148,7 +148,7 @@ def test_a_kill_at_each_step_loses_nothing(
 def test_a_payment_made_without_a_node_is_sent_until_its_end(
     make_daemon: MakeDaemon, make_wallet: MakeWallet
 ) -> None:
-    """Mined, lost to another payment or expired: each is told, by processes of their own."""
+    """Mined, lost to another payment or expired: each is told."""
     node = make_daemon("-gossip=0").start()
     where = f"-nodes={address(node)}"
     rob, thief = make_wallet(), make_wallet()

@@ -1,46 +1,60 @@
-"""Wallet commands as processes, and a node that lies: a proxy before an honest one."""
+"""Wallet commands, and a node that lies: a proxy before an honest one."""
 
+import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from unittest.mock import patch
 
+from misocoin.cli.signals import STOP_SIGNALS
+from misocoin.cli.wallet import main
 from misocoin.http.client import HttpClient
-from tests.functional.framework.daemon import DEADLINE, ROOT, Daemon, Log, clean_environment
+from tests.functional.framework.daemon import ROOT, Daemon, Log, clean_environment
 
 
 class WalletCommands:
-    """`python -m misocoin wallet …` over one folder of keys."""
+    """`misocoin wallet …` over one folder of keys: called here, or as processes."""
 
     def __init__(self, folder: Path, chain: str = "regtest") -> None:
         self.folder = folder
         self.environment = clean_environment(folder.parent, {"PYTHONPATH": str(ROOT)})
         self._place = [f"-chain={chain}", f"-walletdir={folder}"]
 
-    def _command(self, words: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-m", "misocoin", "wallet", words[0], *self._place, *words[1:]]
+    def _words(self, words: tuple[str, ...]) -> list[str]:
+        return [words[0], *self._place, *words[1:]]
 
     def run(self, *words: str, fails: bool = False) -> str:
-        """Run a command to its end; what it printed, on an error the line on standard error."""
-        done = subprocess.run(
-            self._command(words),
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            cwd=self.folder.parent,
-            timeout=DEADLINE,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        assert (done.returncode != 0) == fails, done.stdout + done.stderr
-        return done.stderr if fails and done.stderr else done.stdout
+        """Run a command to its end; what it printed, on an error the line on standard error.
+
+        It is called in this process, as starting one takes many times as long as most commands.
+        """
+        out, err = TextIOWrapper(BytesIO()), TextIOWrapper(BytesIO())
+        handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        with (
+            patch.dict(os.environ, self.environment, clear=True),
+            chdir(self.folder.parent),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            try:
+                code = main(self._words(words))
+            finally:  # a program may leave signals ignored at its end, which this is not
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+        printed, said = (_text_of(stream) for stream in (out, err))
+        assert (code != 0) == fails, printed + said
+        return said if fails and said else printed
 
     def start(self, *words: str) -> tuple["subprocess.Popen[str]", Log]:
         """Start a command, and do not wait for it; the test ends it."""
         process = subprocess.Popen(
-            self._command(words),
+            [sys.executable, "-m", "misocoin", "wallet", *self._words(words)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -57,6 +71,11 @@ class WalletCommands:
         """By name: balance and what is pending."""
         table = self.run("list-addresses").split("\n\n")[0].splitlines()[1:]
         return {row.split()[0]: (row.split()[1], row.split()[2]) for row in table}
+
+
+def _text_of(stream: TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
 
 
 Answer = tuple[int, bytes]
