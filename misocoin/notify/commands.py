@@ -26,6 +26,7 @@ from misocoin.chain.events import (
     TransactionAdded,
 )
 from misocoin.consensus.tree import HeaderNode
+from misocoin.notify.tips import tips_on_the_way
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +133,7 @@ class CommandNotifier:
         """`is_own` tells whether the transaction of an id is the wallet's."""
         self._templates = templates
         self._run = run
+        self._connected: list[HeaderNode] = []
         self._best_header = best_header
         self._is_own = is_own
         self._wallet_name = wallet_name
@@ -139,15 +141,19 @@ class CommandNotifier:
     def handle(self, event: Event) -> None:
         """Run what is to be run for an event; called under the chain's lock."""
         match event:
-            case TipChanged(_, new) if self._templates.block:
-                if self._best_header().height - new.height <= CATCHING_UP:
-                    self._run(fill(self._templates.block, {"s": new.header.hash_hex}))
+            case TipChanged(old, new):
+                connected, self._connected = self._connected, []
+                if self._templates.block and self._best_header().height - new.height <= CATCHING_UP:
+                    for node in tuple(tips_on_the_way(old, connected)) or (new,):
+                        self._run(fill(self._templates.block, {"s": node.header.hash_hex}))
             case TransactionAdded(tx):
                 self._tell(tx.txid, None)
             case BlockConnected(node, block):
+                self._connected.append(node)
                 for tx in block.transactions:
                     self._tell(tx.txid, node)
             case BlockDisconnected(_, block):
+                self._connected.clear()
                 for tx in block.transactions:
                     self._tell(tx.txid, None)
 

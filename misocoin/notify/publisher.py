@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from misocoin.chain.events import Event
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import ConfigError
-from misocoin.notify.zmq_messages import MessageCounter, Topic, bodies_of
+from misocoin.notify.zmq_messages import MessageCounter, MessageMaker, Topic
 from misocoin.packages import package_missing
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ class ZmqPublisher:
             import zmq
         except ImportError:
             raise package_missing("-zmqpub…", "pyzmq") from None
-        self._block_bytes = block_bytes
         self._context = zmq.Context()
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
         self._channels: dict[Topic, list[_Channel]] = {}
+        self._maker = MessageMaker(self._channels, block_bytes)
         self._no_wait = zmq.DONTWAIT
         self._error = zmq.ZMQError
         self.publications = tuple(publications)
@@ -82,7 +82,7 @@ class ZmqPublisher:
 
     def handle(self, event: Event) -> None:
         """Send an event's messages; called under the chain's lock, which keeps them in order."""
-        for topic, data in bodies_of(event, self._channels, self._block_bytes):
+        for topic, data in self._maker.of(event):
             for channel in self._channels[topic]:
                 try:
                     channel.socket.send_multipart(channel.counter.message(data), self._no_wait)

@@ -1,8 +1,8 @@
 """Bitcoin Core's ZeroMQ notifications, byte for byte (its `doc/zmq.md`). Pure.
 
     topic       body                         sent for
-    hashblock   the block's hash             each new tip
-    rawblock    the block                    each new tip
+    hashblock   the block's hash             each new tip, but where blocks were only taken off
+    rawblock    the block                    the same
     hashtx      the transaction's id         one that enters the mempool, and each one of a block
                                              that is connected or taken off
     rawtx       the transaction              the same
@@ -28,6 +28,8 @@ from misocoin.chain.events import (
     TransactionRemoved,
 )
 from misocoin.consensus.tree import HeaderNode
+from misocoin.notify.tips import tips_on_the_way
+from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import Transaction
 
 
@@ -48,39 +50,62 @@ class Body(NamedTuple):
     data: bytes
 
 
-def bodies_of(
-    event: Event, wanted: Container[Topic], block_bytes: Callable[[HeaderNode], bytes]
-) -> Iterator[Body]:
-    """The messages of an event on the wanted topics, in Core's order.
+class MessageMaker:
+    """Makes the messages of events, in Core's order.
 
-    `block_bytes` finds a block's serialisation.
+    Core tells of a block that is connected only when the mempool has followed it: what conflicts
+    with it, or comes back from blocks that were taken off, goes before.
     """
-    match event:
-        case BlockConnected(node, block) | BlockDisconnected(node, block):
-            for tx in block.transactions:
-                yield from _transaction(tx, wanted)
-            if Topic.SEQUENCE in wanted:
-                label = b"C" if isinstance(event, BlockConnected) else b"D"
-                yield Body(Topic.SEQUENCE, node.hash[::-1] + label)
-        case TipChanged(_, new):
-            if Topic.HASHBLOCK in wanted:
-                yield Body(Topic.HASHBLOCK, new.hash[::-1])
-            if Topic.RAWBLOCK in wanted:
-                yield Body(Topic.RAWBLOCK, block_bytes(new))
-        case TransactionAdded(tx, _, number):
-            yield from _transaction(tx, wanted)
-            if Topic.SEQUENCE in wanted:
-                yield Body(Topic.SEQUENCE, tx.txid[::-1] + b"A" + number.to_bytes(8, "little"))
-        case TransactionRemoved(tx, _, number):
-            if Topic.SEQUENCE in wanted:
-                yield Body(Topic.SEQUENCE, tx.txid[::-1] + b"R" + number.to_bytes(8, "little"))
 
+    def __init__(
+        self, wanted: Container[Topic], block_bytes: Callable[[HeaderNode], bytes]
+    ) -> None:
+        """On the wanted topics; `block_bytes` finds a block's serialisation."""
+        self._wanted = wanted
+        self._block_bytes = block_bytes
+        self._connected: list[BlockConnected] = []
 
-def _transaction(tx: Transaction, wanted: Container[Topic]) -> Iterator[Body]:
-    if Topic.HASHTX in wanted:
-        yield Body(Topic.HASHTX, tx.txid[::-1])
-    if Topic.RAWTX in wanted:
-        yield Body(Topic.RAWTX, tx.serialize())
+    def of(self, event: Event) -> Iterator[Body]:
+        """The messages that are due with this event."""
+        wanted = self._wanted
+        match event:
+            case BlockConnected():
+                self._connected.append(event)
+            case BlockDisconnected(node, block):
+                yield from self._told(node.parent or node)
+                yield from self._block(node, block, b"D")
+            case TipChanged(old, _):
+                yield from self._told(old)
+            case TransactionAdded(tx, _, number):
+                yield from self._transaction(tx)
+                if Topic.SEQUENCE in wanted:
+                    yield Body(Topic.SEQUENCE, tx.txid[::-1] + b"A" + number.to_bytes(8, "little"))
+            case TransactionRemoved(tx, _, number):
+                if Topic.SEQUENCE in wanted:
+                    yield Body(Topic.SEQUENCE, tx.txid[::-1] + b"R" + number.to_bytes(8, "little"))
+
+    def _told(self, old: HeaderNode) -> Iterator[Body]:
+        """Of the blocks that have been connected since that tip."""
+        connected, self._connected = self._connected, []
+        tips = set(tips_on_the_way(old, [each.node for each in connected]))
+        for node, block in ((each.node, each.block) for each in connected):
+            yield from self._block(node, block, b"C")
+            if node in tips and Topic.HASHBLOCK in self._wanted:
+                yield Body(Topic.HASHBLOCK, node.hash[::-1])
+            if node in tips and Topic.RAWBLOCK in self._wanted:
+                yield Body(Topic.RAWBLOCK, self._block_bytes(node))
+
+    def _block(self, node: HeaderNode, block: Block, label: bytes) -> Iterator[Body]:
+        for tx in block.transactions:
+            yield from self._transaction(tx)
+        if Topic.SEQUENCE in self._wanted:
+            yield Body(Topic.SEQUENCE, node.hash[::-1] + label)
+
+    def _transaction(self, tx: Transaction) -> Iterator[Body]:
+        if Topic.HASHTX in self._wanted:
+            yield Body(Topic.HASHTX, tx.txid[::-1])
+        if Topic.RAWTX in self._wanted:
+            yield Body(Topic.RAWTX, tx.serialize())
 
 
 class MessageCounter:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from misocoin.chain.events import Event, TransactionAdded, TransactionRemoved
+from misocoin.chain.events import BlockConnected, Event, TransactionAdded, TransactionRemoved
 from misocoin.chain.state import ChainState
 from misocoin.errors import ConfigError
 from misocoin.notify.publisher import Publication, ZmqPublisher
-from misocoin.notify.zmq_messages import MessageCounter, Topic, bodies_of
+from misocoin.notify.zmq_messages import MessageCounter, MessageMaker, Topic
 from tests.builders import grow, make_outpoint, memory_chain, small_params, spend
 
 PARAMS = small_params()
@@ -25,7 +25,7 @@ def chain() -> Iterator[ChainState]:
 def bodies(chain: ChainState, event: Event, *wanted: Topic) -> list[tuple[str, bytes]]:
     return [
         (body.topic.value, body.data)
-        for body in bodies_of(event, wanted or tuple(Topic), chain.get_block_bytes)
+        for body in MessageMaker(wanted or tuple(Topic), chain.get_block_bytes).of(event)
     ]
 
 
@@ -43,7 +43,10 @@ def test_a_transaction_of_the_mempool(chain: ChainState) -> None:
 
 def test_blocks_come_and_go(chain: ChainState) -> None:
     heard: list[tuple[str, bytes]] = []
-    chain.events.subscribe(lambda event: heard.extend(bodies(chain, event)))
+    maker = MessageMaker(tuple(Topic), chain.get_block_bytes)
+    chain.events.subscribe(
+        lambda event: heard.extend((body.topic.value, body.data) for body in maker.of(event))
+    )
     (lost,) = grow(chain.tip, PARAMS, 1, tag=b"a")
     first, second = grow(chain.tip, PARAMS, 2, tag=b"b")
 
@@ -69,6 +72,35 @@ def test_blocks_come_and_go(chain: ChainState) -> None:
         ("hashblock", second.hash[::-1]),
         ("rawblock", second.serialize()),
     ]
+    third, fourth = grow(chain.tip, PARAMS, 2)
+    chain.submit_block(third)
+    chain.submit_block(fourth)
+    heard.clear()
+    parent = chain.tip.parent
+    assert parent is not None
+    chain.invalidate(parent)
+    assert heard == told(fourth, b"D") + told(third, b"D")  # no new tip, as in Core
+    heard.clear()
+    # Blocks that come at once, and each is better than what was the tip.
+    chain.reconsider(parent)
+    assert [each[0] for each in heard if each[0] in ("hashblock", "sequence")] == [
+        "sequence", "hashblock", "sequence", "hashblock",
+    ]  # fmt: skip
+
+
+def test_the_mempool_follows_before_a_block_is_told_of(chain: ChainState) -> None:
+    (block,) = grow(chain.tip, PARAMS, 1)
+    maker = MessageMaker((Topic.SEQUENCE, Topic.HASHBLOCK), chain.get_block_bytes)
+    heard: list[bytes] = []
+    chain.events.subscribe(lambda event: heard.extend(body.data for body in maker.of(event)))
+
+    def conflict(event: Event) -> None:
+        if isinstance(event, BlockConnected):
+            chain.events.publish(TransactionRemoved(TX, "conflict", 1))
+
+    chain.events.subscribe(conflict)
+    chain.submit_block(block)
+    assert [each[32:33] for each in heard] == [b"R", b"C", b""]
 
 
 def test_nothing_is_made_that_nobody_wants(chain: ChainState) -> None:
