@@ -13,6 +13,7 @@ from misocoin.cli.wallet_common import (
     open_folder,
     params_of,
     unlocked,
+    wallet_path,
 )
 from misocoin.cli.wallet_desk import EXPIRY, FEERATE, NOTE, TARGET, note_from, open_desk
 from misocoin.cli.wallet_send import ALL, recipients_from_words
@@ -126,9 +127,13 @@ def _show(values: Values, words: Words) -> int:
     psbt, params = _read(words[0]), params_of(values)
     count = len(psbt.inputs)
     print(f"payment {psbt.tx.txid_hex}, {count} input{'s' if count != 1 else ''}")
+    # To look at a file leaves no folder behind.
+    own = open_folder(values).watched if wallet_path(values).is_dir() else {}
     for output in psbt.tx.vout:
-        address = address_from_script(output.script_pubkey, params) or "a script without address"
-        print(f"to      {text_from_sats(output.value):>20}  {address}")
+        script = output.script_pubkey
+        address = address_from_script(script, params) or "a script without address"
+        name = f"  [{own[script].name}]" if script in own else ""
+        print(f"to      {text_from_sats(output.value):>20}  {address}{name}")
     fee = calculate_psbt_fee(psbt)
     print(f"fee     {'unknown' if fee is None else text_from_sats(fee):>20}")
     try:

@@ -134,7 +134,11 @@ def test_a_multisig_pays_by_files(daemon: Daemon, purse: Purse, run: Run, tmp_pa
     draft, one, two = (str(tmp_path / name) for name in ("draft.psbt", "one.psbt", "two.psbt"))
     assert run("psbt-create", "ours", "10", theirs, f"-out={draft}")[0] == 0
     code, out, _ = run("psbt-show", draft)
-    assert f"10.00000000  {theirs}" in out
+    assert f"10.00000000  {theirs}\n" in out
+    assert re.search(r" bcrt1\w+  \[ours\]$", out, re.MULTILINE)  # the change
+    nowhere = tmp_path / "nowhere"
+    assert "[ours]" not in run("psbt-show", draft, f"-walletdir={nowhere}")[1]
+    assert not nowhere.exists()
     assert "not complete: input 0 has 0 of the 2 signatures it needs" in out
     assert run("psbt-sign", draft, "ann", f"-out={one}")[0] == 0
     assert run("psbt-sign", draft, "cyd", f"-out={two}")[0] == 0
