@@ -48,13 +48,18 @@ def unsigned_from_json(
     default = SEQUENCE_FINAL - 1 if locktime else SEQUENCE_FINAL
     if replaceable is not False:
         default = MAX_OPT_IN_SEQUENCE
-    vin = [_input(each, default) for each in inputs]
-    vout = list(_outputs(outputs, script_of, max_money))
+    vin = inputs_from_json(inputs, default)
+    vout = [output for _, output in outputs_from_json(outputs, script_of, max_money)]
     if replaceable and vin and all(txin.sequence > MAX_OPT_IN_SEQUENCE for txin in vin):
         raise invalid(
             "Invalid parameter combination: Sequence number(s) contradict replaceable option"
         )
     return Transaction.build(version, vin, vout, locktime)
+
+
+def inputs_from_json(given: list[Json], default_sequence: int) -> list[TxIn]:
+    """Read inputs; raises RpcError in Core's words."""
+    return [_input(each, default_sequence) for each in given]
 
 
 def _input(given: Json, default_sequence: int) -> TxIn:
@@ -73,9 +78,10 @@ def _input(given: Json, default_sequence: int) -> TxIn:
     return TxIn(outpoint(txid, index), sequence=sequence)
 
 
-def _outputs(
+def outputs_from_json(
     given: list[Json] | dict[str, Json], script_of: Callable[[str], bytes], max_money: int
-) -> Iterator[TxOut]:
+) -> Iterator[tuple[str, TxOut]]:
+    """Read outputs, each behind its name; raises as `unsigned_from_json` does."""
     seen: set[bytes | None] = set()
     for name, value in _pairs(given):
         script = None if name == "data" else script_of(name)
@@ -86,9 +92,9 @@ def _outputs(
             )
         seen.add(script)
         if script is None:
-            yield TxOut(0, nulldata_script(_data(value)))
+            yield name, TxOut(0, nulldata_script(_data(value)))
         else:
-            yield TxOut(sats_from_number(value, max_money), script)
+            yield name, TxOut(sats_from_number(value, max_money), script)
 
 
 def _pairs(given: list[Json] | dict[str, Json]) -> Iterator[tuple[str, Json]]:

@@ -23,6 +23,7 @@ from misocoin.rpc.core.coins import CoreCoins
 from misocoin.rpc.core.control import CoreControl
 from misocoin.rpc.core.descriptors import CoreDescriptors
 from misocoin.rpc.core.dialect import core_methods
+from misocoin.rpc.core.funding import Funding
 from misocoin.rpc.core.mempool import CoreMempool
 from misocoin.rpc.core.mining import CoreMining
 from misocoin.rpc.core.network import CoreNetwork
@@ -33,10 +34,13 @@ from misocoin.rpc.core.steering import CoreSteering
 from misocoin.rpc.core.templates import CoreTemplates
 from misocoin.rpc.core.util import CoreUtil
 from misocoin.rpc.core.wallet import CoreWallet
+from misocoin.rpc.core.wallet_bump import CoreWalletBump
 from misocoin.rpc.core.wallet_coins import CoreWalletCoins
+from misocoin.rpc.core.wallet_drafts import CoreWalletDrafts
 from misocoin.rpc.core.wallet_history import CoreWalletHistory
 from misocoin.rpc.core.wallet_keys import CoreWalletKeys
 from misocoin.rpc.core.wallet_paying import CoreWalletPaying
+from misocoin.rpc.core.wallet_psbt import CoreWalletPsbt, WalletPsbts
 from misocoin.rpc.core.wallet_received import CoreWalletReceived
 from misocoin.rpc.core.wallets import CoreWallets, WalletNames
 from misocoin.rpc.declare import Method, methods_of
@@ -104,6 +108,7 @@ def node_methods(parts: MethodParts) -> list[Method]:
         parts.control,
         LoginMethods(parts.codes, lambda: server.address),
     )
+    funding, psbts = Funding(chain, pool, wallet), WalletPsbts(chain, wallet)
     core = (
         CoreBlocks(chain),
         CoreCoins(chain, mempool),
@@ -119,7 +124,10 @@ def node_methods(parts: MethodParts) -> list[Method]:
         CoreWalletKeys(chain, wallet),
         CoreWalletHistory(chain, mempool, wallet),
         CoreWalletReceived(chain, wallet),
-        CoreWalletPaying(chain, pool, wallet),
+        CoreWalletPaying(chain, pool, wallet, funding),
+        CoreWalletDrafts(chain, pool, wallet, funding, psbts),
+        CoreWalletPsbt(psbts, funding),
+        CoreWalletBump(chain, pool, wallet, funding, psbts),
         CoreNetwork(peers, mempool, chain.now, server.traffic),
         CoreNodes(peers, parts.default_port),
         CoreControl(server.active_calls, parts.log_file, parts.publications),

@@ -33,6 +33,8 @@ class Offer(NamedTuple):
     """What its inputs spend, in their order."""
     change: int | None
     """Which output comes back to the sender; None where none does."""
+    instead: tuple[TxOut, ...] | None = None
+    """What it is to pay from now on; None for what it has paid."""
 
     @property
     def fee(self) -> int:
@@ -66,6 +68,8 @@ def plan_bump(
             f"its place from {text_from_feerate(least)} on"
         )
     keeps = [output for place, output in enumerate(offer.tx.vout) if place != offer.change]
+    if offer.instead is not None:
+        keeps = list(offer.instead)
     back = change_script if offer.change is None else offer.tx.vout[offer.change].script_pubkey
     known = {txin.prevout for txin in offer.tx.vin}
     further = [c for c in coins if c.height != UNCONFIRMED and c.point not in known]

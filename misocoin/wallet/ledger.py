@@ -246,6 +246,10 @@ class Ledger:
         }
         return sorted(found - {txid})
 
+    def has_child(self, txid: bytes) -> bool:
+        """Whether a transaction that is not dropped spends an own output of this one."""
+        return any([each.point in self._spenders for each in self._records[txid].effects.outputs])
+
     def is_trusted(self, txid: bytes) -> bool:
         """Whether a transaction is mined, or waits in the mempool and spends own coins alone."""
         return self._is_trusted(txid, {})

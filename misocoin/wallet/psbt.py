@@ -17,6 +17,7 @@ from misocoin.crypto.hashes import hash160
 from misocoin.crypto.keys import is_public_key
 from misocoin.errors import ParseError, WalletError
 from misocoin.primitives.transaction import (
+    OutPoint,
     Transaction,
     TxOut,
     outpoint_index,
@@ -306,16 +307,41 @@ def create_psbt(
     inputs = []
     for txin, output in zip(tx.vin, spent, strict=True):
         own = addresses[output.script_pubkey]
-        fields: dict[bytes, bytes] = {}
-        whole = previous(txin.prevout[:32])
-        if whole is not None and own.kind is not AddressType.TAPROOT:
-            fields[bytes((InputType.TX,))] = whole
-        if own.kind is not AddressType.LEGACY:
-            fields[bytes((InputType.UTXO,))] = _output_bytes(output)
-        inputs.append(frozen(fields))
+        inputs.append(frozen(_spent_fields(own, output, previous(txin.prevout[:32]))))
     nothing: Fields = frozen({})
     bare = Psbt(tx, nothing, tuple(inputs), (nothing,) * len(tx.vout))
     return update_psbt(bare, addresses)
+
+
+def _spent_fields(own: OwnAddress, output: TxOut, whole: bytes | None) -> dict[bytes, bytes]:
+    """What tells of a spent output; `whole` is its transaction."""
+    fields: dict[bytes, bytes] = {}
+    if whole is not None and own.kind is not AddressType.TAPROOT:
+        fields[bytes((InputType.TX,))] = whole
+    if own.kind is not AddressType.LEGACY:
+        fields[bytes((InputType.UTXO,))] = _output_bytes(output)
+    return fields
+
+
+def tell_spent(
+    psbt: Psbt,
+    addresses: Mapping[bytes, OwnAddress],
+    spent: Mapping[OutPoint, TxOut],
+    previous: Callable[[bytes], bytes | None],
+) -> Psbt:
+    """Add what is known of the own outputs that are spent (updater).
+
+    `spent` are own outputs by their places, whole transactions are found by `previous`.
+    """
+    inputs = []
+    for txin, fields in zip(psbt.tx.vin, psbt.inputs, strict=True):
+        output = spent.get(txin.prevout)
+        own = None if output is None else addresses.get(output.script_pubkey)
+        if output is not None and own is not None and not is_final(fields):
+            told = _spent_fields(own, output, previous(txin.prevout[:32]))
+            fields = frozen({**told, **fields})
+        inputs.append(fields)
+    return replace(psbt, inputs=tuple(inputs))
 
 
 def update_psbt(psbt: Psbt, addresses: Mapping[bytes, OwnAddress]) -> Psbt:

@@ -185,26 +185,44 @@ def finalize_psbt(psbt: Psbt) -> Psbt:
 
     Raises WalletError, which says how many signatures an input lacks or that one is wrong.
     """
-    inputs = []
-    for index, fields in enumerate(psbt.inputs):
-        if is_final(fields):
-            inputs.append(fields)
-            continue
-        script_sig, witness = _final(psbt, index)
-        kept = {
-            key: value for key, value in fields.items() if key[0] in (InputType.TX, InputType.UTXO)
-        }
-        known = {kind.value for kind in InputType}
-        kept |= {key: value for key, value in fields.items() if key[0] not in known}
-        if script_sig:
-            kept[bytes((InputType.FINAL_SCRIPT,))] = script_sig
-        if witness:
-            elements = b"".join(map(var_bytes, witness))
-            kept[bytes((InputType.FINAL_WITNESS,))] = compact_size(len(witness)) + elements
-        inputs.append(frozen(kept))
+    inputs = [_finalized(psbt, index) for index in range(len(psbt.inputs))]
     final = replace(psbt, inputs=tuple(inputs))
     check_signed(_assembled(final), spent_outputs(final))
     return final
+
+
+def finalize_what_is_signed(psbt: Psbt) -> tuple[Psbt, bool]:
+    """Finish the inputs that can be; also whether all of them are, and their signatures hold."""
+    inputs = []
+    for index, fields in enumerate(psbt.inputs):
+        try:
+            inputs.append(_finalized(psbt, index))
+        except WalletError:
+            inputs.append(fields)
+    final = replace(psbt, inputs=tuple(inputs))
+    if not all(map(is_final, final.inputs)):
+        return final, False
+    try:
+        check_signed(_assembled(final), spent_outputs(final))
+    except WalletError:
+        return psbt, False
+    return final, True
+
+
+def _finalized(psbt: Psbt, index: int) -> Fields:
+    fields = psbt.inputs[index]
+    if is_final(fields):
+        return fields
+    script_sig, witness = _final(psbt, index)
+    kept = {key: value for key, value in fields.items() if key[0] in (InputType.TX, InputType.UTXO)}
+    known = {kind.value for kind in InputType}
+    kept |= {key: value for key, value in fields.items() if key[0] not in known}
+    if script_sig:
+        kept[bytes((InputType.FINAL_SCRIPT,))] = script_sig
+    if witness:
+        elements = b"".join(map(var_bytes, witness))
+        kept[bytes((InputType.FINAL_WITNESS,))] = compact_size(len(witness)) + elements
+    return frozen(kept)
 
 
 def _final(psbt: Psbt, index: int) -> tuple[bytes, tuple[bytes, ...]]:

@@ -73,8 +73,8 @@ def plan_payment(
     earlier block. Raises InsufficientFunds, or WalletError where it would be too large or cost
     more than MAX_FEE.
     """
-    _check_rate(rate)
-    costs = _costs(outputs, input_weight(change_script), change_script, rate, tip_height)
+    check_rate(rate)
+    costs = costs_of(outputs, input_weight(change_script), change_script, rate, tip_height)
     target = sum([output.value for output in outputs])
     selection = select_coins(_candidates(coins, input_weight), target, costs)
     check_fee(selection.fee)
@@ -94,9 +94,9 @@ def plan_sweep(
 
     Raises InsufficientFunds where what would be left for it is dust, otherwise as `plan_payment`.
     """
-    _check_rate(rate)
+    check_rate(rate)
     whole = (*outputs, TxOut(0, sink))
-    costs = _costs(whole, input_weight(coins[0].script_pubkey) if coins else 0, sink, rate, 0)
+    costs = costs_of(whole, input_weight(coins[0].script_pubkey) if coins else 0, sink, rate, 0)
     worth = [each for each in _candidates(coins, input_weight) if each.value > 0]
     worth = [each for each in worth if SCALE * each.value > rate * each.input_weight]
     weight = costs.weight(len(worth), sum([c.input_weight for c in worth]), change=False)
@@ -146,7 +146,8 @@ def _plan(tx: Transaction, coins: Sequence[OwnCoin], fee: int, change: int) -> P
     return Plan(tx, tuple([by_point[txin.prevout] for txin in tx.vin]), fee, change)
 
 
-def _check_rate(rate: FeeRate) -> None:
+def check_rate(rate: FeeRate) -> None:
+    """Check that a rate is no more than MAX_FEERATE; raises WalletError."""
     if rate > MAX_FEERATE:
         raise WalletError(
             f"a fee rate of {text_from_sats(rate)} is over {text_from_sats(MAX_FEERATE)} per "
@@ -163,13 +164,14 @@ def check_fee(fee: int) -> None:
         )
 
 
-def _costs(
+def costs_of(
     outputs: Sequence[TxOut],
     change_spend_weight: int,
     change_script: bytes,
     rate: FeeRate,
     tip_height: int,
 ) -> Costs:
+    """What a transaction with these outputs costs beside its inputs."""
     change_output = TxOut(0, change_script)
     bare = Transaction.build(_VERSION, (), outputs, tip_height)
     with_change = Transaction.build(_VERSION, (), (*outputs, change_output), tip_height)

@@ -24,6 +24,7 @@ from misocoin.script.signing import KeyRing
 from misocoin.units import text_from_sats
 from misocoin.wallet.addresses import AddressType
 from misocoin.wallet.following import ChainPort, Follower, Progress
+from misocoin.wallet.funding import Funded, Terms, fund
 from misocoin.wallet.keeper import Keeper, check_text
 from misocoin.wallet.keychain import Keychain
 from misocoin.wallet.ledger import (
@@ -394,7 +395,6 @@ class Wallet:
         *,
         sink: bytes | None = None,
         note: str = "",
-        payee: str = "",
     ) -> Payment:
         """Pay `outputs` at `rate`, and all the rest to the script `sink` if there is one.
 
@@ -402,16 +402,68 @@ class Wallet:
         AmountError, InsufficientFunds, another WalletError, or what `submit` raises; then nothing
         was spent.
         """
+        return self.pay_by(
+            lambda coins: self._plan(outputs, coins, rate, sink),
+            outputs,
+            submit,
+            note=note,
+        )
+
+    def pay_by(
+        self,
+        plan: Callable[[Sequence[OwnCoin]], Plan],
+        outputs: Sequence[TxOut],
+        submit: Callable[[Transaction], object],
+        *,
+        note: str = "",
+        payee: str = "",
+    ) -> Payment:
+        """Pay `outputs` by the plan that `plan` makes of the coins that may be spent.
+
+        It is asked again with fewer coins where change waits behind too many payments. Raises as
+        `pay` does.
+        """
         check_text(note)
         check_text(payee)
         with self._chain.lock:
             self._keychain.ring_for(())  # nothing is planned for a wallet that cannot sign
-            payment = self._explained(
-                outputs,
-                lambda: self._pay(lambda coins: self._plan(outputs, coins, rate, sink), submit),
-            )
+            payment = self._explained(outputs, lambda: self._pay(plan, submit))
             self.note_payment(payment.tx, note, payee)
             return payment
+
+    def fund(
+        self,
+        outputs: Sequence[TxOut],
+        coins: Sequence[OwnCoin],
+        terms: Terms,
+        change_script: bytes | None = None,
+    ) -> Funded:
+        """Plan what pays `outputs` on `terms` with some of `coins`, mined ones first.
+
+        Raises InsufficientFunds or another WalletError; nothing is spent.
+        """
+        with self._chain.lock:
+            scripts = self._keychain.scripts
+            change = change_script or self._keychain.change_script()
+            own = scripts.get(change) or scripts[self._keychain.change_script()]
+            mined = [coin for coin in coins if coin.height != UNCONFIRMED]
+
+            def attempt(coins: Sequence[OwnCoin]) -> Funded:
+                return fund(
+                    outputs,
+                    coins,
+                    lambda script: scripts[script].input_weight,
+                    change,
+                    own.input_weight,
+                    terms,
+                )
+
+            try:
+                return attempt(mined)
+            except WalletError:
+                if len(mined) == len(coins):
+                    raise
+            return attempt(coins)
 
     def plan(self, outputs: Sequence[TxOut], rate: FeeRate, sink: bytes | None = None) -> Plan:
         """What `pay` would do, unsigned; nothing is spent."""
@@ -477,6 +529,14 @@ class Wallet:
             if len(confirmed) == len(coins):
                 raise
         return plan_payment(outputs, coins, weight, change, rate, tip)
+
+    def note_replacement(self, old: bytes, new: bytes) -> None:
+        """Write down that one payment stands in another's place, with the words on that one."""
+        try:
+            with self._chain.lock:
+                self._keychain.set_replacement(old[::-1].hex(), new[::-1].hex())
+        except WalletError as error:
+            log.warning("a payment's fee is raised, but its note not written: %s", error)
 
     # -- payments that wait -------------------------------------------------------------------
 

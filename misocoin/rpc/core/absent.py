@@ -19,7 +19,6 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
         "addconnection": _TESTS,
         "addpeeraddress": _TESTS,
         "analyzepsbt": _PSBT,
-        "bumpfee": "pay anew; replacement is by full RBF",
         "combinepsbt": _PSBT,
         "combinerawtransaction": "signrawtransactionwithkey keeps the signatures that are there",
         "converttopsbt": _PSBT,
@@ -49,20 +48,15 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
         "migratewallet": "there are no old wallets to migrate",
         "mockscheduler": _TESTS,
         "pruneblockchain": _PRUNING,
-        "psbtbumpfee": _PSBT,
         "removeprunedfunds": _PRUNING,
         "restorewallet": _ONE_WALLET,
         "savemempool": "the mempool is on disk at any time",
         "scanblocks": "getblockfilter serves who looks for payments",
-        "send": "sendtoaddress and sendmany",
-        "sendall": "`misocoin wallet send -all`",
         "simulaterawtransaction": "testmempoolaccept",
         "syncwithvalidationinterfacequeue": _TESTS,
         "setwalletflag": "the wallet has no such flags",
         "unloadwallet": _ONE_WALLET,
         "utxoupdatepsbt": _PSBT,
-        "walletcreatefundedpsbt": _PSBT,
-        "walletprocesspsbt": _PSBT,
     }
 )
 """Core's name -> why it is not here, or what is here instead."""
@@ -82,9 +76,11 @@ DIFFERENCES: Final[tuple[str, ...]] = (
     "`generatetoaddress` and its kin work on regtest alone.",
     "There is one wallet. It is loaded from the start, and `createwallet` or `loadwallet` only "
     "call it by a name for this run.",
-    "`sendtoaddress` and `sendmany` take fee rates from the mempool or `fee_rate`; confirmation "
-    "targets are not looked at.",
-    "`fundrawtransaction` takes inputs of the wallet's alone, and locks none.",
+    "Payments take fee rates from the mempool or from `fee_rate`; confirmation targets change "
+    "nothing, and `-fallbackfee` is not needed.",
+    "`fundrawtransaction` and its kin take inputs of the wallet's alone.",
+    "`walletprocesspsbt` signs for `ALL` (taproot: `DEFAULT`) alone.",
+    "Too little money is an error with Core's code and first words, and says how much there is.",
     "`getpeerinfo` counts messages, not HTTP's own lines, and cannot ping a node with REST alone.",
     "`addnode` with `onetry` keeps the link.",
     "`verifymessage` takes segwit addresses of one key, too (BIP137).",

@@ -11,9 +11,11 @@ A method is here for one of two reasons:
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from misocoin.rpc.core.renamed import renamed_methods
+from misocoin.rpc.core.words import core_error
 from misocoin.rpc.declare import Method, methods_of
 
 _RENAMED: Final[tuple[Callable[[Mapping[str, Method]], Iterator[Method]], ...]] = (renamed_methods,)
@@ -23,4 +25,5 @@ def core_methods(first: Iterable[Method], groups: Iterable[object]) -> list[Meth
     """All methods under Core's names: those of `groups`, and those that `first` has already."""
     by_name = {each.name: each for each in first}
     made = [each for make in _RENAMED for each in make(by_name)]
-    return made + [each for group in groups for each in methods_of(group)]
+    made += [each for group in groups for each in methods_of(group)]
+    return [each if each.translate else replace(each, translate=core_error) for each in made]

@@ -149,6 +149,8 @@ class CoreWallets:
     ) -> None:
         """Unlock the wallet for a while."""
         self._check_encrypted("walletpassphrase")
+        if not passphrase:
+            raise RpcError(RpcCode.INVALID_PARAMETER, "passphrase cannot be empty")
         if timeout < 0:
             raise RpcError(RpcCode.INVALID_PARAMETER, "Timeout cannot be negative.")
         self._wallet.keeper.unlock(passphrase, min(max(timeout, 1), MAX_UNLOCK_SECONDS))

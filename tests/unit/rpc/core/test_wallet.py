@@ -220,7 +220,7 @@ def test_an_output_that_stores_data_needs_no_coins(wallet: CoreNode) -> None:
     assert trial["allowed"] is True
     assert sats(trial["fees"]["base"]) == sats(funded["fee"])
     nothing = wallet.createrawtransaction([], [{STRANGER: 0}])
-    assert wallet.error("fundrawtransaction", nothing)[0] == -3
+    assert wallet.error("fundrawtransaction", nothing) == (-4, "Transaction amount too small")
 
 
 def test_what_is_funded_is_not_funded_again(wallet: CoreNode) -> None:
@@ -245,16 +245,16 @@ def test_what_cannot_be_paid(wallet: CoreNode) -> None:
     assert wallet.error("sendtoaddress", "x", 1)[0] == -5
     assert wallet.error("sendtoaddress", STRANGER, 1_000_000)[0] == -6
     assert wallet.error("sendtoaddress", STRANGER, -1)[0] == -3
-    assert wallet.error("sendtoaddress", STRANGER, 0.0000001)[0] == -4
-    assert wallet.error("sendtoaddress", STRANGER, 0.00001, "", "", True, None, None, "unset",
-                        True, 500)[0] == -4  # fmt: skip
+    assert wallet.error("sendtoaddress", STRANGER, 0.0000001)[0] == -6
+    assert wallet.error("sendtoaddress", STRANGER, 0.00001, "", "", True, True, None, "unset",
+                        None, 500)[0] == -6  # fmt: skip
     assert wallet.error("sendmany", "x", {STRANGER: 1})[0] == -8
-    assert wallet.error("sendmany", "", {})[0] == -8
+    assert wallet.error("sendmany", "", {})[0] == -6
     assert wallet.error("sendmany", "", {STRANGER: 1}, 1, "", ["other"])[0] == -8
     raw = wallet.createrawtransaction([], [{STRANGER: 1_000_000}])
-    assert wallet.error("fundrawtransaction", raw)[0] == -6
+    assert wallet.error("fundrawtransaction", raw)[0] == -4
     assert wallet.error("fundrawtransaction", raw, {"x": 1})[0] == -3
-    assert wallet.error("fundrawtransaction", raw, {"add_inputs": False})[0] == -8
+    assert wallet.error("fundrawtransaction", raw, {"add_inputs": False})[0] == -4
     foreign = wallet.createrawtransaction([{"txid": "11" * 32, "vout": 0}], [{STRANGER: 1}])
     assert wallet.error("fundrawtransaction", foreign)[0] == -4
     assert wallet.error("listunspent", 1, 9, ["x"])[0] == -5
