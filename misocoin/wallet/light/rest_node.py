@@ -14,7 +14,7 @@ from misocoin.codec import Reader
 from misocoin.errors import ParseError
 from misocoin.filters.basic import BASIC_FILTER_TYPE
 from misocoin.http.client import Bounds, HttpClient
-from misocoin.http.errors import HttpError, RpcError
+from misocoin.http.errors import HttpError, HttpRefused, RpcError
 from misocoin.http.jsonrpc import JsonRpcClient
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.block import (
@@ -34,6 +34,8 @@ SHORT = Bounds(connect_seconds=3, read_seconds=10, total_seconds=15, body=2000 *
 
 LONG = Bounds(connect_seconds=3, read_seconds=20, total_seconds=60, body=16_000_000)
 """For blocks, many filters, and what a block spends."""
+
+NO_STRANGERS = "it takes payments only by name and password, as a bitcoind does"
 
 MAX_REMARK = 200
 """Characters of what a node says that are shown."""
@@ -111,6 +113,10 @@ class RestNode:
     def _call(self, method: str, *given: object) -> object:
         try:
             return JsonRpcClient(self._url, http=self._http, bounds=SHORT).call(method, *given)
+        except HttpRefused as error:
+            if error.status in (401, 403):
+                raise NotServed(NO_STRANGERS) from error
+            raise NodeFailed(str(error)) from error
         except HttpError as error:
             raise NodeFailed(str(error)) from error
 
@@ -120,7 +126,7 @@ class RestNode:
             answer = self._call("estimatesmartfee", target)
             rate = answer.get("feerate") if isinstance(answer, dict) else None
             return None if rate is None else FeeRate(sats_from_text(f"{Decimal(rate):f}"))
-        except (RpcError, ParseError, ArithmeticError, TypeError, ValueError):
+        except (RpcError, NotServed, ParseError, ArithmeticError, TypeError, ValueError):
             return None
 
     def submit(self, tx: Transaction) -> None:
@@ -131,6 +137,8 @@ class RestNode:
             if any(known in error.message for known in _KNOWN_ALREADY):
                 return
             raise Refused(_printable(error.message)) from error
+        except NotServed as error:
+            raise Refused(str(error)) from error
 
 
 def _printable(text: str) -> str:

@@ -146,6 +146,15 @@ def test_bad_answers_fail_in_time(http: HttpClient, monkeypatch, serve, method: 
         assert time.monotonic() - began < 60  # the trickle would take 80
 
 
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+def test_one_that_takes_calls_by_password_alone_is_told_so(http: HttpClient, status: str):
+    with bad_server(lambda _head, sock: answer(sock, b"", status)) as address:
+        node = RestNode(address.text, http)
+        with pytest.raises(Refused, match="only by name and password, as a bitcoind"):
+            node.submit(spend([bytes(36)], [1]))
+        assert node.fee_rate(6) is None
+
+
 def test_nobody_listens(http: HttpClient):
     with reserved_port() as port, pytest.raises(NodeFailed):
         RestNode(f"127.0.0.1:{port}", http).headers(bytes(32), 1)
