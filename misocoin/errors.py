@@ -6,6 +6,7 @@
     |  |- AddressError         not an address of this network
     |  |- KeyFormatError       not a key (WIF, PEM, hex, public key bytes)
     |- ValidationError       a block or transaction that breaks a rule
+    |  |- InvalidAncestorError a block under it breaks the rule
     |  |- MissingInputsError   it spends outputs that are unknown or spent
     |- NotFoundError         a block, transaction or height nobody here knows
     |  |- NoDataError          a block is known, but not its body, or not what it spent
@@ -79,6 +80,10 @@ class ValidationError(MisocoinError):
 
     def __str__(self) -> str:
         return f"{self.reason} ({self.detail})" if self.detail else self.reason
+
+
+class InvalidAncestorError(ValidationError):
+    """A block rests on one that breaks a rule, for the reason that is told."""
 
 
 class MissingInputsError(ValidationError):

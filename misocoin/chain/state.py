@@ -31,7 +31,13 @@ from misocoin.consensus.connect import (
 )
 from misocoin.consensus.difficulty import work_from_bits
 from misocoin.consensus.tree import HeaderNode, fork_point, header_context
-from misocoin.errors import NotFoundError, ParseError, StoreError, ValidationError
+from misocoin.errors import (
+    InvalidAncestorError,
+    NotFoundError,
+    ParseError,
+    StoreError,
+    ValidationError,
+)
 from misocoin.params import Params
 from misocoin.primitives.block import Block, BlockHeader, block_from_bytes, header_from_bytes
 from misocoin.primitives.transaction import OutPoint
@@ -275,7 +281,8 @@ class ChainState(ChainReader):
         """Check a block, store it, and make its branch the active chain if it has the most work.
 
         `data` is the block as on the wire, where the caller has it. Raises ValidationError where
-        the block breaks a rule, also one that only shows when it is connected.
+        the block breaks a rule, also one that only shows when it is connected;
+        InvalidAncestorError where a block under it turns out to.
         """
         check_block(block, self.params)
         with self.lock:
@@ -301,9 +308,11 @@ class ChainState(ChainReader):
                 self._status[node.hash] = BlockStatus.DATA
                 self._tx_count[node.hash] = len(block.transactions)
                 self._candidates.link(node)
-                failure = self._activate_best()
-                if failure is not None and self._is_failed(node):
-                    raise failure
+                for failed, why in self._activate_best().items():
+                    if failed is node:
+                        raise why
+                    if failed.is_ancestor_of(node):
+                        raise InvalidAncestorError(why.reason, why.detail, why.code)
             return BlockResult(node, is_new=True, in_chain=self.is_active(node))
 
     def _extend(self, node: HeaderNode, block: Block, raw: bytes) -> None:
@@ -322,12 +331,12 @@ class ChainState(ChainReader):
         self,
         progress: Callable[[int, int], None] = lambda _done, _all: None,
         old: HeaderNode | None = None,
-    ) -> ValidationError | None:
-        """Walk to the candidate with the most work; returns the last broken rule on the way.
+    ) -> dict[HeaderNode, ValidationError]:
+        """Walk to the candidate with the most work; returns the blocks on the way that failed.
 
         `old` is the tip that everybody knows of, where it is not the present one.
         """
-        failure: ValidationError | None = None
+        failures: dict[HeaderNode, ValidationError] = {}
         old = self._tip if old is None else old
         try:
             while (best := self._candidates.best(self._tip)) is not self._tip:
@@ -339,14 +348,14 @@ class ChainState(ChainReader):
                     try:
                         self._connect(node, self._checked_block(node), None)
                     except ValidationError as error:
-                        failure = error
+                        failures[node] = error
                         self._condemn(node)
                         break
                     progress(height, best.height)
         finally:  # a broken disk may have stopped it half-way
             if self._tip is not old:
                 self._tip_moved(old, fork_point(old, self._tip))
-        return failure
+        return failures
 
     def has_bodies(self, node: HeaderNode) -> bool:
         """Whether the bodies of a block and of all its ancestors are stored."""

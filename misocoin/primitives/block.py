@@ -104,6 +104,17 @@ def header_from_bytes(data: bytes, at: int = 0) -> BlockHeader:
 
 def block_from_bytes(data: bytes) -> Block:
     """Parse one whole block; raises ParseError for anything else, leftovers included."""
+    block, at = read_block(data)
+    if at != len(data):
+        raise ParseError(f"{len(data) - at} bytes after the block")
+    return block
+
+
+def read_block(data: bytes) -> tuple[Block, int]:
+    """Parse the block that the bytes begin with; returns it and the offset behind it.
+
+    Raises ParseError.
+    """
     header = header_from_bytes(data)
     try:
         count, at = read_count(data, HEADER_SIZE)
@@ -113,9 +124,7 @@ def block_from_bytes(data: bytes) -> Block:
     for _ in range(count):
         tx, at = read_transaction(data, at)
         transactions.append(tx)
-    if at != len(data):
-        raise ParseError(f"{len(data) - at} bytes after the block")
-    return Block(header, tuple(transactions))
+    return Block(header, tuple(transactions)), at
 
 
 def headers_from_bytes(data: bytes) -> tuple[BlockHeader, ...]:

@@ -10,16 +10,16 @@ import orjson
 from misocoin.chain.mempool import Mempool
 from misocoin.chain.state import ChainState
 from misocoin.chain.template import BlockTemplate, TemplateOptions, build_template
-from misocoin.consensus.block_rules import witness_commitment_index
+from misocoin.consensus.block_rules import check_block, witness_commitment_index
 from misocoin.consensus.difficulty import target_from_bits
 from misocoin.consensus.tree import HeaderNode
 from misocoin.consensus.tx_rules import (
     MAX_BLOCK_SIGOPS_COST,
     MAX_BLOCK_WEIGHT,
 )
-from misocoin.errors import ParseError, ValidationError
+from misocoin.errors import InvalidAncestorError, ParseError, ValidationError
 from misocoin.http.errors import RpcError
-from misocoin.primitives.block import Block, block_from_bytes, header_from_bytes
+from misocoin.primitives.block import HEADER_SIZE, Block, header_from_bytes, read_block
 from misocoin.primitives.transaction import Transaction
 from misocoin.rpc.core.forms import SYNC_GAP
 from misocoin.rpc.declare import Category, core_method
@@ -284,13 +284,16 @@ class CoreTemplates:
         """
         del dummy
         block = _block_from_hex(hexdata)
-        if not block.transactions or not block.transactions[0].is_coinbase:
-            raise RpcError(RpcCode.DESERIALIZATION_ERROR, "Block does not start with a coinbase")
         known = self._known(block)
         if known in ("duplicate", "duplicate-invalid"):
             return known
         try:
-            result = self._chain.offer_block(_with_witness(block).serialize())
+            block = _with_witness(block)
+            if not self._chain.knows(block.header.prev_hash):
+                check_block(block, self._chain.params)  # Core tells first what is wrong with itself
+            result = self._chain.offer_block(block.serialize())
+        except InvalidAncestorError:
+            return "inconclusive"  # this one was never looked at
         except ValidationError as error:
             return error.reason
         if not result.is_new:
@@ -309,7 +312,7 @@ class CoreTemplates:
             header = header_from_bytes(data)
         except (ValueError, ParseError):
             data = b""
-        if len(data) != 80:
+        if len(data) < HEADER_SIZE:
             raise RpcError(RpcCode.DESERIALIZATION_ERROR, "Block header decode failed")
         if not self._chain.knows(header.prev_hash):
             raise RpcError(
@@ -324,14 +327,17 @@ class CoreTemplates:
 
 
 def _block_from_hex(value: str) -> Block:
+    """The block; what follows it is passed over, as in Core."""
     try:
-        return block_from_bytes(bytes.fromhex(value))
+        return read_block(bytes.fromhex(value))[0]
     except (ValueError, ParseError):
         raise RpcError(RpcCode.DESERIALIZATION_ERROR, "Block decode failed") from None
 
 
 def _with_witness(block: Block) -> Block:
     """The block, its coinbase given the witness that a commitment asks for, if it has none."""
+    if not block.transactions or not block.transactions[0].is_coinbase:
+        return block
     coinbase, *others = block.transactions
     if coinbase.has_witness or witness_commitment_index(coinbase) is None:
         return block

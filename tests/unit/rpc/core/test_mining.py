@@ -8,11 +8,12 @@ import pytest
 
 from misocoin.consensus.block_rules import WITNESS_COMMITMENT_HEADER
 from misocoin.consensus.merkle import calculate_merkle_root
+from misocoin.consensus.tree import HeaderNode
 from misocoin.primitives.block import Block, BlockHeader, block_from_bytes
 from misocoin.primitives.transaction import NULL_OUTPOINT, Transaction, TxIn, TxOut
 from misocoin.primitives.transaction import transaction_from_bytes as parse
 from misocoin.script.script import push_int
-from tests.builders import ANYONE, mine
+from tests.builders import ANYONE, make_block, mine, with_transactions
 from tests.unit.rpc.core.conftest import MINER, MINER_WIF, CoreNode
 
 ASK = {"rules": ["segwit"]}
@@ -126,12 +127,13 @@ def test_blocks_that_are_refused(quick: CoreNode) -> None:
     version, _, root, time, bits, _, _ = block.header
     orphan = Block(mine(BlockHeader.build(version, bytes(32), root, time, bits, 0)), block[1])
     assert quick.submitblock(orphan.serialize().hex()) == "prev-blk-not-found"
+    bad_orphan = Block(orphan.header, block.transactions[:1] * 2)
+    assert quick.submitblock(bad_orphan.serialize().hex()) == "bad-txnmrklroot"
     assert quick.error("submitblock", "00") == (-22, "Block decode failed")
-    no_coinbase = Block(block.header, (parse(bytes.fromhex(pay(quick, 2))),))
-    assert quick.error("submitblock", no_coinbase.serialize().hex()) == (
-        -22,
-        "Block does not start with a coinbase",
-    )
+    no_coinbase = with_transactions(block, [parse(bytes.fromhex(pay(quick, 2)))])
+    assert quick.submitblock(no_coinbase.serialize().hex()) == "bad-cb-missing"
+    empty = with_transactions(block, [])
+    assert quick.submitblock(empty.serialize().hex()) == "bad-blk-length"
     side = quick.getblockhash(quick.getblockcount() - 1)
     quick.invalidateblock(quick.getbestblockhash())
     late = quick.generateblock(MINER, [], False)
@@ -140,6 +142,27 @@ def test_blocks_that_are_refused(quick: CoreNode) -> None:
     for tip in quick.getchaintips():
         quick.reconsiderblock(tip["hash"])
     assert quick.submitblock(late["hex"]) == "inconclusive"
+
+
+def test_what_follows_a_block_or_header_is_passed_over(quick: CoreNode) -> None:
+    block = block_from_template(quick.getblocktemplate(ASK), with_nonce=True)
+    assert quick.submitheader(block.header.serialize().hex() + "00") is None
+    assert quick.submitblock(block.serialize().hex() + "ff" * 9) is None
+    assert quick.getbestblockhash() == block.header.hash_hex
+
+
+def test_a_block_that_rests_on_one_that_turns_out_to_be_invalid(quick: CoreNode) -> None:
+    """It was never looked at: no reason is told that is another block's."""
+    chain = quick.node.chain
+    parent = chain.tip.parent
+    assert parent is not None
+    bad = make_block(parent, chain.params, fees=1, tag=b"bad")
+    child = make_block(HeaderNode(bad.header, parent), chain.params)
+    tip = quick.getbestblockhash()
+    assert quick.submitblock(bad.serialize().hex()) == "inconclusive"
+    assert quick.submitblock(child.serialize().hex()) == "inconclusive"
+    assert quick.submitblock(bad.serialize().hex()) == "duplicate-invalid"
+    assert quick.getbestblockhash() == tip
 
 
 def test_headers(quick: CoreNode) -> None:
