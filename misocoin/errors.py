@@ -79,7 +79,7 @@ class ValidationError(MisocoinError):
         self.mutated = mutated
 
     def __str__(self) -> str:
-        return f"{self.reason} ({self.detail})" if self.detail else self.reason
+        return f"{self.reason}, {self.detail}" if self.detail else self.reason
 
 
 class InvalidAncestorError(ValidationError):
@@ -88,6 +88,10 @@ class InvalidAncestorError(ValidationError):
 
 class MissingInputsError(ValidationError):
     """A transaction spends outputs that are unknown or already spent."""
+
+
+class UnderpaidError(ValidationError):
+    """A transaction pays too little by itself; a child may yet pay for both."""
 
 
 class NotFoundError(MisocoinError):

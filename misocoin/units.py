@@ -86,3 +86,10 @@ def text_from_sats(sats: int) -> str:
     sign = "-" if sats < 0 else ""
     whole, fraction = divmod(abs(sats), COIN)
     return f"{sign}{whole}.{fraction:0{DECIMALS}d}"
+
+
+def core_text_from_sats(sats: int) -> str:
+    """Write base units as Core's refusals do, with two decimals at least: 1500 is `0.000015`."""
+    whole, fraction = divmod(abs(sats), COIN)
+    digits = f"{fraction:08d}".rstrip("0").ljust(2, "0")
+    return f"{'-' if sats < 0 else ''}{whole}.{digits}"

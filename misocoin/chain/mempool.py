@@ -6,7 +6,7 @@ changes nothing, but perhaps the rolling fee minimum.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from misocoin.chain.mempool_entry import (
@@ -20,8 +20,8 @@ from misocoin.chain.mempool_ports import ChainView, MempoolStore
 from misocoin.chain.mempool_rules import (
     Candidate,
     MempoolRules,
+    Terms,
     check_candidate,
-    check_feerate,
     check_max_feerate,
     is_still_final,
 )
@@ -31,8 +31,16 @@ from misocoin.chain.mempool_work import (
     parents_first,
     stored_from_node,
 )
-from misocoin.errors import ParseError, RejectCode, StoreError, ValidationError
-from misocoin.policy.feerate import NO_FEE_RATE, FeeRate, feerate_from_fee
+from misocoin.chain.package_rules import Newcomers, check_newcomers
+from misocoin.chain.replacement import Eviction
+from misocoin.errors import (
+    ParseError,
+    RejectCode,
+    StoreError,
+    UnderpaidError,
+    ValidationError,
+)
+from misocoin.policy.feerate import FeeRate, feerate_from_fee
 from misocoin.policy.rolling_fee import (
     RollingFee,
     calculate_min_feerate,
@@ -116,77 +124,61 @@ class Mempool(MempoolView):
         """
         candidate = self._check(tx, now)
         check_max_feerate(candidate.node, max_feerate)
-        with self._all_or_nothing() as work:
-            self._remove(candidate.eviction.nodes, RemovalReason.REPLACED, work)
-            self._insert(candidate.node, candidate.ancestors, work)
-            self._make_room(now, work, [candidate.node])
-            return self._commit(work)
+        return self._enter([candidate], candidate.eviction, now)
+
+    def accept_of_package(
+        self, tx: Transaction, now: int, max_feerate: FeeRate | None = None
+    ) -> MempoolChange:
+        """Take a transaction of a package in, if it may enter without the others.
+
+        Raises as `accept` does, but `max feerate exceeded` is about the modified rate, and the
+        chain limits are the same for all.
+        """
+        candidate = self._check(tx, now, max_feerate=max_feerate, has_carve_outs=False)
+        return self._enter([candidate], candidate.eviction, now)
 
     def accept_together(
         self, txs: Sequence[Transaction], now: int, max_feerate: FeeRate | None = None
     ) -> MempoolChange:
-        """Take all of these in, parents first, if their common fee rate meets the rolling minimum.
+        """Take all of these in, parents first, if their common fee rate meets the minimum.
 
-        They replace nothing. Raises as `accept` does; then none of them is here.
+        Raises PackageError or StoreError; then none of them is here.
         """
-        with self._staged() as stage:
-            nodes = [stage(tx, now, NO_FEE_RATE) for tx in txs]
-            for node in nodes:
-                check_max_feerate(node, max_feerate)
-            vsize = sum([node.vsize for node in nodes])
-            check_feerate(
-                sum([node.modified_fee for node in nodes]), vsize, self._rolling_minimum(now)
-            )
+        terms = Terms(
+            self._rolling_minimum(now), max_feerate, in_package=True, by_common_feerate=True
+        )
+        newcomers = self._check_together(txs, now, terms)
+        return self._enter(newcomers.candidates, newcomers.eviction, now)
+
+    def check_together(self, txs: Sequence[Transaction], now: int) -> list[MempoolEntry]:
+        """What these would be, parents first, each with a fee rate of its own.
+
+        Raises PackageError. Several of them must not replace anything.
+        """
+        terms = Terms(self._rolling_minimum(now), in_package=True, may_replace=False)
+        newcomers = self._check_together(txs, now, terms)
+        return [candidate.node.entry() for candidate in newcomers.candidates]
+
+    def _check_together(self, txs: Sequence[Transaction], now: int, terms: Terms) -> Newcomers:
+        return check_newcomers(
+            txs,
+            self._graph,
+            self._chain,
+            self.rules,
+            terms,
+            time=now,
+            fee_deltas=self._fee_deltas,
+        )
+
+    def _enter(
+        self, candidates: Sequence[Candidate], eviction: Eviction, now: int
+    ) -> MempoolChange:
         with self._all_or_nothing() as work:
-            for node in nodes:
-                self._insert(node, ancestors_of(self._graph.parents_of(node.tx)), work)
-            self._make_room(now, work, nodes)
+            self._remove(eviction.nodes, RemovalReason.REPLACED, work)
+            for each in candidates:
+                self._insert(each.node, ancestors_of(self._graph.parents_of(each.node.tx)), work)
+            self._make_room(now, work, [each.node for each in candidates])
             return self._commit(work)
-
-    def check_in_turn(
-        self, txs: Sequence[Transaction], now: int, max_feerate: FeeRate | None = None
-    ) -> list[MempoolEntry | ValidationError]:
-        """What `accept` would answer for these, parents first, each as if the ones before were in.
-
-        Ends with the first that is refused. Several of them must not replace anything.
-        """
-        if len(txs) == 1:
-            try:
-                entry = self.check(txs[0], now)
-                check_max_feerate(entry, max_feerate)
-            except ValidationError as error:
-                return [error]
-            return [entry]
-        found: list[MempoolEntry | ValidationError] = []
-        with self._staged() as stage:
-            for tx in txs:
-                try:
-                    node = stage(tx, now, self._rolling_minimum(now))
-                    check_max_feerate(node, max_feerate)
-                except ValidationError as error:
-                    found.append(error)
-                    break
-                found.append(node.entry())
-        return found
-
-    @contextmanager
-    def _staged(self) -> Iterator[Callable[[Transaction, int, FeeRate], Node]]:
-        """Put transactions into the graph, one after the other, and all of them out at the end."""
-        staged: list[Node] = []
-
-        def stage(tx: Transaction, now: int, min_feerate: FeeRate) -> Node:
-            candidate = self._check(tx, now, min_feerate)
-            if candidate.eviction.nodes:
-                raise ValidationError("bip125-replacement-disallowed")
-            self._graph.add(candidate.node, candidate.ancestors)
-            staged.append(candidate.node)
-            return candidate.node
-
-        try:
-            yield stage
-        finally:
-            for node in reversed(staged):
-                self._graph.remove_with_descendants([node])
 
     def check(self, tx: Transaction, now: int) -> MempoolEntry:
         """What `accept` would take in, without doing it; raises as `accept` does."""
@@ -338,30 +330,33 @@ class Mempool(MempoolView):
 
     # -- parts --------------------------------------------------------------------------------
 
-    def _check(self, tx: Transaction, now: int, min_feerate: FeeRate | None = None) -> Candidate:
+    def _check(
+        self,
+        tx: Transaction,
+        now: int,
+        *,
+        max_feerate: FeeRate | None = None,
+        has_carve_outs: bool = True,
+    ) -> Candidate:
+        terms = Terms(self._rolling_minimum(now), max_feerate, has_carve_outs=has_carve_outs)
+        return self._check_on(terms, tx, now)
+
+    def _recheck(self, tx: Transaction, time: int) -> Candidate | None:
+        try:
+            return self._check_on(Terms(None), tx, time)
+        except ValidationError:
+            return None
+
+    def _check_on(self, terms: Terms, tx: Transaction, time: int) -> Candidate:
         return check_candidate(
             tx,
             self._graph,
             self._chain,
             self.rules,
-            time=now,
+            terms,
+            time=time,
             fee_delta=self._fee_deltas.get(tx.txid, 0),
-            min_feerate=self._rolling_minimum(now) if min_feerate is None else min_feerate,
         )
-
-    def _recheck(self, tx: Transaction, time: int) -> Candidate | None:
-        try:
-            return check_candidate(
-                tx,
-                self._graph,
-                self._chain,
-                self.rules,
-                time=time,
-                fee_delta=self._fee_deltas.get(tx.txid, 0),
-                min_feerate=None,
-            )
-        except ValidationError:
-            return None
 
     def _rolling_minimum(self, now: int) -> FeeRate:
         incremental = self.rules.policy.incremental_feerate
@@ -386,7 +381,7 @@ class Mempool(MempoolView):
         self._expire(now, work)
         self._trim(work)
         if any(node.txid not in work.added for node in newcomers):
-            raise ValidationError("mempool full", "", RejectCode.INSUFFICIENT_FEE)
+            raise UnderpaidError("mempool full", "", RejectCode.INSUFFICIENT_FEE)
 
     def _expire(self, now: int, work: MempoolWork) -> None:
         limit = now - self.rules.limits.expiry

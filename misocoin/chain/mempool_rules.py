@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from misocoin.chain.mempool_graph import MempoolGraph, Node, ancestors_of
+from misocoin.chain.mempool_graph import MempoolGraph, Node
 from misocoin.chain.mempool_limits import check_chain_limits
 from misocoin.chain.mempool_ports import ChainView
 from misocoin.chain.replacement import Eviction, check_replacement
 from misocoin.chain.script_cache import ScriptCache
+from misocoin.chain.truc import TRUC_VERSION, TRUC_VIOLATION, find_violation
 from misocoin.consensus.coins import Coin
 from misocoin.consensus.deployments import script_flags_at
 from misocoin.consensus.tx_rules import (
@@ -24,9 +25,10 @@ from misocoin.consensus.tx_rules import (
     check_transaction,
     is_final,
 )
-from misocoin.errors import MissingInputsError, RejectCode, ValidationError
+from misocoin.errors import MissingInputsError, RejectCode, UnderpaidError, ValidationError
 from misocoin.params import Params
-from misocoin.policy.feerate import FeeRate, calculate_fee
+from misocoin.policy.dust import dust_outputs
+from misocoin.policy.feerate import FeeRate, calculate_fee, feerate_from_fee
 from misocoin.policy.settings import MempoolLimits, RelayPolicy
 from misocoin.policy.standard import (
     MAX_STANDARD_SIGOPS_COST,
@@ -41,6 +43,9 @@ from misocoin.script import flags as verify
 from misocoin.script.checker import ValidSignatures
 from misocoin.script.inputs import verify_input
 from misocoin.script.sighash import TxDigests
+
+TOO_HIGH_FEE = "max-fee-exceeded"
+"""Why a transaction is refused that pays more than its sender means to."""
 
 POOL_COIN_HEIGHT = 0x7FFFFFFF
 """Height of coins that no block has made yet."""
@@ -59,13 +64,38 @@ class MempoolRules:
     """Remembers whose scripts hold by the rules of the next block, for when it comes."""
 
 
+class Terms(NamedTuple):
+    """On what terms a transaction is looked at."""
+
+    min_feerate: FeeRate | None
+    """The rolling minimum; None waives all limits of fees and kinship, for what comes back from a
+    block or from disk.
+    """
+    max_feerate: FeeRate | None = None
+    """What the sender means to pay at most, modified."""
+    has_carve_outs: bool = True
+    """Whether chains may be a little longer in the cases that Core allows."""
+    in_package: bool = False
+    """Whether it is checked with others: no carve-outs, and no sibling goes for it."""
+    by_common_feerate: bool = False
+    """Whether the package's rate counts instead of its own."""
+    may_replace: bool = True
+
+
 class Candidate(NamedTuple):
     """A transaction that may enter."""
 
     node: Node
+    coins: Sequence[Coin]
+    """What it spends, in order of its inputs."""
     ancestors: set[Node]
+    """Of those in the mempool."""
     eviction: Eviction
     """What it would replace."""
+
+
+Made = Mapping[OutPoint, Coin]
+"""Outputs of the transactions that come before in a package."""
 
 
 def check_candidate(
@@ -73,23 +103,52 @@ def check_candidate(
     graph: MempoolGraph,
     chain: ChainView,
     rules: MempoolRules,
+    terms: Terms,
     *,
     time: int,
     fee_delta: int,
-    min_feerate: FeeRate | None,
 ) -> Candidate:
     """Check everything that a transaction must hold to enter the mempool now.
 
-    `min_feerate` is the rolling minimum; None waives both minimums, for what comes back from a
-    block or from disk. Raises ValidationError, or MissingInputsError where inputs are unknown.
+    Raises ValidationError, or MissingInputsError where inputs are unknown.
+    """
+    policy = rules.policy
+    candidate = check_alone(tx, graph, chain, rules, terms, time=time, fee_delta=fee_delta)
+    node, eviction = candidate.node, candidate.eviction
+    if eviction.conflicts:
+        check_replacement(
+            tx, node.modified_fee, node.vsize, eviction, graph, policy.incremental_feerate
+        )
+    if policy.require_standard and terms.min_feerate is not None:
+        check_dust_is_spent([tx], graph, policy)
+    check_scripts(candidate, chain, rules)
+    return candidate
+
+
+def check_alone(
+    tx: Transaction,
+    graph: MempoolGraph,
+    chain: ChainView,
+    rules: MempoolRules,
+    terms: Terms,
+    *,
+    time: int,
+    fee_delta: int,
+    made: Made | None = None,
+) -> Candidate:
+    """Check all but the scripts, and whether it pays enough for what it replaces.
+
+    Raises as `check_candidate` does.
     """
     params, policy = rules.params, rules.policy
     tip = chain.tip
     height = tip.height + 1
-    _check_alone(tx, height, tip.median_time_past, rules)
+    _check_form(tx, height, tip.median_time_past, rules)
     _check_unknown(tx, graph)
     conflicts = {graph.spenders[txin.prevout] for txin in tx.vin if txin.prevout in graph.spenders}
-    coins = _fetch_inputs(tx, graph, chain)
+    if conflicts and not terms.may_replace:
+        raise ValidationError("bip125-replacement-disallowed")
+    coins = _fetch_inputs(tx, graph, chain, made or {})
     locks = _sequence_locks(tx, coins, height, chain)
     if not are_locks_met(locks, height, tip.median_time_past):
         raise ValidationError("non-BIP68-final", "", RejectCode.NONSTANDARD)
@@ -98,8 +157,6 @@ def check_candidate(
         check_standard_inputs(tx, coins)
         check_standard_witness(tx, coins)
     sigop_cost = calculate_sigop_cost(tx, coins, verify.STANDARD)
-    if sigop_cost > MAX_STANDARD_SIGOPS_COST:
-        raise ValidationError("bad-txns-too-many-sigops", str(sigop_cost), RejectCode.NONSTANDARD)
     node = Node(
         tx,
         fee=fee,
@@ -111,28 +168,110 @@ def check_candidate(
         spends_coinbase=any([coin.is_coinbase for coin in coins]),
         has_relative_locks=locks != NO_LOCKS,
     )
-    if min_feerate is not None:
-        paid, vsize = node.modified_fee, node.vsize
-        check_feerate(paid, vsize, min_feerate)
-        check_feerate(paid, vsize, policy.min_relay_feerate, "min relay fee not met")
-    ancestors = ancestors_of(graph.parents_of(tx))
-    eviction = Eviction(conflicts)
-    check_chain_limits(node.vsize, ancestors, eviction, rules.limits)
-    if conflicts:
-        if doomed := ancestors & conflicts:
-            other = min(doomed, key=lambda node: node.sequence)
-            raise ValidationError(
-                "bad-txns-spends-conflicting-tx",
-                f"{tx.txid_hex} spends conflicting transaction {other.tx.txid_hex}",
-            )
-        check_replacement(
-            tx, node.modified_fee, node.vsize, eviction, graph, policy.incremental_feerate
+    if (
+        policy.require_standard
+        and (node.fee or node.modified_fee)
+        and dust_outputs(tx, policy.dust_feerate)
+    ):
+        raise ValidationError("dust", "tx with dust output must be 0-fee", RejectCode.NONSTANDARD)
+    if sigop_cost > MAX_STANDARD_SIGOPS_COST:
+        raise ValidationError("bad-txns-too-many-sigops", str(sigop_cost), RejectCode.NONSTANDARD)
+    _check_fee(node, policy, terms)
+    ancestors = check_chain_limits(
+        tx,
+        node.vsize,
+        graph,
+        conflicts,
+        rules.limits,
+        has_carve_outs=terms.has_carve_outs and not terms.in_package,
+    )
+    sibling = _check_version_3(node, ancestors, conflicts, terms)
+    eviction = Eviction(conflicts, sibling)
+    doomed = ancestors & eviction.conflicts
+    if doomed:
+        other = min(doomed, key=lambda node: node.txid)
+        raise ValidationError(
+            "bad-txns-spends-conflicting-tx",
+            f"{tx.txid_hex} spends conflicting transaction {other.tx.txid_hex}",
         )
-    flags = script_flags_at(height, NULL_HASH, params)
-    _check_scripts(tx, coins, flags, rules.signatures)
+    limit = terms.max_feerate
+    if limit is not None and feerate_from_fee(node.modified_fee, node.vsize) > limit:
+        raise ValidationError("max feerate exceeded", "", RejectCode.NONSTANDARD)
+    return Candidate(node, coins, ancestors, eviction)
+
+
+def _check_fee(node: Node, policy: RelayPolicy, terms: Terms) -> None:
+    if terms.min_feerate is None:
+        return
+    paid, vsize = node.modified_fee, node.vsize
+    if node.tx.version != TRUC_VERSION:  # no child can make good for others
+        due = calculate_fee(policy.min_relay_feerate, vsize)
+        if paid < due:
+            raise ValidationError(
+                "min relay fee not met", f"{paid} < {due}", RejectCode.INSUFFICIENT_FEE
+            )
+    if not terms.by_common_feerate:
+        check_feerates(paid, vsize, terms.min_feerate, policy)
+
+
+def _check_version_3(
+    node: Node, ancestors: set[Node], conflicts: set[Node], terms: Terms
+) -> Node | None:
+    """Check BIP431's limits; returns the sibling whose place it wants."""
+    if terms.min_feerate is None:
+        return None
+    violation = find_violation(node.tx, node.vsize, ancestors, conflicts)
+    if violation is None:
+        return None
+    if violation.sibling is None or terms.in_package:
+        raise ValidationError(TRUC_VIOLATION, violation.detail, RejectCode.NONSTANDARD)
+    return violation.sibling
+
+
+def check_dust_is_spent(
+    txs: Sequence[Transaction], graph: MempoolGraph, policy: RelayPolicy
+) -> None:
+    """Check that who spends of a parent that waits, here or before it, spends its dust as well.
+
+    Raises UnspentDustError.
+    """
+    parents = {tx.txid: tx for tx in txs}
+    for tx in txs:
+        points = {txin.prevout for txin in tx.vin}
+        for txid in {point[:32] for point in points}:
+            parent = parents.get(txid)
+            if parent is None and txid in graph.nodes:
+                parent = graph.nodes[txid].tx
+            if parent is None:
+                continue
+            dust = dust_outputs(parent, policy.dust_feerate)
+            if any(parent.outpoint(index) not in points for index in dust):
+                raise UnspentDustError(tx)
+
+
+class UnspentDustError(ValidationError):
+    """A transaction leaves dust of a parent behind that waits with it."""
+
+    def __init__(self, tx: Transaction) -> None:
+        super().__init__(
+            "missing-ephemeral-spends",
+            f"tx {tx.txid_hex} (wtxid={tx.wtxid[::-1].hex()}) did not spend parent's ephemeral "
+            "dust",
+            RejectCode.NONSTANDARD,
+        )
+        self.tx = tx
+
+
+def check_scripts(candidate: Candidate, chain: ChainView, rules: MempoolRules) -> None:
+    """Run all inputs' scripts, by the rules for relay and by those of the next block.
+
+    Raises ValidationError.
+    """
+    tx = candidate.node.tx
+    flags = script_flags_at(chain.tip.height + 1, NULL_HASH, rules.params)
+    _check_scripts(tx, candidate.coins, flags, rules.signatures)
     if rules.scripts is not None:
         rules.scripts.add(tx.wtxid, flags)
-    return Candidate(node, ancestors, eviction)
 
 
 def is_still_final(node: Node, graph: MempoolGraph, chain: ChainView, params: Params) -> bool:
@@ -183,7 +322,7 @@ def find_coins(tx: Transaction, graph: MempoolGraph, chain: ChainView) -> Mappin
     return found
 
 
-def _check_alone(tx: Transaction, height: int, median_time_past: int, rules: MempoolRules) -> None:
+def _check_form(tx: Transaction, height: int, median_time_past: int, rules: MempoolRules) -> None:
     check_transaction(tx, rules.params)
     if tx.is_coinbase:
         raise ValidationError("coinbase")
@@ -204,16 +343,15 @@ def _check_unknown(tx: Transaction, graph: MempoolGraph) -> None:
         raise ValidationError("txn-same-nonwitness-data-in-mempool", "", RejectCode.DUPLICATE)
 
 
-def _fetch_inputs(tx: Transaction, graph: MempoolGraph, chain: ChainView) -> list[Coin]:
-    found = find_coins(tx, graph, chain)
+def _fetch_inputs(tx: Transaction, graph: MempoolGraph, chain: ChainView, made: Made) -> list[Coin]:
+    found = {
+        **find_coins(tx, graph, chain),
+        **{txin.prevout: made[txin.prevout] for txin in tx.vin if txin.prevout in made},
+    }
     if len(found) != len(tx.vin):
         if chain.get_coins([tx.outpoint(index) for index in range(len(tx.vout))]):
             raise ValidationError("txn-already-known", "", RejectCode.DUPLICATE)
-        missing = next(txin.prevout for txin in tx.vin if txin.prevout not in found)
-        raise MissingInputsError(
-            "bad-txns-inputs-missingorspent",
-            f"{missing[31::-1].hex()}:{int.from_bytes(missing[32:], 'little')}",
-        )
+        raise MissingInputsError("bad-txns-inputs-missingorspent")
     return [found[txin.prevout] for txin in tx.vin]
 
 
@@ -224,13 +362,18 @@ def _sequence_locks(
     return calculate_sequence_locks(tx, heights, chain.median_time_past_at)
 
 
-def check_feerate(
-    paid: int, vsize: int, minimum: FeeRate, reason: str = "mempool min fee not met"
-) -> None:
-    """Check that what is paid for so many virtual bytes is enough; raises ValidationError."""
-    due = calculate_fee(minimum, vsize)
-    if paid < due:
-        raise ValidationError(reason, f"{paid} < {due}", RejectCode.INSUFFICIENT_FEE)
+def check_feerates(paid: int, vsize: int, rolling: FeeRate, policy: RelayPolicy) -> None:
+    """Check what is paid for so many virtual bytes against both minimums.
+
+    Raises UnderpaidError.
+    """
+    for minimum, reason in (
+        (rolling, "mempool min fee not met"),
+        (policy.min_relay_feerate, "min relay fee not met"),
+    ):
+        due = calculate_fee(minimum, vsize)
+        if paid < due:
+            raise UnderpaidError(reason, f"{paid} < {due}", RejectCode.INSUFFICIENT_FEE)
 
 
 class Payer(Protocol):
@@ -248,26 +391,24 @@ class Payer(Protocol):
 def check_max_feerate(payer: Payer, limit: FeeRate | None) -> None:
     """Check that not more is paid than somebody means to; raises ValidationError."""
     if limit is not None and payer.fee > calculate_fee(limit, payer.vsize):
-        raise ValidationError("max-fee-exceeded", f"it pays {payer.fee} base units")
+        raise ValidationError(TOO_HIGH_FEE)
 
 
 def _check_scripts(
     tx: Transaction, coins: Sequence[Coin], consensus: int, signatures: ValidSignatures | None
 ) -> None:
     digests = TxDigests(tx, coins)
-    for index in range(len(tx.vin)):
+    for index, txin in enumerate(tx.vin):
         error = verify_input(digests, index, verify.STANDARD, signatures)
         # Standard flags only add to those of consensus, so the second check should pass whenever
         # the first does; a flaw in one flag would let invalid transactions into our own blocks.
         broken = verify_input(digests, index, consensus, signatures)
-        if broken is not None:
+        shown = error or broken
+        if shown is not None:
+            point = txin.prevout
             raise ValidationError(
-                f"mempool-script-verify-flag-failed ({broken.message})",
-                f"input {index} of {tx.txid_hex}",
-            )
-        if error is not None:
-            raise ValidationError(
-                f"mempool-script-verify-flag-failed ({error.message})",
-                f"input {index} of {tx.txid_hex}",
-                RejectCode.NONSTANDARD,
+                f"mempool-script-verify-flag-failed ({shown.message})",
+                f"input {index} of {tx.txid_hex} (wtxid {tx.wtxid[::-1].hex()}), spending "
+                f"{point[31::-1].hex()}:{int.from_bytes(point[32:], 'little')}",
+                RejectCode.NONSTANDARD if broken is None else RejectCode.INVALID,
             )

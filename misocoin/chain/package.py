@@ -1,12 +1,12 @@
 """Packages: transactions that are handed in, or tried, together.
 
 A package is a child with its parents (Core's `submitpackage`): the child may pay for parents that
-the mempool's rolling minimum would keep out alone. The relay minimum each must pay by itself.
+the mempool's rolling minimum would keep out alone. The relay minimum each must pay by itself,
+but for those of version 3 (BIP431).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from misocoin.chain.mempool_entry import MempoolEntry
 from misocoin.errors import ValidationError
@@ -19,32 +19,20 @@ MAX_PACKAGE_WEIGHT = 404_000
 """Weight units of a package of several transactions."""
 
 
-class Refusal(NamedTuple):
-    """Why a transaction did not enter."""
-
-    error: ValidationError
-    is_of_package: bool = False
-    """Whether it is about all of them together."""
-
-
 @dataclass(frozen=True, slots=True)
 class PackageResult:
     """What became of a package."""
 
-    outcomes: dict[bytes, MempoolEntry | Refusal]
-    """By witness id; of one that was there already, its entry."""
-    added: frozenset[bytes]
+    message: str
+    """`success`, or what failed."""
+    outcomes: dict[bytes, MempoolEntry | ValidationError] = field(default_factory=dict)
+    """By witness id; of one that was there already, its entry. Empty where none was looked at."""
+    added: frozenset[bytes] = frozenset()
     """Witness ids of those that came in."""
     together: tuple[MempoolEntry, ...] = ()
     """Those that were judged by their common fee rate."""
     replaced: tuple[bytes, ...] = ()
     """Ids of those that went out for them."""
-
-    @property
-    def message(self) -> str:
-        """`success`, or that something failed."""
-        failed = any(isinstance(each, Refusal) for each in self.outcomes.values())
-        return "transaction failed" if failed else "success"
 
 
 def check_package(txs: Sequence[Transaction]) -> None:
@@ -76,6 +64,8 @@ def check_child_with_parents(txs: Sequence[Transaction]) -> None:
 
     Raises ValidationError.
     """
+    if len(txs) == 1:
+        return
     *parents, child = txs
     spent = {txin.prevout[:32] for txin in child.vin}
     ids = {tx.txid for tx in parents}

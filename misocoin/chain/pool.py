@@ -14,23 +14,24 @@ from misocoin.chain.events import (
 )
 from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_entry import MempoolChange, MempoolEntry, RemovalReason
+from misocoin.chain.mempool_rules import check_max_feerate
 from misocoin.chain.package import (
     PackageResult,
-    Refusal,
     check_child_with_parents,
     check_package,
 )
+from misocoin.chain.package_rules import PackageError
 from misocoin.chain.state import ChainState
 from misocoin.consensus.tx_rules import MAX_BLOCK_WEIGHT, WITNESS_SCALE_FACTOR
-from misocoin.errors import MissingInputsError, ValidationError
+from misocoin.errors import MissingInputsError, UnderpaidError, ValidationError
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.block import Block
 from misocoin.primitives.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
-_PAYS_TOO_LITTLE = frozenset({"mempool min fee not met", "mempool full"})
-"""What a transaction is refused for that its child may make good."""
+_FAILED = "transaction failed"
+"""That some of a package did not come in."""
 
 
 class TransactionPool:
@@ -61,83 +62,105 @@ class TransactionPool:
 
     def try_package(
         self, txs: Sequence[Transaction], max_feerate: FeeRate | None = None
-    ) -> list[MempoolEntry | Refusal | None]:
-        """Tell for each whether it could come in, after those before it; None: not tried."""
-        found: list[MempoolEntry | Refusal | None]
+    ) -> list[MempoolEntry | ValidationError | None]:
+        """Tell for each whether it could come in, after those before it; None: not tried.
+
+        What is wrong with all of them together is a PackageError, the same for each.
+        """
+        mempool, now = self.mempool, self._chain.now()
+        found: Sequence[MempoolEntry]
         try:
             if len(txs) > 1:
                 check_package(txs)
+            with self._chain.lock:
+                found = (
+                    [mempool.check(txs[0], now)]
+                    if len(txs) == 1
+                    else mempool.check_together(txs, now)
+                )
+        except PackageError as error:
+            if not error.culprits:
+                return [error for _ in txs]
+            return [error.culprits.get(tx.wtxid) for tx in txs]
         except ValidationError as error:
-            return [Refusal(error, is_of_package=True) for _ in txs]
-        with self._chain.lock:
-            results = self.mempool.check_in_turn(txs, self._chain.now(), max_feerate)
-        if isinstance(results[-1], ValidationError) and len(txs) > 1:
-            # As in Core: the verdict on the others would be another without this one.
-            refusal = Refusal(results[-1])
-            found = [None] * len(txs)
-            found[len(results) - 1] = refusal
-            return found
-        return [Refusal(each) if isinstance(each, ValidationError) else each for each in results]
+            whole = error if len(txs) == 1 else PackageError(error.reason, error.detail)
+            return [whole for _ in txs]
+        results: list[MempoolEntry | ValidationError | None] = []
+        for entry in found:
+            try:
+                check_max_feerate(entry, max_feerate)
+            except ValidationError as error:
+                results.append(error)
+                return results + [None] * (len(txs) - len(results))
+            results.append(entry)
+        return results
 
     def submit_package(
         self, txs: Sequence[Transaction], max_feerate: FeeRate | None = None
     ) -> PackageResult:
         """Take a child and its parents in, each alone or else by their common fee rate.
 
-        Raises ValidationError where they are no such package; what became of each tells the
-        result. When this returns, what came in is on disk.
+        Raises ValidationError where they are no child and its parents; what became of each tells
+        the result. When this returns, what came in is on disk.
         """
         check_child_with_parents(txs)
-        check_package(txs)
-        with self._chain.lock:
-            return self._submit_package(txs, max_feerate)
-
-    def _submit_package(
-        self, txs: Sequence[Transaction], max_feerate: FeeRate | None
-    ) -> PackageResult:
-        changes: list[MempoolChange] = []
         try:
-            return self._submit_each_or_all(txs, max_feerate, changes)
-        finally:
-            # Also when the disk fails on the way: what came in before that has come in.
-            for change in changes:
-                self._publish(change)
+            check_package(txs)
+        except ValidationError as error:
+            return PackageResult(str(error))
+        with self._chain.lock:
+            changes: list[MempoolChange] = []
+            try:
+                return self._submit_each_or_all(txs, max_feerate, changes)
+            finally:
+                # Also when the disk fails on the way: what came in before that has come in.
+                for change in changes:
+                    self._publish(change)
 
     def _submit_each_or_all(
         self, txs: Sequence[Transaction], max_feerate: FeeRate | None, changes: list[MempoolChange]
     ) -> PackageResult:
-        outcomes: dict[bytes, MempoolEntry | Refusal] = {}
+        outcomes: dict[bytes, MempoolEntry | ValidationError] = {}
         waiting: list[Transaction] = []
+        message = "success"
         for tx in txs:
             known = self.mempool.get(tx.txid)
             if known is not None:
                 outcomes[tx.wtxid] = known
                 continue
             try:
-                change = self.mempool.accept(tx, self._chain.now(), max_feerate)
+                change = self.mempool.accept_of_package(tx, self._chain.now(), max_feerate)
             except ValidationError as error:
-                outcomes[tx.wtxid] = Refusal(error)
-                needs_parents = isinstance(error, MissingInputsError) and bool(waiting)
-                if error.reason in _PAYS_TOO_LITTLE or needs_parents:
-                    waiting.append(tx)
+                outcomes[tx.wtxid] = error
+                waiting.append(tx)
+                if not isinstance(error, UnderpaidError | MissingInputsError):
+                    message = _FAILED  # and no other can make good for it
             else:
                 changes.append(change)
                 outcomes[tx.wtxid] = change.added[-1]
         together: tuple[MempoolEntry, ...] = ()
-        if len(waiting) > 1:
+        if len(waiting) == 1:
+            message = _FAILED
+        elif waiting and message != _FAILED:
             try:
                 change = self.mempool.accept_together(waiting, self._chain.now(), max_feerate)
-            except ValidationError as error:
-                outcomes.update({tx.wtxid: Refusal(error) for tx in waiting})
+            except PackageError as error:
+                message = str(error)
+                outcomes.update(error.culprits)
+            except ValidationError as error:  # there is no room for them
+                message = _FAILED
+                outcomes.update({tx.wtxid: error for tx in waiting})
             else:
                 changes.append(change)
                 together = change.added
                 outcomes.update({entry.tx.wtxid: entry for entry in together})
+        removed = [each for change in changes for each in change.removed]
         return PackageResult(
+            message,
             outcomes,
             frozenset([entry.tx.wtxid for change in changes for entry in change.added]),
             together,
-            tuple([removed.tx.txid for change in changes for removed in change.removed]),
+            tuple([each.tx.txid for each in removed if each.reason is RemovalReason.REPLACED]),
         )
 
     def fee_rate(self) -> FeeRate:

@@ -72,7 +72,7 @@ class TemplateTransaction:
     """Base units."""
     sigop_cost: int
     depends: tuple[int, ...]
-    """Places in the block, counted from 1 (the coinbase is 0), of those it spends."""
+    """Places in the block, counted from 1 (the coinbase is 0), of those it spends, by input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +270,15 @@ def _describe(chosen: Sequence[TemplateEntry]) -> tuple[TemplateTransaction, ...
                 entry.tx,
                 entry.fee,
                 entry.sigop_cost,
-                tuple(sorted([places[txid] for txid in entry.parents])) if entry.parents else (),
+                tuple(
+                    [
+                        places[each.prevout[:32]]
+                        for each in entry.tx.vin
+                        if each.prevout[:32] in places
+                    ]
+                )
+                if entry.parents
+                else (),
             )
             for entry in chosen
         ]

@@ -118,7 +118,7 @@ class _Selection:
             for entry in entries
         ]
         heapify(self._heap)
-        self._done: set[bytes] = set()  # chosen or given up
+        self._done: set[bytes] = set()  # chosen, or not to be
         self._chosen: list[TemplateEntry] = []
         self._chosen_ids: set[bytes] = set()
         self._weight = 0
@@ -137,8 +137,8 @@ class _Selection:
                 continue  # an outdated place; the right one is in the heap, too
             if package.fee < calculate_fee(limits.min_feerate, package.vsize):
                 break
-            self._done.add(txid)
             if not self._has_room(package):
+                # It may fit yet, once some of its ancestors are chosen without it.
                 failures += 1
                 if (
                     failures > MAX_CONSECUTIVE_FAILURES
@@ -146,6 +146,7 @@ class _Selection:
                 ):
                     break
                 continue
+            self._done.add(txid)
             members = self._members(entry)
             if all(self._may_stand(member) for member in members):
                 failures = 0

@@ -13,7 +13,7 @@ from misocoin.params import Params
 from misocoin.primitives.transaction import NULL_OUTPOINT, SEQUENCE_FINAL, Transaction
 from misocoin.script import flags as verify
 from misocoin.script.sigops import count_p2sh_sigops, count_sigops, count_witness_sigops
-from misocoin.units import Sats
+from misocoin.units import Sats, core_text_from_sats
 
 MAX_BLOCK_WEIGHT = 4_000_000
 """Weight units (BIP141)."""
@@ -143,7 +143,10 @@ def check_inputs(
             raise ValidationError("bad-txns-inputvalues-outofrange")
     spent = sum([txout.value for txout in tx.vout])
     if total < spent:
-        raise ValidationError("bad-txns-in-belowout", f"value in ({total}) < value out ({spent})")
+        raise ValidationError(
+            "bad-txns-in-belowout",
+            f"value in ({core_text_from_sats(total)}) < value out ({core_text_from_sats(spent)})",
+        )
     return Sats(total - spent)
 
 

@@ -26,6 +26,7 @@ _NOT_YET = frozenset(
         "bad-txns-premature-spend-of-coinbase",
         "non-BIP68-final",
         "non-final",
+        "TRUC-violation",
         "too-long-mempool-chain",
     }
 )

@@ -2,7 +2,7 @@
 
 from typing import NewType
 
-from misocoin.units import Sats
+from misocoin.units import COIN, Sats
 
 FeeRate = NewType("FeeRate", int)
 """Base units per 1,000 virtual bytes (Core's `CFeeRate`)."""
@@ -27,6 +27,12 @@ def feerate_from_fee(fee: Sats | int, vsize: int) -> FeeRate:
         return NO_FEE_RATE
     rate = abs(fee) * KILO_VBYTE // vsize
     return FeeRate(rate if fee >= 0 else -rate)
+
+
+def core_text_from_feerate(rate: FeeRate | int) -> str:
+    """A rate as Core's refusals write it: 1500 becomes `0.00001500 BTC/kvB`."""
+    whole, fraction = divmod(abs(rate), COIN)
+    return f"{'-' if rate < 0 else ''}{whole}.{fraction:08d} BTC/kvB"
 
 
 def text_from_feerate(rate: FeeRate | int) -> str:

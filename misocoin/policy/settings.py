@@ -1,6 +1,6 @@
 """What a node's owner may choose about the transactions it takes: no rule of consensus.
 
-The defaults are those of Bitcoin Core up to version 29.
+The defaults are those of Bitcoin Core 29.0.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,10 @@ class RelayPolicy:
     (`-incrementalrelayfee`).
     """
     dust_feerate: FeeRate = FeeRate(3_000)
-    """An output is dust if spending it at this rate costs more than it holds (`-dustrelayfee`)."""
+    """An output is dust if spending it at this rate costs more than it holds (`-dustrelayfee`).
+
+    One such output is let in where its transaction pays no fee at all and a child spends it.
+    """
     max_data_carrier: int = 83
     """Bytes of the one OP_RETURN script a transaction may have, opcodes included
     (`-datacarriersize`); 0 permits none.

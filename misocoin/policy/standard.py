@@ -1,7 +1,7 @@
 """Which transactions are standard: the forms that wallets use, without what only strains nodes.
 
 Policy, not consensus: a block may hold others. Order, limits and reject strings are those of
-Bitcoin Core 27 (`IsStandardTx`, `AreInputsStandard`, `IsWitnessStandard`).
+Bitcoin Core 29 (`IsStandardTx`, `AreInputsStandard`, `IsWitnessStandard`).
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,11 @@ from misocoin.script.sigops import count_sigops
 from misocoin.script.taproot import ANNEX_TAG, LEAF_TAPSCRIPT
 from misocoin.script.templates import P2A_SCRIPT, ScriptKind, template_from_script
 
-MAX_STANDARD_VERSION = 2
-"""Transactions of a higher version wait for a meaning."""
+MAX_STANDARD_VERSION = 3
+"""Transactions of a higher version wait for a meaning. 3 asks for the limits of BIP431."""
+
+MAX_DUST_OUTPUTS = 1
+"""Outputs of a transaction that may be dust, if nothing is paid and all of it is spent at once."""
 
 MAX_STANDARD_WEIGHT = 400_000
 """Weight units of a transaction."""
@@ -75,7 +78,7 @@ def check_standard(tx: Transaction, policy: RelayPolicy) -> None:
             carriers += 1
         elif kind is ScriptKind.MULTISIG and not policy.permit_bare_multisig:
             _refuse("bare-multisig")
-    if dust_outputs(tx, policy.dust_feerate):
+    if len(dust_outputs(tx, policy.dust_feerate)) > MAX_DUST_OUTPUTS:
         _refuse("dust")
     if carriers > 1:
         _refuse("multi-op-return")

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -193,15 +193,18 @@ def make_bitcoind(
 def make_twins(
     make_bitcoind: MakeBitcoind, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MakeTwins]:
-    """Make our daemon and a real bitcoind beside it, with the same options; both are started."""
+    """Make our daemon and a real bitcoind beside it, with the same options; both are started.
+
+    `theirs` are options that the bitcoind alone gets.
+    """
     with ExitStack() as held:
 
-        def make(*options: str) -> Twins:
+        def make(*options: str, theirs: Sequence[str] = ()) -> Twins:
             folder = tmp_path_factory.mktemp("twin") / "node"
             ours = Daemon(folder, "-rest", "-txindex", "-fallbackfee=0.0002", *options)
             held.callback(ours.close)
-            theirs = make_bitcoind("-corepolicy", *options).start()
-            twins = Twins(ours.start(), theirs)
+            bitcoind = make_bitcoind("-corepolicy", *theirs, *options).start()
+            twins = Twins(ours.start(), bitcoind)
             held.callback(twins.close)
             return twins
 

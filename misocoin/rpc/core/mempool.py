@@ -6,6 +6,7 @@ from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_entry import MempoolEntry
 from misocoin.chain.state import ChainState
 from misocoin.errors import NotFoundError
+from misocoin.policy.dust import dust_outputs
 from misocoin.primitives.transaction import OutPoint, Transaction, outpoint, outpoint_index
 from misocoin.rpc.core.forms import (
     ENTRY,
@@ -230,6 +231,11 @@ class CoreMempool:
         if fee_delta is None:
             raise invalid("fee_delta is missing: base units, as the third argument")
         with self._chain.lock:
+            entry = self._mempool.get(txid)
+            if entry is not None and dust_outputs(
+                entry.tx, self._mempool.rules.policy.dust_feerate
+            ):
+                raise invalid("Priority is not supported for transactions with dust outputs.")
             if abs(self._mempool.fee_delta(txid) + fee_delta) > MAX_DELTA:
                 raise invalid("that delta is more than there can ever be")
             self._mempool.prioritise(txid, fee_delta)

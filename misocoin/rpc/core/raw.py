@@ -3,7 +3,9 @@
 from typing import Annotated, Any
 
 from misocoin.chain.mempool_entry import MempoolEntry
-from misocoin.chain.package import MAX_PACKAGE_COUNT, PackageResult, Refusal
+from misocoin.chain.mempool_rules import TOO_HIGH_FEE
+from misocoin.chain.package import MAX_PACKAGE_COUNT, PackageResult
+from misocoin.chain.package_rules import PackageError
 from misocoin.chain.pool import TransactionPool
 from misocoin.chain.state import ChainState
 from misocoin.crypto.hashes import hash160, sha256
@@ -394,14 +396,12 @@ class CoreRaw:
             check_burn(tx, maxburnamount)
         try:
             result = self._pool.submit_package(txs, limit)
-        except ValidationError as error:
-            if error.reason == "package-not-child-with-parents":
-                raise RpcError(
-                    RpcCode.VERIFY_ERROR,
-                    "package topology disallowed. not child-with-parents or parents depend on "
-                    "each other.",
-                ) from None
-            raise
+        except ValidationError:
+            raise RpcError(
+                RpcCode.VERIFY_ERROR,
+                "package topology disallowed. not child-with-parents or parents depend on each "
+                "other.",
+            ) from None
         return _package_json(txs, result)
 
 
@@ -428,17 +428,18 @@ def _fees_json(entry: MempoolEntry, together: tuple[MempoolEntry, ...]) -> dict[
     }
 
 
-def _trial_json(tx: Transaction, result: MempoolEntry | Refusal | None) -> dict[str, Json]:
+def _trial_json(tx: Transaction, result: MempoolEntry | ValidationError | None) -> dict[str, Json]:
     form: dict[str, Json] = {"txid": hash_hex(tx.txid), "wtxid": hash_hex(tx.wtxid)}
     if isinstance(result, MempoolEntry):
         form |= {"allowed": True, "vsize": result.vsize, "fees": _fees_json(result, (result,))}
-    elif result is not None and result.is_of_package:
-        form["package-error"] = result.error.reason
+    elif isinstance(result, PackageError):
+        form["package-error"] = str(result)
+    elif isinstance(result, MissingInputsError):
+        form |= {"allowed": False, "reject-reason": "missing-inputs"}
     elif result is not None:
-        missing = isinstance(result.error, MissingInputsError)
-        form["allowed"] = False
-        form["reject-reason"] = "missing-inputs" if missing else result.error.reason
-        form["reject-details"] = str(result.error)
+        form |= {"allowed": False, "reject-reason": result.reason}
+        if result.reason != TOO_HIGH_FEE:
+            form["reject-details"] = str(result)
     return form
 
 
@@ -446,9 +447,11 @@ def _package_json(txs: list[Transaction], result: PackageResult) -> dict[str, Js
     forms: dict[str, Json] = {}
     for tx in txs:
         form: dict[str, Json] = {"txid": hash_hex(tx.txid)}
-        outcome = result.outcomes[tx.wtxid]
-        if isinstance(outcome, Refusal):
-            form["error"] = str(outcome.error)
+        outcome = result.outcomes.get(tx.wtxid)
+        if outcome is None:
+            continue
+        if isinstance(outcome, ValidationError):
+            form["error"] = str(outcome)
         elif outcome.tx.wtxid != tx.wtxid:
             form["other-wtxid"] = hash_hex(outcome.tx.wtxid)
         else:

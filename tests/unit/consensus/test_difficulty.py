@@ -81,7 +81,7 @@ def test_bits_and_their_target(bits, target, canonical):
     ids=lambda value: value if isinstance(value, str) else f"{value:#010x}",
 )
 def test_bits_that_are_no_target(bits, why):
-    with pytest.raises(ValidationError, match=f"bad-diffbits .0x{bits:08x} is no target"):
+    with pytest.raises(ValidationError, match=f"bad-diffbits, 0x{bits:08x} is no target"):
         target_from_bits(bits)
     assert not is_proof_of_work(bytes(32), bits, regtest())
 

@@ -217,7 +217,7 @@ def test_coinbases_mature_after_100_blocks():
     with pytest.raises(ValidationError) as caught:
         check_inputs(tx, [coin], 106, regtest())
     assert str(caught.value) == (
-        "bad-txns-premature-spend-of-coinbase (tried to spend coinbase at depth 99)"
+        "bad-txns-premature-spend-of-coinbase, tried to spend coinbase at depth 99"
     )
     assert check_inputs(tx, [_coin(5, height=7)], 7, regtest()) == 0
 
@@ -241,7 +241,9 @@ def test_input_values_may_reach_the_limit():
 def test_spending_more_than_comes_in():
     with pytest.raises(ValidationError) as caught:
         check_inputs(spend([P1], [6]), [_coin(5)], 10, regtest())
-    assert str(caught.value) == "bad-txns-in-belowout (value in (5) < value out (6))"
+    assert str(caught.value) == (
+        "bad-txns-in-belowout, value in (0.00000005) < value out (0.00000006)"
+    )
     assert caught.value.code is RejectCode.INVALID
 
 

@@ -41,7 +41,7 @@ def test_twenty_five_in_a_row(chain: FakeChain, pool: Mempool) -> None:
     *fine, last = chain_of(chain.spendable()[0], 50 * COIN, 26)
     accept_all(pool, fine, chain)
     assert why(pool, last, chain) == (
-        "too-long-mempool-chain (too many unconfirmed ancestors [limit: 25])"
+        "too-long-mempool-chain, too many unconfirmed ancestors [limit: 25]"
     )
     top = pool.get(fine[-1].txid)
     assert top is not None
@@ -62,7 +62,6 @@ def test_sizes_up_to_the_limit(chain: FakeChain) -> None:
     for limits in (
         MempoolLimits(ancestor_vsize=whole - 1),
         MempoolLimits(descendant_vsize=whole - 10_001),
-        MempoolLimits(ancestor_count=1),
         MempoolLimits(descendant_count=0),
     ):
         tight = pool_on(chain, limits=limits)
@@ -76,7 +75,13 @@ def test_size_of_ancestors(chain: FakeChain, pool: Mempool) -> None:
     child = large(chain.spendable()[1], 11_200, fee=COIN)
     joined = spend([first.outpoint(1), child.vin[0].prevout], [out.value for out in child.vout])
     assert why(pool, joined, chain) == (
-        "too-long-mempool-chain (exceeds ancestor size limit [limit: 101000])"
+        "too-long-mempool-chain, exceeds descendant size limit for tx "
+        f"{first.txid_hex} [limit: 101000]"
+    )
+    tight = pool_on(chain, limits=MempoolLimits(descendant_vsize=200_000))
+    tight.accept(first, chain.now)
+    assert why(tight, joined, chain) == (
+        "too-long-mempool-chain, exceeds ancestor size limit [limit: 101000]"
     )
 
 
@@ -88,11 +93,10 @@ def test_twenty_five_that_build_on_one(chain: FakeChain, pool: Mempool) -> None:
     # The carve-out: one more child, if it is small and has no other ancestor...
     two_parents = spend([parent.outpoint(30), children[0].outpoint(0)], [COIN])
     problem = f"too many descendants for tx {parent.txid_hex} [limit: 25]"
-    assert why(pool, two_parents, chain) == f"too-long-mempool-chain ({problem})"
+    assert why(pool, two_parents, chain) == f"too-long-mempool-chain, {problem}"
     assert why(pool, children[24], chain) == ""
     # ...and no second one.
-    problem = f"too many descendants for tx {parent.txid_hex} [limit: 26]"
-    assert why(pool, children[25], chain) == f"too-long-mempool-chain ({problem})"
+    assert why(pool, children[25], chain) == f"too-long-mempool-chain, {problem}"
 
 
 def test_size_of_descendants(chain: FakeChain, pool: Mempool) -> None:
@@ -107,7 +111,7 @@ def test_size_of_descendants(chain: FakeChain, pool: Mempool) -> None:
 
     accept_all(pool, [child(0, 50_000), child(1, 45_000)], chain)
     problem = f"exceeds descendant size limit for tx {parent.txid_hex} [limit: 101000]"
-    assert why(pool, child(2, 12_000), chain) == f"too-long-mempool-chain ({problem})"
+    assert why(pool, child(2, 12_000), chain) == f"too-long-mempool-chain, {problem}"
     assert why(pool, child(3, 9_500), chain) == ""
 
 

@@ -136,7 +136,7 @@ def test_nonstandard_outputs(script: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "ok"), [(0, False), (1, True), (2, True), (3, False), (-1, False)]
+    ("version", "ok"), [(0, False), (1, True), (2, True), (3, True), (4, False), (-1, False)]
 )
 def test_version(version: int, ok: bool) -> None:
     assert reason(tx_of(version=version)) == ("" if ok else "version")
@@ -169,9 +169,10 @@ def test_bare_multisig_by_choice() -> None:
 
 
 def test_dust_is_refused() -> None:
-    assert reason(tx_of(outputs=(TxOut(545, P2PKH),))) == "dust"
-    assert reason(tx_of(outputs=(TxOut(546, P2PKH),))) == ""
-    assert reason(tx_of(outputs=(TxOut(545, P2PKH),)), replace(POLICY, dust_feerate=0)) == ""
+    dust, enough = TxOut(545, P2PKH), TxOut(546, P2PKH)
+    assert reason(tx_of(outputs=(dust, dust))) == "dust"
+    assert reason(tx_of(outputs=(dust, enough, enough))) == ""  # if it pays no fee
+    assert reason(tx_of(outputs=(dust, dust)), replace(POLICY, dust_feerate=0)) == ""
 
 
 def test_one_data_carrier() -> None:

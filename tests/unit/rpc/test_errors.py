@@ -35,7 +35,7 @@ def test_every_error_has_its_code(error: Exception, code: int) -> None:
 
 def test_a_broken_rule_begins_with_core_s_reject_string() -> None:
     error = rpc_error_from_exception(errors.ValidationError("bad-txns-vin-empty", "detail"))
-    assert error.message == "bad-txns-vin-empty (detail)"
+    assert error.message == "bad-txns-vin-empty, detail"
 
 
 def test_every_exception_of_the_package_is_mapped() -> None:

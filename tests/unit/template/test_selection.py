@@ -143,6 +143,19 @@ def test_weight() -> None:
         assert pool.chosen(LIMITS._replace(weight=weight)) == chosen
 
 
+def test_what_did_not_fit_is_tried_again_once_its_parent_is_in() -> None:
+    pool = Pool(Wish("a", 1_500), Wish("b", 3_000, parents=("a",)))
+    parent, child = pool.entries()
+    # Signature operations make it count as 150 virtual bytes, but take no room in the block.
+    entries = [
+        parent._replace(vsize=150, ancestor_vsize=150),
+        child._replace(ancestor_vsize=250),
+    ]
+    limits = LIMITS._replace(weight=801)
+    assert pool.spelled(select_transactions(entries, limits)) == "ab"
+    assert pool.spelled(select_transactions(entries, limits._replace(weight=800))) == "a"
+
+
 def test_sigops() -> None:
     pool = Pool(Wish("a", 500, sigop_cost=60), Wish("b", 400, sigop_cost=60), Wish("c", 1))
     assert pool.chosen(LIMITS._replace(sigop_cost=120)) == "ac"

@@ -80,6 +80,13 @@ def test_fees_go_to_the_miner(chain: FakeChain) -> None:
     chain.connect(solve(block))
 
 
+def test_what_a_transaction_depends_on_is_told_for_each_input(chain: FakeChain) -> None:
+    parent = spend([chain.spendable()[0]], [20 * COIN, 20 * COIN])
+    child = spend([parent.outpoint(1), chain.spendable()[1], parent.outpoint(0)], [80 * COIN])
+    template = template_for(chain, [parent, child])
+    assert [item.depends for item in template.transactions] == [(), (1, 1)]  # as Core does
+
+
 def test_every_extra_nonce_is_another_valid_block(chain: FakeChain) -> None:
     txs = [spend([coin], [49 * COIN]) for coin in chain.spendable()[:6]]
     template = template_for(chain, txs)
