@@ -23,6 +23,9 @@ NULL_OUTPOINT = OutPoint(bytes(32) + b"\xff\xff\xff\xff")
 SEQUENCE_FINAL = 0xFFFFFFFF
 """An input's sequence that switches off lock times for it."""
 
+SEQUENCE_REPLACEABLE = 0xFFFFFFFD
+"""The highest that asks to be replaceable (BIP125); it keeps the lock time in force."""
+
 # Struct's methods answer Any: what they make needs no call of a NewType, which costs on hot paths.
 _OUTPOINT: Any = Struct("<32sI")
 _TXIN_START = Struct("<36sB")

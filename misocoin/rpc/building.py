@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 
 from misocoin.primitives.transaction import (
     SEQUENCE_FINAL,
+    SEQUENCE_REPLACEABLE,
     Transaction,
     TxIn,
     TxOut,
     outpoint,
 )
 from misocoin.rpc.amounts import sats_from_number
-from misocoin.rpc.core.forms import MAX_OPT_IN_SEQUENCE
 from misocoin.rpc.json import Json
 from misocoin.rpc.params import (
     ARRAY_OR_OBJECT,
@@ -47,10 +47,10 @@ def unsigned_from_json(
         raise invalid("Invalid parameter, version out of range(1~3)")
     default = SEQUENCE_FINAL - 1 if locktime else SEQUENCE_FINAL
     if replaceable is not False:
-        default = MAX_OPT_IN_SEQUENCE
+        default = SEQUENCE_REPLACEABLE
     vin = inputs_from_json(inputs, default)
     vout = [output for _, output in outputs_from_json(outputs, script_of, max_money)]
-    if replaceable and vin and all(txin.sequence > MAX_OPT_IN_SEQUENCE for txin in vin):
+    if replaceable and vin and all(txin.sequence > SEQUENCE_REPLACEABLE for txin in vin):
         raise invalid(
             "Invalid parameter combination: Sequence number(s) contradict replaceable option"
         )

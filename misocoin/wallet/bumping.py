@@ -16,10 +16,10 @@ from misocoin.policy.feerate import (
     text_from_feerate,
 )
 from misocoin.policy.settings import RelayPolicy
-from misocoin.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
+from misocoin.primitives.transaction import SEQUENCE_REPLACEABLE, OutPoint, Transaction, TxIn, TxOut
 from misocoin.units import text_from_sats
 from misocoin.wallet.ledger import UNCONFIRMED, OwnCoin
-from misocoin.wallet.spending import DUST_RATE, SEQUENCE_REPLACEABLE, Plan, check_fee
+from misocoin.wallet.spending import DUST_RATE, Plan, check_fee
 
 STEP = RelayPolicy().incremental_feerate
 """What nodes want on top, by default, for the work of passing on a second payment."""

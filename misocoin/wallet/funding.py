@@ -14,12 +14,11 @@ from misocoin.errors import InsufficientFunds, WalletError
 from misocoin.policy.dust import calculate_dust_threshold
 from misocoin.policy.feerate import FeeRate
 from misocoin.policy.standard import MAX_STANDARD_WEIGHT
-from misocoin.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
+from misocoin.primitives.transaction import SEQUENCE_REPLACEABLE, OutPoint, Transaction, TxIn, TxOut
 from misocoin.wallet.ledger import OwnCoin
 from misocoin.wallet.selection import Candidate, Costs, Selection, select_coins
 from misocoin.wallet.spending import (
     DUST_RATE,
-    SEQUENCE_REPLACEABLE,
     Plan,
     check_fee,
     check_rate,

@@ -8,7 +8,7 @@ from misocoin.errors import AmountError, InsufficientFunds, WalletError
 from misocoin.params import Params
 from misocoin.policy.dust import calculate_dust_threshold
 from misocoin.policy.feerate import FeeRate
-from misocoin.primitives.transaction import Transaction, TxIn, TxOut
+from misocoin.primitives.transaction import SEQUENCE_REPLACEABLE, Transaction, TxIn, TxOut
 from misocoin.script.script import is_unspendable
 from misocoin.script.signing import KeySource, sign_transaction
 from misocoin.units import text_from_sats
@@ -23,9 +23,6 @@ MAX_FEE = 10_000_000
 
 MAX_FEERATE = FeeRate(100_000_000)
 """Base units per 1,000 virtual bytes that a payment may offer at most."""
-
-SEQUENCE_REPLACEABLE = 0xFFFFFFFD
-"""Signals that the fee may be raised later (BIP125) and keeps the lock time in force."""
 
 _VERSION = 2
 _SEGWIT_MARK_WEIGHT = 2  # marker and flag (BIP144)

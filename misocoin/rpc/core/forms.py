@@ -6,7 +6,7 @@ from misocoin.chain.mempool import Mempool
 from misocoin.chain.mempool_entry import MempoolEntry
 from misocoin.chain.state import ChainState
 from misocoin.consensus.difficulty import calculate_network_difficulty, target_from_bits
-from misocoin.primitives.transaction import Transaction
+from misocoin.primitives.transaction import SEQUENCE_REPLACEABLE, Transaction
 from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json, amount, real
 from misocoin.rpc.schema import (
@@ -26,9 +26,6 @@ CHAIN_NAMES = {"miso": "miso", "regtest": "regtest", "bitcoin": "main"}
 
 SYNC_GAP = 10
 """Blocks between tip and best header from which on a node says that it is catching up."""
-
-MAX_OPT_IN_SEQUENCE = 0xFFFFFFFD
-"""Highest sequence number by which an input asks to be replaceable (BIP125)."""
 
 CHAIN_INFO = obj(
     "the chain at a glance",
@@ -135,7 +132,7 @@ def mempool_info_json(mempool: Mempool, now: int) -> dict[str, Json]:
 
 def asks_to_be_replaceable(tx: Transaction) -> bool:
     """Whether an input's sequence number says so (BIP125)."""
-    return any(txin.sequence <= MAX_OPT_IN_SEQUENCE for txin in tx.vin)
+    return any(txin.sequence <= SEQUENCE_REPLACEABLE for txin in tx.vin)
 
 
 def entry_json(entry: MempoolEntry, *, is_replaceable: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from misocoin.http.errors import RpcError
 from misocoin.policy.dust import calculate_dust_threshold
 from misocoin.policy.feerate import FeeRate
 from misocoin.policy.standard import MAX_STANDARD_WEIGHT
-from misocoin.primitives.transaction import OutPoint, TxIn, TxOut
+from misocoin.primitives.transaction import SEQUENCE_REPLACEABLE, OutPoint, TxIn, TxOut
 from misocoin.rpc.amounts import sats_from_number
 from misocoin.rpc.building import inputs_from_json, outputs_from_json
 from misocoin.rpc.core.fee_terms import check_fee_terms, places_from_json
@@ -25,7 +25,7 @@ from misocoin.script.script import is_unspendable
 from misocoin.wallet.addresses import AddressType, address_type_from_text
 from misocoin.wallet.funding import Funded, Terms
 from misocoin.wallet.ledger import OwnCoin
-from misocoin.wallet.spending import DUST_RATE, SEQUENCE_REPLACEABLE
+from misocoin.wallet.spending import DUST_RATE
 from misocoin.wallet.views import Unspent
 from misocoin.wallet.wallet import Wallet
 

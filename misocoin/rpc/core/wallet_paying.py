@@ -8,7 +8,7 @@ from misocoin.chain.state import ChainState
 from misocoin.errors import InsufficientFunds, WalletError, WalletLocked
 from misocoin.http.errors import RpcError
 from misocoin.policy.feerate import FeeRate
-from misocoin.primitives.transaction import TxOut
+from misocoin.primitives.transaction import SEQUENCE_REPLACEABLE, TxOut
 from misocoin.rpc.core.fee_terms import check_fee_terms, places_from_json
 from misocoin.rpc.core.funding import SEQUENCE_FIXED, Funding
 from misocoin.rpc.core.kinds import COINS
@@ -22,7 +22,6 @@ from misocoin.rpc.params import ANY, ARRAY, BOOLEAN, INTEGER, OBJECT, STRING, in
 from misocoin.rpc.schema import either, hexadecimal, obj, text
 from misocoin.units import Sats
 from misocoin.wallet.funding import Terms
-from misocoin.wallet.spending import SEQUENCE_REPLACEABLE
 from misocoin.wallet.wallet import Wallet
 
 MIN_RATE = FeeRate(1_000)
