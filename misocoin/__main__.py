@@ -1,9 +1,10 @@
 """Every command of the package: `misocoin <command> [options]`, or `python -m misocoin …`."""
 
+import gc
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 
 from misocoin.cli.output import run_printing
 from misocoin.spelling import suggestion
@@ -62,7 +63,7 @@ def _overview() -> str:
 
 def _run(name: str, words: Sequence[str]) -> int:
     try:
-        module = import_module(COMMANDS[name][0])
+        code: int = _imported(COMMANDS[name][0]).main(words)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "misocoin":
             raise
@@ -72,8 +73,18 @@ def _run(name: str, words: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 1
-    code: int = module.main(words)
     return code
+
+
+def _imported(name: str) -> ModuleType:
+    """A module; what an import makes stays, so to look for cycles in it is a waste of the start."""
+    is_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return import_module(name)
+    finally:
+        if is_collecting:
+            gc.enable()
 
 
 if __name__ == "__main__":

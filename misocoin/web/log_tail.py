@@ -34,8 +34,10 @@ class LogTail(logging.Handler):
             text = record.getMessage()
         except (TypeError, ValueError):  # its arguments do not fit its text
             text = str(record.msg)
-        shown = "".join(letter if letter.isprintable() else " " for letter in text[:LONGEST])
-        self._lines.append(LogLine(record.created, record.levelname.lower(), shown))
+        text = text[:LONGEST]
+        if not text.isprintable():
+            text = "".join(letter if letter.isprintable() else " " for letter in text)
+        self._lines.append(LogLine(record.created, record.levelname.lower(), text))
 
     def latest(self) -> list[LogLine]:
         """All of them, the latest first."""

@@ -1,6 +1,10 @@
 """`misocoin <command>`."""
 
+import subprocess
+import sys
 from importlib.util import find_spec
+from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
@@ -64,17 +68,25 @@ def test_help_for_a_command(capsys: pytest.CaptureFixture[str], line: str, usage
     assert capsys.readouterr().out.startswith(usage)
 
 
+@pytest.mark.parametrize("is_missed_later", [False, True])
 def test_a_missing_package_is_named(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_missed_later: bool
 ) -> None:
-    def missing(_module: str) -> None:
+    def missing(*_: object) -> NoReturn:
         raise ModuleNotFoundError("No module named 'coincurve'", name="coincurve")
 
-    monkeypatch.setattr("misocoin.__main__.import_module", missing)
+    module = SimpleNamespace(main=missing)
+    find = (lambda _: module) if is_missed_later else missing
+    monkeypatch.setattr("misocoin.__main__.import_module", find)
     assert main(["daemon"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("misocoin: the package coincurve is not installed here")
     assert error.count("\n") == 1
+
+
+def test_a_daemon_starts_without_what_carries_calls() -> None:
+    code = "import sys, misocoin.cli.daemon; sys.exit('requests' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_command_runs_with_the_rest_of_the_words(capsys: pytest.CaptureFixture[str]) -> None:
