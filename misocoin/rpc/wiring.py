@@ -36,7 +36,9 @@ from misocoin.rpc.core.util import CoreUtil
 from misocoin.rpc.core.wallet import CoreWallet
 from misocoin.rpc.core.wallet_bump import CoreWalletBump
 from misocoin.rpc.core.wallet_coins import CoreWalletCoins
+from misocoin.rpc.core.wallet_descriptors import CoreWalletDescriptors
 from misocoin.rpc.core.wallet_drafts import CoreWalletDrafts
+from misocoin.rpc.core.wallet_groups import CoreWalletGroups
 from misocoin.rpc.core.wallet_history import CoreWalletHistory
 from misocoin.rpc.core.wallet_keys import CoreWalletKeys
 from misocoin.rpc.core.wallet_paying import CoreWalletPaying
@@ -127,6 +129,8 @@ def node_methods(parts: MethodParts) -> list[Method]:
         CoreWalletPaying(chain, pool, wallet, funding),
         CoreWalletDrafts(chain, pool, wallet, funding, psbts),
         CoreWalletPsbt(psbts, funding),
+        CoreWalletDescriptors(chain, wallet, parts.wallet_names),
+        CoreWalletGroups(chain, mempool, wallet),
         CoreWalletBump(chain, pool, wallet, funding, psbts),
         CoreNetwork(peers, mempool, chain.now, server.traffic),
         CoreNodes(peers, parts.default_port),

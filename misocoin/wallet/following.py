@@ -259,8 +259,14 @@ class Follower:
 
     # -- searching again ----------------------------------------------------------------------
 
-    def rescan(self, start: int, progress: Progress, should_stop: Callable[[], bool]) -> int:
-        """Read the chain again from height `start` on; returns the last height that was read.
+    def rescan(
+        self,
+        start: int,
+        progress: Progress,
+        should_stop: Callable[[], bool],
+        stop: int | None = None,
+    ) -> int:
+        """Read the chain again from height `start` to `stop` or its end; the last height read.
 
         Takes the chain's lock for a batch of blocks at a time. Raises StoreError.
         """
@@ -268,13 +274,14 @@ class Follower:
         while not should_stop():
             with self._chain.lock:
                 tip = self._chain.tip
-                end = min(height + RESCAN_BATCH, tip.height + 1)
+                last = tip.height if stop is None else min(stop, tip.height)
+                end = min(height + RESCAN_BATCH, last + 1)
                 for each in range(height, end):
                     node = tip.ancestor(each)
                     self._read(self._chain.get_block(node), node)
                 height = end
-                if height > tip.height:
-                    if start <= 1:
+                if height > last:
+                    if start <= 1 and stop is None:
                         self._complete_for = self._keychain.digest
                     self._settle()
                     self.save()

@@ -11,8 +11,14 @@ from misocoin.wallet.following import Progress
 class Searchable(Protocol):
     """Whose history is in the chain."""
 
-    def rescan(self, start: int, progress: Progress, should_stop: Callable[[], bool]) -> int:
-        """Read the chain again from `start` on; the last height that was read."""
+    def rescan(
+        self,
+        start: int,
+        progress: Progress,
+        should_stop: Callable[[], bool],
+        stop: int | None = None,
+    ) -> int:
+        """Read the chain again from `start` to `stop`, or its end; the last height read."""
 
 
 class ChainSearch:
@@ -24,8 +30,15 @@ class ChainSearch:
         self.progress: tuple[int, int] | None = None
         """Height that was reached and the last one; None while there is no search."""
 
-    def run(self, wallet: Searchable, start: int, last: int, progress: Progress) -> int:
-        """Search from height `start` on; returns the last height that was read.
+    def run(
+        self,
+        wallet: Searchable,
+        start: int,
+        last: int,
+        progress: Progress,
+        stop: int | None = None,
+    ) -> int:
+        """Search from height `start` to `stop`, or the end; returns the last height read.
 
         Raises WalletError while another search runs, or StoreError.
         """
@@ -39,7 +52,7 @@ class ChainSearch:
         self._stop.clear()
         try:
             self.progress = (start, last)
-            return wallet.rescan(start, note, self._stop.is_set)
+            return wallet.rescan(start, note, self._stop.is_set, stop)
         finally:
             self.progress = None
             self._running.release()

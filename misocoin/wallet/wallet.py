@@ -401,12 +401,17 @@ class Wallet(WalletReader):
         """Height that was reached and the last one, while the chain is searched again."""
         return self._search.progress
 
-    def rescan(self, start: int = 0, progress: Progress = _no_progress) -> int:
-        """Read the chain again from height `start` on, then the mempool; the last height read.
+    def rescan(
+        self, start: int = 0, progress: Progress = _no_progress, stop: int | None = None
+    ) -> int:
+        """Read the chain again from height `start` to `stop` or its end, then the mempool.
+
+        Returns the last height read.
 
         Raises WalletError while another search runs, or StoreError.
         """
-        height = self._search.run(self._follower, start, self._chain.tip.height, progress)
+        last = self._chain.tip.height if stop is None else stop
+        height = self._search.run(self._follower, start, last, progress, stop)
         with self._chain.lock:
             self._follower.note_pooled(self._pooled())
         return height

@@ -12,7 +12,7 @@ from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.json import Json
 from misocoin.rpc.params import BOOLEAN, INTEGER, STRING, invalid
-from misocoin.rpc.schema import nothing, number, obj, text
+from misocoin.rpc.schema import boolean, nothing, number, obj, text
 from misocoin.script.templates import ScriptKind, template_from_script
 from misocoin.wallet.wallet import Wallet
 
@@ -110,9 +110,35 @@ class CoreWalletKeys:
     def rescanblockchain(
         self,
         start_height: Annotated[int, INTEGER, "the first block to read"] = 0,
-        stop_height: Annotated[int | None, INTEGER, "not looked at: the tip is the last"] = None,
+        stop_height: Annotated[int | None, INTEGER, "the last one; the tip if left out"] = None,
     ) -> Json:
         """Read the chain again for what is the wallet's."""
-        if not 0 <= start_height <= self._chain.height:
+        height = self._chain.height
+        if not 0 <= start_height <= height:
             raise invalid("Invalid start_height")
-        return {"start_height": start_height, "stop_height": self._wallet.rescan(start_height)}
+        if stop_height is not None:
+            if not 0 <= stop_height <= height:
+                raise invalid("Invalid stop_height")
+            if stop_height < start_height:
+                raise invalid("stop_height must be greater than start_height")
+        last = self._wallet.rescan(start_height, stop=stop_height)
+        return {"start_height": start_height, "stop_height": last}
+
+    @core_method(Category.WALLET, access=Access.AUTH, result=boolean("whether there was one"))
+    def abortrescan(self) -> Json:
+        """End a search of the chain that runs."""
+        return self._wallet.stop_rescan()
+
+    @core_method(
+        Category.WALLET,
+        access=Access.AUTH,
+        errors=(RpcCode.INVALID_PARAMETER, RpcCode.WALLET_UNLOCK_NEEDED),
+    )
+    def keypoolrefill(
+        self, newsize: Annotated[int, INTEGER, "not looked at: addresses come as needed"] = 0
+    ) -> None:
+        """Do nothing: addresses are derived as they are needed."""
+        if newsize < 0:
+            raise invalid("Invalid parameter, expected valid size.")
+        with self._chain.lock:
+            self._wallet.keychain.ring_for(())

@@ -88,7 +88,7 @@ class CoreWallets:
         Category.WALLET,
         access=Access.AUTH,
         result=_NAMED,
-        errors=(RpcCode.WALLET_ERROR, RpcCode.WALLET_ALREADY_LOADED),
+        errors=(RpcCode.WALLET_ERROR, RpcCode.WALLET_ALREADY_LOADED, RpcCode.WALLET_NOT_FOUND),
     )
     def loadwallet(
         self,
@@ -96,6 +96,12 @@ class CoreWallets:
         load_on_startup: Annotated[bool | None, BOOLEAN, "not looked at: it always is"] = None,
     ) -> Json:
         """Call the node's one wallet so, for this run."""
+        if self._names.name not in ("", filename):
+            raise RpcError(
+                RpcCode.WALLET_NOT_FOUND,
+                f"Wallet file verification failed. This node has one wallet, and it is called "
+                f"'{self._names.name[:60]}': another wallet needs another node.",
+            )
         self._call_it(
             filename, f'Wallet "{filename[:60]}" is already loaded.', RpcCode.WALLET_ALREADY_LOADED
         )
