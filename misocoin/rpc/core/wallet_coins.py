@@ -9,6 +9,7 @@ from misocoin.consensus.tree import HeaderNode
 from misocoin.crypto.hashes import hash160
 from misocoin.http.errors import RpcError
 from misocoin.primitives.transaction import OutPoint, outpoint, outpoint_index
+from misocoin.rpc.amounts import sats_from_number
 from misocoin.rpc.core.util import script_of
 from misocoin.rpc.core.wallet import INVALID_ADDRESS
 from misocoin.rpc.core.wallet_texts import own_descriptor, parent_descriptor
@@ -32,7 +33,6 @@ from misocoin.rpc.schema import (
 )
 from misocoin.script.address import address_from_script
 from misocoin.script.templates import p2wpkh_script
-from misocoin.units import sats_from_json
 from misocoin.wallet.addresses import AddressType
 from misocoin.wallet.views import Unspent
 from misocoin.wallet.wallet import Wallet
@@ -433,5 +433,5 @@ def _limits(options: dict[str, Json]) -> dict[str, int]:
                 raise RpcError(RpcCode.TYPE_ERROR, "maximumCount is no number")
             limits[name] = value or 1 << 63
         elif name in limits:
-            limits[name] = sats_from_json(value)
+            limits[name] = sats_from_number(value)
     return limits

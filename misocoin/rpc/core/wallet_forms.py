@@ -137,7 +137,11 @@ class WalletForms:
         """A transaction's effects, each with what is said of the whole."""
         state = self.state(item)
         details = self.details(item, labels, with_change=with_change)
-        return [{**each, **state} for each in details]
+        for each in details:
+            # Core tells of what was sent at the end whether it is abandoned.
+            ending = {"abandoned": each.pop("abandoned")} if each["category"] == "send" else {}
+            each |= state | ending
+        return details
 
     def details(
         self, item: HistoryEntry, labels: Mapping[str, str], *, with_change: bool = False

@@ -142,7 +142,10 @@ class CoreWalletHistory:
         access=Access.AUTH,
         result=obj(
             "the transaction",
-            amount=coins("what the wallet gained or, where negative, lost, without the fee"),
+            amount=coins(
+                "what the wallet gained or, where negative, lost, without the fee; nothing for a "
+                "coinbase that is too young"
+            ),
             fee=optional(coins("what the wallet paid for it, negative")),
             **TX_STATE,
             details=array("its effects", DETAIL),
@@ -166,7 +169,10 @@ class CoreWalletHistory:
         if item is None:
             raise NotFoundError("Invalid or non-wallet transaction id")
         fee = fee_of(item)
-        form: dict[str, Json] = {"amount": amount(item.received - item.spent + (fee or 0))}
+        maturity = self._chain.params.coinbase_maturity
+        is_young = item.entry.tx.is_coinbase and item.confirmations <= maturity
+        received = 0 if is_young else item.received
+        form: dict[str, Json] = {"amount": amount(received - item.spent + (fee or 0))}
         if fee is not None:
             form["fee"] = amount(-fee)
         form |= self._forms.state(item)

@@ -1,5 +1,6 @@
 """Core's methods by which the wallet takes part in partially signed transactions (BIP174)."""
 
+from base64 import b64decode
 from typing import Annotated
 
 from misocoin.chain.state import ChainState
@@ -84,6 +85,10 @@ def _without_new_paths(psbt: Psbt, before: Psbt) -> Psbt:
 
 def psbt_from_param(given: str) -> Psbt:
     """Read a PSBT in base64. Raises RpcError."""
+    try:
+        b64decode(given, validate=True)
+    except ValueError:
+        raise RpcError(RpcCode.DESERIALIZATION_ERROR, "TX decode failed invalid base64") from None
     try:
         return psbt_from_text(given.encode())
     except ParseError as error:

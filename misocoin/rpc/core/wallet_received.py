@@ -85,7 +85,11 @@ class CoreWalletReceived:
         check_label(label)
         found = self._received(minconf, include_immature_coinbase, with_empty=True)
         labels = self._wallet.labels
-        values = [each.value for name, each in found.items() if labels.get(name, "") == label]
+        values = [
+            each.value
+            for name, each in found.items()
+            if labels.get(name, "") == label and self._is_mine(name)
+        ]
         if not values:
             raise RpcError(RpcCode.WALLET_ERROR, "Label not found in wallet")
         return amount(sum(values))
@@ -175,9 +179,12 @@ class CoreWalletReceived:
     def _received(
         self, minconf: int, with_immature: bool, *, with_empty: bool
     ) -> Mapping[str, _Received]:
-        """By address, those first that were handed out first; no addresses for change."""
+        """By address, those first that were handed out first; no addresses for change.
+
+        As in Core, those of others that have a label are there as well, and empty.
+        """
         wallet, params = self._wallet, self._chain.params
-        found = {name: _Received() for name in wallet.addresses()}
+        found = {name: _Received() for name in (*wallet.addresses(), *wallet.labels)}
         for item in self._counted(minconf, with_immature):
             tx = item.entry.tx
             for value, script in tx.vout:
@@ -186,6 +193,9 @@ class CoreWalletReceived:
                     each = found.setdefault(name, _Received())
                     each.add(value, item.confirmations, tx.txid)
         return {name: each for name, each in found.items() if with_empty or each.txids}
+
+    def _is_mine(self, address: str) -> bool:
+        return self._wallet.is_mine(script_of(address, self._chain.params))
 
     def _counted(self, minconf: int, with_immature: bool) -> list[HistoryEntry]:
         maturity = self._chain.params.coinbase_maturity

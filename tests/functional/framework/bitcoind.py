@@ -102,6 +102,10 @@ class Bitcoind:
         """The result of a call; RpcError is what it refuses."""
         return self.client.call(method, *params, **named)
 
+    def wallet(self, name: str) -> JsonRpcClient:
+        """Calls to one of several wallets."""
+        return JsonRpcClient(f"http://{self.address}/wallet/{name}", CREDENTIALS, self._http)
+
     def get(self, path: str) -> tuple[int, str, bytes]:
         """Status, Content-Type and body of a GET, of REST's paths."""
         answer = self._http.get(f"http://{self.address}{path}")

@@ -24,7 +24,39 @@ _ENTRY = {
 _ENTRIES: Buts = {f"$.*.{name}": but for name, but in _ENTRY.items()}
 _HEADER: Buts = {"$.txcount": KNOTS, "$.header_version": KNOTS}
 
+GONE = ours_lacks("Core 30 or 31 has it no more")
+SETS = unordered("theirs keeps them by hash, in the order of its memory")
+_LISTS = ("$", "$[*]", "$.transactions[*]", "$.removed[*]", "$.details[*]")
+_PARENTS = ignored("theirs from the master's key, ours from the account's, known when locked too")
+_WALLET: Buts = {
+    **{f"{path}.in_mempool": KNOTS for path in _LISTS},
+    **{f"{path}.parent_descs[*]": _PARENTS for path in _LISTS},
+}
+
 STANDING: Mapping[str, Buts] = {
+    "getaddressinfo": {"$.isactive": KNOTS, "$.use_txids": KNOTS},
+    "getwalletinfo": {
+        "$.balance": GONE,
+        "$.unconfirmed_balance": GONE,
+        "$.immature_balance": GONE,
+        "$.paytxfee": GONE,
+        "$.mintxfee": KNOTS,
+        "$.flags": LATER,
+        "$.keypoolsize": ignored("theirs was told of as many as were asked for by the restore"),
+        "$.keypoolsize_hd_internal": ignored("the same"),
+        "$.blank": anything("theirs was made without keys, then given some"),
+    },
+    "gettransaction": _WALLET,
+    "listtransactions": _WALLET,
+    "listsinceblock": {
+        **_WALLET,
+        "$.transactions": SETS,
+        "$.removed": SETS,
+    },
+    "listunspent": {"$": SETS, "$[*].parent_descs[*]": _PARENTS},
+    "listreceivedbyaddress": {"$": SETS, "$[*].txids": SETS},
+    "listaddressgroupings": {"$": SETS, "$[*]": SETS},
+    "getaddressesbylabel": {"$": SETS},
     "getblock": _HEADER,
     "getblockheader": _HEADER,
     "getblockchaininfo": {

@@ -218,6 +218,7 @@ def test_effects_of_a_payment_to_oneself(wallet: CoreNode) -> None:
     # Latest last, and of one transaction what came in before what went out.
     came, went = wallet.listtransactions("*", 2)
     assert (came["category"], went["category"]) == ("receive", "send")
+    assert (list(went)[-1], list(came)[6]) == ("abandoned", "abandoned")
     # By a label only what came in.
     assert [each["category"] for each in wallet.listtransactions("self")] == ["receive"]
     last = wallet.listsinceblock("", 1, True, True, False, "self")["transactions"]
@@ -269,9 +270,92 @@ def test_a_coinbase_that_lost_its_block(wallet: CoreNode) -> None:
     address = wallet.getnewaddress("orphan")
     (block,) = wallet.generatetoaddress(1, address)
     (txid,) = wallet.getblock(block)["tx"]
+    assert wallet.gettransaction(txid)["amount"] == 0  # young
     wallet.invalidateblock(block)
     shown = wallet.gettransaction(txid)
     (detail,) = shown["details"]
     assert (detail["category"], detail["abandoned"]) == ("orphan", True)
     assert (shown["confirmations"], shown["bip125-replaceable"]) == (0, "unknown")
     assert shown["trusted"] is False
+
+
+def test_descriptors_and_their_keys(wallet: CoreNode) -> None:
+    shown = wallet.listdescriptors()["descriptors"]
+    ranged = [row for row in shown if row["active"]]
+    assert [row["desc"].split("(")[0] for row in ranged] == words("pkh pkh sh sh tr tr wpkh wpkh")
+    assert [row["internal"] for row in ranged] == [False, True] * 4
+    assert list(ranged[0]) == words("desc timestamp active internal range next next_index")
+    for row in ranged:
+        addresses = wallet.deriveaddresses(row["desc"], row["range"])
+        assert all(wallet.getaddressinfo(each)["ismine"] for each in addresses)
+        assert wallet.getaddressinfo(addresses[0])["parent_desc"] == row["desc"]
+    (key,) = wallet.gethdkeys()
+    assert [row["desc"] for row in key["descriptors"]] == [row["desc"] for row in ranged]
+    (secret,) = wallet.gethdkeys({"private": True})
+    private = wallet.listdescriptors(True)["descriptors"]
+    assert all(secret["xprv"] in row["desc"] for row in private if row["active"])
+    # What is private stands for the same addresses.
+    public = {wallet.getdescriptorinfo(row["desc"])["descriptor"] for row in private}
+    assert len(public) == len(private) == len(shown)
+    for row in private:
+        span = ([0, 2],) if row["active"] else ()
+        for address in wallet.deriveaddresses(row["desc"], *span):
+            assert wallet.getaddressinfo(address)["ismine"] is True
+    assert wallet.error("listdescriptors", 5)[0] == -3
+    assert wallet.error("gethdkeys", {"x": 1})[0] == -3
+
+
+def test_addresses_that_belong_together(wallet: CoreNode) -> None:
+    one, two = wallet.getnewaddress("one"), wallet.getnewaddress("two")
+    alone = wallet.getnewaddress("alone")
+    wallet.sendmany("", {one: 1, two: 1, alone: 1})
+    wallet.generatetoaddress(1, STRANGER)
+    coins = wallet.listunspent(1, 1, [one, two])
+    raw = wallet.createrawtransaction(coins, [{STRANGER: 1.9999}])
+    change = wallet.simulaterawtransaction([raw])
+    assert change == {"balance_change": -2}
+    wallet.sendrawtransaction(wallet.signrawtransactionwithwallet(raw)["hex"])
+    groups = [[member[0] for member in group] for group in wallet.listaddressgroupings()]
+    (together,) = [group for group in groups if one in group]
+    assert two in together
+    assert alone not in together
+    (group,) = [group for group in wallet.listaddressgroupings() if group[0][0] == alone]
+    assert group == [[alone, 1, "alone"]]
+
+
+def test_what_is_simulated_can_be(wallet: CoreNode) -> None:
+    assert wallet.simulaterawtransaction([]) == {"balance_change": 0}
+    coin = wallet.listunspent()[0]
+    first = wallet.createrawtransaction([coin], [{wallet.getnewaddress(): 1}])
+    txid = wallet.decoderawtransaction(first)["txid"]
+    second = wallet.createrawtransaction([{"txid": txid, "vout": 0}], [{STRANGER: 1}])
+    both = wallet.simulaterawtransaction([first, second])["balance_change"]
+    assert both == -coin["amount"]
+    for given, code, message in (
+        (["x"], -22, "Transaction hex string decoding failure."),
+        ([first, first], -8, "Transaction(s) are spending the same output more than once"),
+        ([second], -8, "One or more transaction inputs are missing or have been spent already"),
+    ):
+        assert wallet.error("simulaterawtransaction", given) == (code, message)
+
+
+def test_searching_again(wallet: CoreNode) -> None:
+    assert wallet.rescanblockchain(5, 7) == {"start_height": 5, "stop_height": 7}
+    height = wallet.getblockcount()
+    assert wallet.rescanblockchain() == {"start_height": 0, "stop_height": height}
+    assert wallet.error("rescanblockchain", 5, 3) == (
+        -8,
+        "stop_height must be greater than start_height",
+    )
+    assert wallet.error("rescanblockchain", 1, 5000) == (-8, "Invalid stop_height")
+    assert wallet.abortrescan() is False
+    assert wallet.keypoolrefill() is None
+    assert wallet.error("keypoolrefill", -1) == (-8, "Invalid parameter, expected valid size.")
+
+
+def test_labels_of_others_have_received_nothing(wallet: CoreNode) -> None:
+    wallet.setlabel(STRANGER, "shop")
+    by_address = {each["address"]: each for each in wallet.listreceivedbyaddress(0, True)}
+    assert by_address[STRANGER]["amount"] == 0
+    assert wallet.error("getreceivedbylabel", "shop") == (-4, "Label not found in wallet")
+    wallet.setlabel(STRANGER, "")
