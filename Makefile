@@ -4,7 +4,7 @@
 # make test-tools     against programs that others wrote, installed from PyPI, npm and Debian
 # make coverage       the rules' tests again, failing under 97 % of their lines and branches
 # make lint           style, types and the layer check
-# make docs           the page of RPC methods, docs/rpc.md
+# make docs           the pages of methods and options, docs/rpc.md and docs/options.md
 # make bench          all benchmarks, one after the other
 # make clean          remove what the above has made
 
@@ -47,6 +47,7 @@ bench: $(VENV)/dev.stamp
 
 docs: $(VENV)/dev.stamp
 	PYTHONPATH=. $(BIN)/python docs/make_rpc.py > docs/rpc.md
+	PYTHONPATH=. $(BIN)/python docs/make_options.py > docs/options.md
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -36,6 +36,7 @@ IDLE = (
     ("bantime", "A ban without a time is for a day."),
     ("bind", "There is one port for all: -host, or -rpcbind, says where."),
     ("blockreconstructionextratxn", "Blocks are put together from the mempool."),
+    ("blockreservedweight", "8,000 are reserved."),
     ("blocksonly", "Transactions are taken from other nodes all the same."),
     ("blocksxor", "Blocks are stored in another way."),
     ("changetype", "Change goes to addresses of the wallet's own kind."),

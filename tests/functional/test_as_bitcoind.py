@@ -64,6 +64,7 @@ def test_a_daemon_in_the_background(script: Script, reserve_port: ReservePort) -
     done = script.daemon(
         "-daemonwait", "-server", "-txindex=1", "-fallbackfee=0.0002", "-pid=node.pid",
         "-wallet=main", "-mocktime=1700000000", f"-port={other}", f"-rpcauth=me:{salt}${digest}",
+        "-rpcwhitelist=me:get_balance", "-rpcwhitelistdefault=0", "-rpccookieperms=group",
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "Misocoin daemon starting\n", "")
     pid = int((script.folder / "node.pid").read_text())
@@ -76,7 +77,11 @@ def test_a_daemon_in_the_background(script: Script, reserve_port: ReservePort) -
         for credentials, port in ((tuple(cookie.split(":")), other), (("me", secret), script.port)):
             client = JsonRpcClient(f"http://127.0.0.1:{port}", credentials)
             assert client.call("get_balance") == 0
+            if credentials[0] == "me":
+                with pytest.raises(HttpRefused, match="403"):
+                    client.call("get_balances")
             client.close()
+        assert (script.folder / ".cookie").stat().st_mode & 0o777 == 0o640
         stranger = JsonRpcClient(f"http://127.0.0.1:{script.port}", ("me", "wrong"))
         with pytest.raises(HttpRefused):
             stranger.call("get_balance")

@@ -10,6 +10,7 @@ from misocoin.config import Config, client_config, daemon_config
 from misocoin.core_options import WALLET_MAX_FEE, Place, Whitelist, place_from_text
 from misocoin.core_unused import REFUSED, idle_names
 from misocoin.errors import ConfigError
+from misocoin.option_reference import SHARED, reference
 from misocoin.option_table import Program, options_of
 from misocoin.policy.settings import MempoolLimits, RelayPolicy
 from misocoin.wallet.spending import MAX_FEE
@@ -232,6 +233,13 @@ def test_help_has_many_names(word: str) -> None:
     assert daemon_config(["-regtest", word], {})[1].help
     assert client_config([word], {})[1].help
     assert client_config(["getblock", "-h"], {})[1].words == ("getblock", "-h")
+
+
+def test_the_page_of_options_is_up_to_date() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "options.md"
+    assert page.read_text(encoding="utf-8") == reference(), "`make docs` writes it anew"
+    named = {option.name for option in options_of(Program.DAEMON)}
+    assert named >= SHARED
 
 
 def test_every_idle_option_says_why() -> None:
