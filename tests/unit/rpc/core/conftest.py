@@ -67,6 +67,23 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoreNode]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def wallet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoreNode]:
+    """A node whose wallet has five mature rewards; the tests leave it money."""
+    with core_node(tmp_path_factory.mktemp("wallet")) as made:
+        made.generatetoaddress(5, made.getnewaddress("mined"))
+        made.generatetoaddress(101, MINER)
+        yield made
+
+
+@pytest.fixture
+def settled(wallet: CoreNode) -> Iterator[None]:
+    """For `usefixtures`: every test finds an empty mempool and no locked coin."""
+    yield
+    wallet.lockunspent(True)
+    wallet.generatetoaddress(1, MINER)
+
+
 @contextmanager
 def core_node(folder: Path) -> Iterator[CoreNode]:
     """Such a node; its cookie lies in `folder`, nothing else does."""

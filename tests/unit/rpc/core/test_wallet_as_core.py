@@ -1,33 +1,16 @@
 """What the wallet's methods answer, as a real bitcoind was seen to answer."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.unit.rpc.core.conftest import MINER, CoreNode, core_node
+from tests.unit.rpc.core.conftest import MINER, CoreNode
+
+pytestmark = pytest.mark.usefixtures("settled")
 
 STRANGER = MINER
 
 
 def words(text: str) -> list[str]:
     return text.split()
-
-
-@pytest.fixture(scope="module")
-def wallet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoreNode]:
-    """A node whose wallet has five mature rewards; the tests leave it money."""
-    with core_node(tmp_path_factory.mktemp("wallet")) as made:
-        made.generatetoaddress(5, made.getnewaddress("mined"))
-        made.generatetoaddress(101, STRANGER)
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def settled(wallet: CoreNode) -> Iterator[None]:
-    """Every test finds an empty mempool and no locked coin."""
-    yield
-    wallet.lockunspent(True)
-    wallet.generatetoaddress(1, STRANGER)
 
 
 # -- addresses ------------------------------------------------------------------------------------
