@@ -32,45 +32,11 @@ def test_an_address(core: CoreNode) -> None:
     assert (legacy["isscript"], legacy["iswitness"]) == (False, False)
 
 
-@pytest.mark.parametrize(
-    ("address", "error", "places"),
-    [
-        ("", "Invalid checksum or length of Base58 address (P2PKH or P2SH)", []),
-        ("bcrt1q", "Invalid separator position", [4]),
-        (
-            "1BoatSLRHtKNngkdXEeobR76b53LETtpyT",
-            "Invalid or unsupported Base58-encoded address.",
-            [],
-        ),
-        (
-            "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
-            "Invalid or unsupported Segwit (Bech32) or Base58 encoding.",
-            [],
-        ),
-        ("bcrt1q049edschfnwystcqnsvyfpj23mpsg3jcedq9xx", "Invalid Bech32 checksum", [9, 43]),
-        ("bcrt1qdl4cnqgu8z0hm0v4m5xrz4k26g8rv8z4yremggq", "Invalid Bech32 checksum", [43, 44]),
-        ("bcrt1qdl4cnqgu8z0hm0p4m5xrz4k26g8rv8z4yremgg", "Invalid Bech32 checksum", [20]),
-        ("bcrt1qdl4cnqgu8z0hm0b4m5xrz4k26g8rv8z4yremgg", "Invalid Base 32 character", [20]),
-        ("bcrt1Q049edschfnwystcqnsvyfpj23mpsg3jcedq9xv", "Invalid character or mixed case", [5]),
-        ("bcrt1qdl4cnqgu8z0hm0v4m5xrz4k26g8rv8z4yremg", "Invalid checksum", []),
-        (
-            "bcrt1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqc8gmaq",
-            "Invalid Bech32m checksum",
-            [63],
-        ),
-        ("bcrt1" + "q" * 90, "Bech32 string too long", [90, 91, 92, 93, 94]),
-        ("bcrt1\u00e9", "Invalid character or mixed case", [5, 6]),
-        (" " + MINER, "Invalid or unsupported Segwit (Bech32) or Base58 encoding.", []),
-        (MINER + " ", "Invalid character or mixed case", [44]),
-    ],
-)
-def test_what_is_wrong_with_an_address_and_where(
-    core: CoreNode, address: str, error: str, places: list[int]
-) -> None:
-    assert core.validateaddress(address) == {
+def test_what_is_wrong_with_an_address_and_where(core: CoreNode) -> None:
+    assert core.validateaddress("bcrt1qdl4cnqgu8z0hm0p4m5xrz4k26g8rv8z4yremgg") == {
         "isvalid": False,
-        "error_locations": places,
-        "error": error,
+        "error_locations": [20],
+        "error": "Invalid Bech32 checksum",
     }
 
 
