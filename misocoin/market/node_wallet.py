@@ -1,6 +1,6 @@
 """The node behind a market, and its wallet, by JSON-RPC: ours, or a bitcoind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,7 +10,12 @@ from misocoin.http.errors import HttpError, RpcError
 from misocoin.http.jsonrpc import JsonRpcClient
 from misocoin.params import Params, params_by_name
 from misocoin.primitives.block import Block, block_from_bytes
-from misocoin.primitives.transaction import Transaction, transaction_from_bytes
+from misocoin.primitives.transaction import (
+    OutPoint,
+    Transaction,
+    outpoint_index,
+    transaction_from_bytes,
+)
 from misocoin.script.address import script_from_address
 from misocoin.script.templates import ScriptKind, template_from_script
 from misocoin.units import sats_from_text
@@ -20,6 +25,7 @@ T = TypeVar("T")
 RELAY_RATE = 1_000
 """Base units per 1,000 virtual bytes that every node relays at."""
 
+_INVALID_PARAMETER = -8
 _ALREADY_IN_CHAIN = -27
 _REFUSED = frozenset({-25, -26})
 
@@ -101,6 +107,23 @@ class NodeWallet:
     def fee_rate(self) -> int:
         """Base units per 1,000 virtual bytes that the node asks for at least."""
         return max(RELAY_RATE, _sats(self._client.call("getmempoolinfo")["mempoolminfee"]))
+
+    def hold(self, points: Iterable[OutPoint]) -> None:
+        """Have no other payment of the wallet spend these coins (`lockunspent`).
+
+        Coins that the wallet does not know, or that are spent, are left alone.
+        """
+        held = {(each["txid"], each["vout"]) for each in self._client.call("listlockunspent")}
+        for point in points:
+            coin = (point[31::-1].hex(), outpoint_index(point))
+            if coin in held:
+                continue
+            try:
+                named = [{"txid": coin[0], "vout": coin[1]}]
+                self._client.call("lockunspent", False, named, True)
+            except RpcError as error:
+                if error.code != _INVALID_PARAMETER:
+                    raise
 
     def close(self) -> None:
         """Close the connections."""

@@ -7,7 +7,7 @@ the P2WPKH coins it spends are no part of it.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -48,6 +48,9 @@ class PayingWallet(Protocol):
     def fee_rate(self) -> int:
         """Base units per 1,000 virtual bytes that the node asks for at least."""
 
+    def hold(self, points: Iterable[OutPoint]) -> None:
+        """Have no other payment of the wallet spend these coins."""
+
 
 class Payouts:
     """Pays the withdrawals of one market."""
@@ -61,6 +64,12 @@ class Payouts:
         self._now = now
         self._fee_rate = fee_rate
         self._keys = Keys(database.tag)
+
+    def hold(self) -> None:
+        """Have the node's wallet spend the market's coins for nobody else."""
+        with self._database.read() as connection:
+            rows = connection.execute(_OWN_COINS).all()
+        self._node.hold([point_from_text(row.outpoint) for row in rows])
 
     def pay(self) -> int:
         """Send what is in no block yet, then pay who waits; how many withdrawals were paid.
@@ -225,10 +234,14 @@ class Payouts:
         return found
 
 
-_FREE_COINS = (
+_OWN_COINS = (
     select(coins)
-    .where(coins.c.credited.is_(True), coins.c.spent_by == 0)
+    .where(coins.c.spent_by == 0)
     .where((coins.c.height >= 0) | (coins.c.account == ""))
+)
+
+_FREE_COINS = (
+    _OWN_COINS.where(coins.c.credited.is_(True))
     .order_by(coins.c.value.desc(), coins.c.outpoint)
     .limit(_WAITING)
 )

@@ -182,6 +182,7 @@ class _Coins:
         """Take in what came, and pay who waits."""
         while self._deposits.follow():
             pass
+        self._payouts.hold()
         self._payouts.pay()
 
     def close(self) -> None:

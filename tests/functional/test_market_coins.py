@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from misocoin.http.errors import RpcError
 from tests.functional.framework.daemon import DEADLINE, Daemon, wait_until
 from tests.functional.framework.market import MarketProcess
 from tests.functional.framework.stranger import Stranger, escaped
@@ -280,13 +281,21 @@ def test_from_deposit_to_withdrawal_with_a_seller_who_vanishes(tmp_path, node):
 
 def test_an_audit_tells_of_coins_that_somebody_took(market, node):
     who = Stranger(market.url, agent="somebody")
-    node.rpc.send_misocoin(deposit_address(who), 1)
+    txid = node.rpc.send_misocoin(deposit_address(who), 1)
     node.rpc.generate(3)
     wait_until(lambda: available(who) == "MISO 1", "the deposit is credited")
     assert audit(market, node).returncode == 0
+    wait_until(
+        lambda: txid in [each["txid"] for each in node.rpc.listlockunspent()],
+        "the market has the wallet hold its coins back",
+    )
     # The wallet is emptied, so this test is the module's last.
     balance = Decimal(str(node.rpc.get_balance()))
-    node.rpc.send_misocoin(other_address(), str(balance - Decimal("0.001")))
+    with pytest.raises(RpcError, match="Insufficient funds"):
+        node.rpc.send_misocoin(other_address(), str(balance - Decimal("0.001")))
+    # Who names the coins can take them.
+    named = {"inputs": node.rpc.listlockunspent()}
+    assert node.rpc.sendall([other_address()], None, "unset", None, named)["complete"] is True
     report = audit(market, node)
     assert report.returncode == 1
     assert "is spent or unknown on the chain" in report.stderr

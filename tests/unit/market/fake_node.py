@@ -1,6 +1,6 @@
 """A chain and a wallet in memory, as the market sees them; blocks hold what a test puts there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from misocoin.crypto.hashes import hash160, sha256
 from misocoin.crypto.keys import PrivateKey
@@ -36,6 +36,7 @@ class FakeNode:
         self.sent: list[bytes] = []
         """Ids of all payments that were ever handed in."""
         self.before_call: Callable[[str], None] = lambda _name: None
+        self.held: set[OutPoint] = set()
         self._funded = 0
 
     # -- what the market calls ------------------------------------------------------------
@@ -87,6 +88,9 @@ class FakeNode:
 
     def fee_rate(self) -> int:
         return 1_000
+
+    def hold(self, points: Iterable[OutPoint]) -> None:
+        self.held |= set(points)
 
     def value_of_unspent(self, point_hex: str, *, with_mempool: bool) -> int | None:
         found = self.coins(with_mempool=with_mempool).get(point_from_text(point_hex))

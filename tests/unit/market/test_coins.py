@@ -125,6 +125,26 @@ def test_a_deposit_is_credited_when_deep_enough(rig):
     rig.check()
 
 
+def test_coins_of_the_market_are_held_back_from_other_payments(rig):
+    address = rig.deposit_address(BUYER)
+    rig.node.pay(address, 50_000_000)
+    rig.node.mine()
+    rig.follow()
+    rig.payouts.hold()
+    (point,) = rig.node.held  # before it is credited, too
+    assert rig.node.coins()[point].value == 50_000_000
+    rig.node.mine(CONFIRMATIONS)
+    rig.follow()
+    rig.withdraw(BUYER, "mBTC 200")
+    rig.payouts.pay()
+    rig.node.mine()
+    rig.follow()
+    rig.node.held.clear()
+    rig.payouts.hold()
+    (change,) = rig.node.held
+    assert change != point
+
+
 def test_what_a_coinbase_pays_is_credited_when_it_can_be_spent(rig):
     reward = TxOut(90_000_000, rig.node.script_of(rig.deposit_address(SELLER)))
     rig.fund(BUYER, 50_000_000)
