@@ -217,8 +217,10 @@ class BlockRelay:
             context = header_context(parent, core.params)
             check_header_context(header, context, core.time, core.params)
         except ValidationError as error:
-            lasting = error.reason != "time-too-new"
-            core.punish(peer, 100 if lasting else 10, f"invalid header: {error}")
+            if error.reason == "time-too-new":
+                core.note_future(peer)
+            else:
+                core.punish(peer, 100, f"invalid header: {error}")
             return
         peer.pushed = header.hash
         if self._is_here(header.hash):

@@ -3,7 +3,7 @@
 from misocoin.consensus.difficulty import is_proof_of_work, work_from_bits
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import ValidationError
-from misocoin.peers.events import INTERNAL, CheckHeaders, HeadersChecked, PeerId, Remark
+from misocoin.peers.events import INTERNAL, CheckHeaders, HeadersChecked, PeerId
 from misocoin.peers.limits import MAX_HEADERS
 from misocoin.peers.messages import GetHeaders
 from misocoin.peers.peer import Core, Peer, last_good, locator
@@ -202,9 +202,8 @@ class HeaderSync:
         core = self._core
         if peer.claimed_work > work:
             core.punish(peer, 50, "headers with less work than it claimed")
-        elif work < core.params.minimum_chain_work and not peer.is_remarked:
-            peer.is_remarked = True
-            core.act(Remark(peer.id, f"its chain of {height} blocks {TOO_LITTLE}"))
+        elif work < core.params.minimum_chain_work:
+            core.remark(peer, TOO_LITTLE, f"its chain of {height} blocks")
         self._end(peer)
 
     def _continue_presync(
@@ -260,8 +259,7 @@ class HeaderSync:
         core = self._core
         reason = error.reason if isinstance(error, ValidationError) else ""
         if reason == "time-too-new":
-            # Our clock or theirs: nothing that lasts, but they are of no use for now.
-            core.punish(peer, 10, "headers from the future")
+            core.note_future(peer)
         elif reason and reason not in NO_DEED:
             core.punish(peer, 100, f"invalid headers: {error}")
         peer.unknown = b""

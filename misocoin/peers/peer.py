@@ -8,10 +8,17 @@ from misocoin.consensus.difficulty import work_from_bits
 from misocoin.consensus.tree import HeaderNode
 from misocoin.params import Params
 from misocoin.peers.bounded import BoundedSet
-from misocoin.peers.events import Action, ChainView, Link, PeerId, Send
+from misocoin.peers.events import Action, ChainView, Link, PeerId, Remark, Send
 from misocoin.peers.limits import PeerLimits
 from misocoin.peers.messages import Message
 from misocoin.peers.presync import Presync
+
+FROM_THE_FUTURE = (
+    "its headers are from the future and wait until they are not: is a clock wrong, here or there?"
+)
+
+FUTURE_POINTS = 10
+"""For headers from the future, up to half of what bans."""
 
 SYNCING_BLOCKS = 10
 """Blocks by which others are ahead while a node counts as syncing."""
@@ -41,8 +48,8 @@ class Peer:
     score: int = 0
     """Points against it."""
     is_gone: bool = False
-    is_remarked: bool = False
-    """Whether people were told that its chain has too little work."""
+    remarks: set[str] = field(default_factory=set)
+    """What people were told about it, each thing once."""
     ping_nonce: int | None = None
     """The number of the ping that it has not answered."""
     ping_since: float = 0.0
@@ -152,6 +159,21 @@ class Core:
         peer.score += points
         if peer.score >= self.limits.ban_score:
             self.drop(peer, why, ban=True)
+
+    def remark(self, peer: Peer, what: str, about: str = "") -> None:
+        """Tell people something about a peer, once however often it is seen."""
+        if what not in peer.remarks:
+            peer.remarks.add(what)
+            self.act(Remark(peer.id, f"{about} {what}".lstrip()))
+
+    def note_future(self, peer: Peer) -> None:
+        """Headers of a peer are from the future: its clock is wrong, or ours.
+
+        So that alone bans nobody; they are asked for again.
+        """
+        self.remark(peer, FROM_THE_FUTURE)
+        if peer.score + FUTURE_POINTS <= self.limits.ban_score // 2:
+            self.punish(peer, FUTURE_POINTS, "headers from the future")
 
     def alive(self, where: Callable[[Peer], bool] = lambda _peer: True) -> list[Peer]:
         """Peers that stay and fit."""

@@ -65,6 +65,8 @@ class SyncBar:
         self._shown.close()
         self._shown = None
         self._quiet.close()
+        if self._tip.height <= self._start:
+            return  # a branch is being fetched that is not longer yet, or never came
         log.info(
             "synced %d blocks in %.2f s, up to %d, %s",
             self._tip.height - self._start,

@@ -294,6 +294,24 @@ def received(node: Daemon, bitcoind: Bitcoind, kind: str) -> int:
     return peer["bytesrecv_per_msg"].get(kind, 0)
 
 
+def test_a_clock_that_is_wrong_bans_nobody(bitcoind: Bitcoind, make_daemon: MakeDaemon) -> None:
+    """Ours, or its: blocks of the future are taken when their time has come."""
+    node = make_daemon(node_of(bitcoind)).start()
+    follow(node, bitcoind)
+    now = bitcoind.call("getblockheader", grow(bitcoind, 1))["time"]
+    bitcoind.call("setmocktime", now + 10_000)
+    for _ in range(12):
+        before = received(node, bitcoind, "headers")
+        grow(bitcoind, 1)
+        wait_until(lambda was=before: received(node, bitcoind, "headers") > was, "it looks")
+    node.log.wait_for("its headers are from the future")
+    assert is_linked(node, bitcoind)
+    assert not node.rpc.listbanned()
+    node.rpc.setmocktime(now + 10_000)
+    grow(bitcoind, 1)
+    follow(node, bitcoind)
+
+
 def test_payments_replaced_and_in_rows(bitcoind: Bitcoind, make_daemon: MakeDaemon) -> None:
     bitcoind.call("createwallet", "w")
     bitcoind.call("generatetoaddress", 3, bitcoind.call("getnewaddress"))

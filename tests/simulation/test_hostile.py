@@ -404,10 +404,18 @@ def test_a_clock_that_lies(network: Network) -> None:
     network.run_until(network.now + 2)
     future = victim.chain.now + 10_000
     header = mine_header(friend.chain.tip.hash, bytes(32), future)
-    liars[0].send(Headers((header,)))
+    for _ in range(30):  # the clock that is wrong may be ours: it is told, and nobody is banned
+        liars[0].send(Headers((header,)))
     network.run_until(network.now + 5)
     assert victim.chain.get(header.hash) is None
     assert not victim.banned
+    assert sorted(peer.score for peer in victim.machine.peers.values())[-2:] == [0, 50]
+    (remark,) = victim.remarks
+    assert "from the future" in remark
+    victim.chain.now += 10_000
+    liars[0].send(Headers((header,)))
+    network.run_until(network.now + 5)
+    assert victim.chain.get(header.hash) is not None
     check_well(network, victim, friend)
 
 

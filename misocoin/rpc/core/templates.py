@@ -298,7 +298,9 @@ class CoreTemplates:
             return error.reason
         if not result.is_new:
             return "duplicate"
-        return None if result.in_chain else "inconclusive"
+        # One that held may be off the chain again, because what waited on it did not.
+        is_checked = self._chain.status(result.node) & BlockStatus.CONNECTED
+        return None if is_checked else "inconclusive"
 
     @core_method(
         Category.MINING,

@@ -103,3 +103,13 @@ def test_blocks_that_never_come_do_not_keep_others_quiet(rig: Rig) -> None:
     rig.look()
     assert len(rig.shown) == 2
     assert rig.silent == 1
+
+
+def test_where_no_block_came_none_is_told_of(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """A branch that is not longer yet, or blocks that somebody keeps back."""
+    caplog.set_level(logging.INFO)
+    rig.look()
+    assert rig.shown
+    rig.bar.hide()
+    assert rig.shown[0].is_closed
+    assert "synced" not in caplog.text

@@ -165,6 +165,20 @@ def test_a_block_that_rests_on_one_that_turns_out_to_be_invalid(quick: CoreNode)
     assert quick.getbestblockhash() == tip
 
 
+def test_a_block_that_holds_under_one_that_does_not(quick: CoreNode) -> None:
+    chain = quick.node.chain
+    tip, parent = chain.tip, chain.tip.parent
+    assert parent is not None
+    good = make_block(parent, chain.params, tag=b"good")
+    bad = make_block(HeaderNode(good.header, parent), chain.params, fees=1)
+    quick.submitheader(good.header.serialize().hex())
+    assert quick.submitblock(bad.serialize().hex()) == "inconclusive"
+    assert quick.submitblock(good.serialize().hex()) is None  # it was connected for a moment
+    assert quick.submitblock(good.serialize().hex()) == "duplicate"
+    assert quick.submitblock(bad.serialize().hex()) == "duplicate-invalid"
+    assert chain.tip is tip
+
+
 def test_headers(quick: CoreNode) -> None:
     block = block_from_template(quick.getblocktemplate(ASK), with_nonce=True)
     raw = block.header.serialize().hex()
