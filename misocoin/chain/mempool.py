@@ -266,7 +266,7 @@ class Mempool(MempoolView):
         work: MempoolWork,
     ) -> None:
         # What builds on a block that left is taken out first, so that all goes in again with
-        # parents before children and every limit is checked with the true ancestors.
+        # parents before children and its ancestors are the true ones.
         graph = self._graph
         confirmed = {tx.txid for block in connected for tx in block.transactions}
         returning = []
@@ -283,7 +283,7 @@ class Mempool(MempoolView):
                 self._remove(candidate.eviction.nodes, RemovalReason.CONFLICT, work)
                 self._insert(candidate.node, candidate.ancestors, work)
         for node in staged:
-            candidate = self._recheck(node.tx, node.time)
+            candidate = self._recheck(node.tx, node.time, limits_descendants=False)
             if candidate is None:
                 work.remove([node], RemovalReason.REORG)
             else:
@@ -341,9 +341,12 @@ class Mempool(MempoolView):
         terms = Terms(self._rolling_minimum(now), max_feerate, has_carve_outs=has_carve_outs)
         return self._check_on(terms, tx, now)
 
-    def _recheck(self, tx: Transaction, time: int) -> Candidate | None:
+    def _recheck(
+        self, tx: Transaction, time: int, *, limits_descendants: bool = True
+    ) -> Candidate | None:
+        terms = Terms(None, limits_descendants=limits_descendants)
         try:
-            return self._check_on(Terms(None), tx, time)
+            return self._check_on(terms, tx, time)
         except ValidationError:
             return None
 

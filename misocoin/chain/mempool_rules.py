@@ -4,7 +4,7 @@ Nothing here changes the mempool; what a successful check found out is handed on
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from misocoin.chain.mempool_graph import MempoolGraph, Node
@@ -51,6 +51,9 @@ POOL_COIN_HEIGHT = 0x7FFFFFFF
 """Height of coins that no block has made yet."""
 
 
+_NO_LIMIT = 1 << 62
+
+
 @dataclass(frozen=True, slots=True)
 class MempoolRules:
     """What stays the same from one check to the next."""
@@ -80,6 +83,8 @@ class Terms(NamedTuple):
     by_common_feerate: bool = False
     """Whether the package's rate counts instead of its own."""
     may_replace: bool = True
+    limits_descendants: bool = True
+    """Whether its ancestors may have too many descendants for it; what waits already may stay."""
 
 
 class Candidate(NamedTuple):
@@ -177,12 +182,15 @@ def check_alone(
     if sigop_cost > MAX_STANDARD_SIGOPS_COST:
         raise ValidationError("bad-txns-too-many-sigops", str(sigop_cost), RejectCode.NONSTANDARD)
     _check_fee(node, policy, terms)
+    limits = rules.limits
+    if not terms.limits_descendants:
+        limits = replace(limits, descendant_count=_NO_LIMIT, descendant_vsize=_NO_LIMIT)
     ancestors = check_chain_limits(
         tx,
         node.vsize,
         graph,
         conflicts,
-        rules.limits,
+        limits,
         has_carve_outs=terms.has_carve_outs and not terms.in_package,
     )
     sibling = _check_version_3(node, ancestors, conflicts, terms)

@@ -216,6 +216,20 @@ def test_limits_hold_on_the_way_back(chain: FakeChain) -> None:
     assert [(gone.tx, gone.reason) for gone in change.removed] == [(row[5], REORG)]
 
 
+def test_what_waits_may_stay_with_more_kin_than_its_parent_may_have(chain: FakeChain) -> None:
+    # As Core keeps it: after a reorg only ancestors are counted of what was there before.
+    pool = pool_on(chain, limits=MempoolLimits(descendant_count=3))
+    parent = spend([chain.spendable()[0]], [10 * COIN] * 4)
+    chain.mine([parent])
+    children = [spend([parent.outpoint(index)], [9 * COIN]) for index in range(4)]
+    for child in children:
+        pool.accept(child, chain.now)
+    change = pool.chain_changed([chain.disconnect()], (), chain.now)
+    assert [entry.tx for entry in change.added] == [parent]
+    assert change.removed == ()
+    assert set(pool.txids()) == {tx.txid for tx in (parent, *children)}
+
+
 def test_the_disk_follows(chain: FakeChain) -> None:
     store = MemoryStore()
     pool = pool_on(chain, store=store)
