@@ -24,7 +24,16 @@ from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json, amount, real
 from misocoin.rpc.methods.mining import MAX_GENERATED
-from misocoin.rpc.params import ARRAY, BOOLEAN, INTEGER, LONG, STRING, invalid, transaction_from_hex
+from misocoin.rpc.params import (
+    ARRAY,
+    BOOLEAN,
+    INTEGER,
+    LONG,
+    STRING,
+    invalid,
+    transaction_from_hex,
+    wrong_type,
+)
 from misocoin.rpc.schema import array, coins, fraction, hexadecimal, number, obj, optional, text
 from misocoin.script.address import script_from_address
 
@@ -33,6 +42,9 @@ DEFAULT_LOOKUP = 120
 
 MIN_TARGET = 2
 """Blocks: nobody can promise the very next one."""
+
+MAX_SHOWN = 1000
+"""Digits of a transaction that cannot be read which its refusal repeats."""
 
 _ESTIMATE_MODES = ("unset", "economical", "conservative")
 
@@ -143,10 +155,10 @@ class CoreMining:
         """Mine blocks at once, on regtest, that pay a descriptor's script."""
         del maxtries
         self._check_regtest()
-        if not 0 <= num_blocks <= MAX_GENERATED:
-            raise invalid(f"num_blocks must be 0 to {MAX_GENERATED}")
+        if num_blocks > MAX_GENERATED:
+            raise invalid(f"num_blocks must be {MAX_GENERATED} at most")
         script = self._script(descriptor, allows_address=False)
-        return [hash_hex(block_hash) for block_hash in self._generate(num_blocks, script)]
+        return [hash_hex(block_hash) for block_hash in self._generate(max(0, num_blocks), script)]
 
     @core_method(
         Category.MINING,
@@ -162,6 +174,7 @@ class CoreMining:
             RpcCode.INVALID_ADDRESS_OR_KEY,
             RpcCode.INVALID_PARAMETER,
             RpcCode.VERIFY_ERROR,
+            RpcCode.DESERIALIZATION_ERROR,
         ),
     )
     def generateblock(
@@ -200,21 +213,24 @@ class CoreMining:
 
     def _script(self, text: str, *, allows_address: bool) -> bytes:
         params = self._chain.params
-        what = "Error: Invalid descriptor"
         if allows_address:
-            what = "Error: Invalid address or descriptor"
             try:
                 return script_from_address(text, params)
             except AddressError:
                 pass
-        expansion = expansion_of(text, params, what=f"{what}: ")
+        try:
+            expansion = expansion_of(text, params)
+        except RpcError as error:
+            if allows_address and error.code == RpcCode.INVALID_ADDRESS_OR_KEY:
+                raise RpcError(error.code, "Error: Invalid address or descriptor") from None
+            raise
         scripts = [script for script, _ in expansion.outputs]
         # Of a combo Core pays the second, or the third if there is one.
         return scripts[2] if len(scripts) > 2 else scripts[-1]
 
     def _transaction(self, value: Json) -> Transaction:
         if not isinstance(value, str):
-            raise RpcError(RpcCode.TYPE_ERROR, "a transaction is a string of hex digits")
+            raise wrong_type(value, "string")
         if len(value) == 64:
             try:
                 entry = self._mempool.get(bytes.fromhex(value)[::-1])
@@ -225,7 +241,11 @@ class CoreMining:
                     RpcCode.INVALID_ADDRESS_OR_KEY, f"Transaction {value} not in mempool."
                 )
             return entry.tx
-        return transaction_from_hex(value)
+        refusal = (
+            f"Transaction decode failed for {value[:MAX_SHOWN]}. Make sure the tx has at least one "
+            "input."
+        )
+        return transaction_from_hex(value, refusal=refusal)
 
     @core_method(
         Category.UTIL,

@@ -84,7 +84,7 @@ def renamed_methods(first: Mapping[str, Method]) -> Iterator[Method]:
 
 def _generate_error(error: MisocoinError) -> MisocoinError:
     if isinstance(error, AddressError):
-        return RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, f"Error: Invalid address: {error}")
+        return RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, "Error: Invalid address")
     return error
 
 

@@ -26,7 +26,7 @@ from misocoin.rpc.declare import Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json, bytes_from_json, json_from_bytes
-from misocoin.rpc.params import OBJECT, STRING, invalid
+from misocoin.rpc.params import HASH, OBJECT, STRING, invalid, wrong_type
 from misocoin.rpc.schema import (
     array,
     either,
@@ -54,7 +54,7 @@ LONG_POLL_STEP = 10.0
 _ANYONE = b"\x51"
 """Stands where the miner's script will: as short as any."""
 
-_LONG_POLL_ID = re.compile(r"([0-9a-f]{64})(\d{1,20})", re.ASCII)
+_DIGITS = re.compile(r"\d{1,20}", re.ASCII)
 
 _TEMPLATE = obj(
     "the template",
@@ -108,7 +108,7 @@ def _is_proposal(params: Json) -> bool:
             request = json_from_bytes(request.encode())
         except ValueError:
             return True
-    return not isinstance(request, dict) or request.get("mode", "template") != "template"
+    return not isinstance(request, dict) or request.get("mode") not in (None, "template")
 
 
 class _Prepared(NamedTuple):
@@ -155,19 +155,24 @@ class CoreTemplates:
             dict[str, Json],
             OBJECT,
             'object {"rules": ["segwit"], "mode", "capabilities", "longpollid", "data"}',
-        ] = {},  # noqa: B006 - never changed
+        ],
     ) -> Json:
         """Give a miner elsewhere what it needs to search for a block, or try one it proposes.
 
         A proposal wants the cookie or the password. With the `longpollid` of an earlier answer it
         waits for a new tip, or for better fees.
         """
-        mode = template_request.get("mode", "template")
+        mode = template_request.get("mode")
+        if mode is None:
+            mode = "template"
         if mode == "proposal":
             return self._proposal(template_request.get("data"))
         if mode != "template":
             raise invalid("Invalid mode")
         rules = template_request.get("rules")
+        for rule in rules if isinstance(rules, list) else ():
+            if not isinstance(rule, str):
+                raise wrong_type(rule, "string")
         if not isinstance(rules, list) or "segwit" not in rules:
             raise invalid(
                 "getblocktemplate must be called with the segwit rule set (call with "
@@ -187,11 +192,12 @@ class CoreTemplates:
 
     def _wait_for_news(self, long_poll_id: Json) -> None:
         chain = self._chain
-        match = _LONG_POLL_ID.fullmatch(long_poll_id) if isinstance(long_poll_id, str) else None
-        if match is None:
-            known, sequence = chain.tip.hash, self._mempool.sequence
+        if isinstance(long_poll_id, str):
+            known = HASH.parse(long_poll_id[:64], "longpollid")
+            digits = _DIGITS.match(long_poll_id[64:])
+            sequence = int(digits[0]) if digits else 0
         else:
-            known, sequence = bytes.fromhex(match[1])[::-1], int(match[2])
+            known, sequence = chain.tip.hash, self._mempool.sequence
         timeout = LONG_POLL_SECONDS
         while chain.wait_for_tip(known, timeout).hash == known:
             if chain.is_closing:

@@ -105,11 +105,11 @@ class MiningMethods:
                 RpcCode.MISC_ERROR,
                 "generate is for chain regtest, where blocks cost nothing; see set_mining",
             )
-        if not 0 <= count <= MAX_GENERATED:
-            raise RpcError(RpcCode.INVALID_PARAMETER, f"count must be 0 to {MAX_GENERATED}")
+        if count > MAX_GENERATED:
+            raise RpcError(RpcCode.INVALID_PARAMETER, f"count must be {MAX_GENERATED} at most")
         script = (
             self._own_script()
             if address is None
             else script_from_address(address, self._chain.params)
         )
-        return [hash_hex(block_hash) for block_hash in self._generate(count, script)]
+        return [hash_hex(block_hash) for block_hash in self._generate(max(0, count), script)]

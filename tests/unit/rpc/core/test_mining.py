@@ -102,7 +102,21 @@ def test_what_a_template_is_not_given_for(quick: CoreNode) -> None:
     code, message = quick.error("getblocktemplate", {})
     assert code == -8
     assert message.startswith("getblocktemplate must be called with the segwit rule set")
-    assert quick.error("getblocktemplate")[0] == -8
+    assert quick.error("getblocktemplate")[0] == -1  # its help
+    number = "JSON value of type number is not of expected type string"
+    assert quick.error("getblocktemplate", {"rules": ["segwit", 1]}) == (-3, number)
+    assert quick.error("getblocktemplate", {**ASK, "longpollid": "abc"}) == (
+        -8,
+        "longpollid must be of length 64 (not 3, for 'abc')",
+    )
+
+
+@pytest.mark.parametrize(
+    "more", [{"mode": None}, {"longpollid": "00" * 32}, {"longpollid": "00" * 32 + "7x"}]
+)
+def test_what_a_template_is_given_for_all_the_same(quick: CoreNode, more: dict[str, Any]) -> None:
+    height = quick.getblockcount()
+    assert quick.getblocktemplate({**ASK, **more})["height"] == height + 1
 
 
 def test_a_long_poll_ends_with_the_next_block(quick: CoreNode) -> None:
@@ -207,7 +221,18 @@ def test_blocks_of_chosen_transactions(quick: CoreNode) -> None:
     other = quick.generateblock(f"addr({MINER})", [], submit=False)
     assert block_from_bytes(bytes.fromhex(other["hex"])).header.hash_hex == other["hash"]
     assert quick.getbestblockhash() == made["hash"]
-    assert quick.error("generateblock", "nobody", [])[0] == -5
+    assert quick.error("generateblock", "nobody", []) == (
+        -5,
+        "Error: Invalid address or descriptor",
+    )
+    assert quick.error("generateblock", MINER, ["zz"]) == (
+        -22,
+        "Transaction decode failed for zz. Make sure the tx has at least one input.",
+    )
+    assert quick.error("generateblock", MINER, [5]) == (
+        -3,
+        "JSON value of type number is not of expected type string",
+    )
     assert quick.error("generateblock", MINER, ["00" * 32]) == (
         -5,
         f"Transaction {'00' * 32} not in mempool.",
@@ -217,10 +242,15 @@ def test_blocks_of_chosen_transactions(quick: CoreNode) -> None:
     assert message.startswith("TestBlockValidity failed: bad-txns-inputs-missingorspent")
     (block,) = quick.generatetodescriptor(1, "raw(51)")
     assert quick.getblock(block, 2)["tx"][0]["vout"][0]["scriptPubKey"]["hex"] == "51"
-    assert quick.error("generatetodescriptor", 1, MINER)[0] == -5
-    assert quick.error("generatetodescriptor", -1, "raw(51)")[0] == -8
-    assert quick.error("generatetoaddress", 1, "nobody")[0] == -5
-    assert quick.error("generatetoaddress", -1, MINER)[0] == -8
+    assert quick.error("generatetodescriptor", 1, "x") == (
+        -5,
+        "'x' is not a valid descriptor function",
+    )
+    assert quick.generatetodescriptor(-1, "raw(51)") == []
+    assert quick.error("generatetodescriptor", 10_001, "raw(51)")[0] == -8
+    assert quick.error("generatetoaddress", 1, "nobody") == (-5, "Error: Invalid address")
+    assert quick.generatetoaddress(-1, MINER) == []
+    assert quick.error("generatetoaddress", 10_001, MINER)[0] == -8
 
 
 def test_figures_about_mining(quick: CoreNode) -> None:
@@ -273,3 +303,28 @@ def test_the_clock_can_be_stopped(quick: CoreNode) -> None:
         assert quick.submitblock(too_new.serialize().hex()) is None
     finally:
         quick.setmocktime(0)
+
+
+def test_dust_is_given_no_priority(quick: CoreNode) -> None:
+    coinbase = quick.getblock(quick.getblockhash(quick.getblockcount() - 99))["tx"][0]
+    anchor = "bcrt1pfeesnyr2tx"
+    raw = quick.createrawtransaction(
+        [{"txid": coinbase, "vout": 0}], [{MINER: 49.999999}, {anchor: 0.000001}], 0, True, 3
+    )
+    parent = quick.signrawtransactionwithkey(raw, [MINER_WIF])["hex"]
+    shown = quick.decoderawtransaction(parent)
+    txid = shown["txid"]
+    spent = [
+        {"txid": txid, "vout": at, "scriptPubKey": out["scriptPubKey"]["hex"], "amount": amount}
+        for at, (out, amount) in enumerate(zip(shown["vout"], (49.999999, 0.000001), strict=True))
+    ]
+    raw = quick.createrawtransaction(
+        [{"txid": txid, "vout": at} for at in (0, 1)], [{MINER: 49.999}], 0, True, 3
+    )
+    child = quick.signrawtransactionwithkey(raw, [MINER_WIF], spent)["hex"]
+    found = quick.submitpackage([parent, child])
+    assert found["package_msg"] == "success", found
+    assert quick.error("prioritisetransaction", txid, 0, 100) == (
+        -8,
+        "Priority is not supported for transactions with dust outputs.",
+    )
