@@ -78,7 +78,9 @@ def test_headers(rig: Rig, get, path: str) -> None:
     assert [row["height"] for row in shown] == [3, 4]
     assert shown[0]["nextblockhash"] == shown[1]["hash"]
     assert ask(2001, "bin").status == ask(0, "bin").status == 400
-    assert ask(1, "txt").status == 404
+    # What is not a format stays part of the hash, as in Core.
+    refused = ask(1, "txt")
+    assert (refused.status, refused.body) == (400, f"Invalid hash: {name}.txt\r\n".encode())
 
 
 def test_headers_of_unknown_blocks_are_none(get) -> None:
