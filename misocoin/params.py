@@ -67,6 +67,25 @@ class Activation:
 
 
 @dataclass(frozen=True, slots=True)
+class Deployment:
+    """A soft fork that miners decide (BIP9, with BIP341's least height)."""
+
+    name: str
+    bit: int
+    """Of the block's version, 0 to 28."""
+    period: int
+    """Blocks whose signals are counted together."""
+    threshold: int
+    """Signals in a period that lock it in."""
+    start_time: int = 0
+    """Median time from which on signals count."""
+    timeout: int = (1 << 63) - 1
+    """Median time after which they count no more."""
+    min_activation_height: int = 0
+    """It holds from no lower height on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Params:
     """One network."""
 
@@ -116,6 +135,8 @@ class Params:
     Not a rule of validity: it spares the node a made-up chain of low difficulty. A network that
     anybody may start anew at home has none.
     """
+    deployments: tuple[Deployment, ...] = ()
+    """What miners decide."""
     bip34_hash: bytes | None = None
     """The block at `activation.bip34`, below which no repeated ids can come any more (BIP30)."""
 
@@ -209,6 +230,8 @@ def regtest() -> Params:
         initial_subsidy=50 * COIN,
         halving_interval=150,
         max_money=21_000_000 * COIN,
+        # It changes no rule: Core has it there to test the signalling itself.
+        deployments=(Deployment("testdummy", bit=28, period=144, threshold=108),),
     )
 
 

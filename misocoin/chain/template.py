@@ -26,15 +26,13 @@ from misocoin.consensus.tx_rules import (
     MAX_BLOCK_WEIGHT,
     WITNESS_SCALE_FACTOR,
 )
+from misocoin.consensus.version_bits import calculate_block_version
 from misocoin.params import Params
 from misocoin.policy.feerate import FeeRate
 from misocoin.primitives.block import HEADER_SIZE, Block, BlockHeader
 from misocoin.primitives.transaction import NULL_OUTPOINT, Transaction, TxIn, TxOut
 from misocoin.script.script import push_data, push_int
 from misocoin.script.sigops import count_sigops
-
-BLOCK_VERSION = 0x20000000
-"""Version bits with nothing signalled (BIP9)."""
 
 RESERVED_WEIGHT = 8_000
 """Weight units kept for header, count and coinbase (Core's `-blockreservedweight`)."""
@@ -210,7 +208,7 @@ def build_template(
     return BlockTemplate(
         params=params,
         height=height,
-        version=BLOCK_VERSION,
+        version=calculate_block_version(parent, params),
         prev_hash=parent.hash,
         bits=next_bits(parent, params),
         time=max(min_time, now),

@@ -60,7 +60,6 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
 DIFFERENCES: Final[tuple[str, ...]] = (
     "`getmempoolinfo` and mempool entries have no fields on clusters (`limitclustercount`, "
     "`chunkweight`, `fees.chunk`).",
-    "`getdeploymentinfo` has no `testdummy`; taproot holds from genesis on.",
     "`gettxoutsetinfo` tells of the tip alone, without an index; `muhash` takes 0.4 ms a coin.",
     "Descriptors have no miniscript and no `musig`.",
     "What Core infers of a script it knows keys to, `desc` leaves as `addr(...)`.",

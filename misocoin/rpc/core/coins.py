@@ -134,7 +134,7 @@ class CoreCoins:
         try:
             kind = SetHash(hash_type)
         except ValueError:
-            raise invalid(f"'{hash_type[:80]}' is not a valid hash_type") from None
+            raise invalid(f"'{hash_type}' is not a valid hash_type") from None
         if hash_or_height is not None:
             raise invalid("Querying specific block heights requires coinstatsindex")
         tip, found = self._chain.iterate_coins_at_tip()
@@ -219,7 +219,7 @@ class CoreCoins:
         needles: dict[bytes, str] = {}
         for each in objects:
             for script, shown in self._needles_of(each):
-                needles[script] = shown
+                needles.setdefault(script, shown)  # as in Core the first one counts
                 if len(needles) > MAX_NEEDLES:
                     raise invalid(f"at most {MAX_NEEDLES} scripts can be looked for at once")
         return needles

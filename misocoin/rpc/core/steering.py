@@ -7,7 +7,7 @@ from typing import Annotated
 from misocoin.chain.clock import MAX_MOCK_TIME, NetworkClock
 from misocoin.chain.state import ChainState
 from misocoin.consensus.tree import HeaderNode
-from misocoin.errors import StoreError, ValidationError
+from misocoin.errors import StoreError
 from misocoin.http.errors import RpcError
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
@@ -93,11 +93,13 @@ class CoreSteering:
         errors=(RpcCode.MISC_ERROR, RpcCode.INVALID_ADDRESS_OR_KEY, RpcCode.INVALID_PARAMETER),
     )
     def invalidateblock(self, blockhash: Annotated[bytes, HASH, "the block"]) -> Json:
-        """Treat a block as if it broke a rule, also after a restart; see reconsiderblock."""
-        try:
-            self._chain.invalidate(self._chain.find(blockhash))
-        except ValidationError as error:
-            raise RpcError(RpcCode.MISC_ERROR, str(error)) from None
+        """Treat a block as if it broke a rule, also after a restart; see reconsiderblock.
+
+        Genesis stays valid.
+        """
+        node = self._chain.find(blockhash)
+        if node.parent is not None:
+            self._chain.invalidate(node)
 
     @core_method(
         Category.CHAIN,

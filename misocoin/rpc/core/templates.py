@@ -17,6 +17,7 @@ from misocoin.consensus.tx_rules import (
     MAX_BLOCK_SIGOPS_COST,
     MAX_BLOCK_WEIGHT,
 )
+from misocoin.consensus.version_bits import SIGNALLED, DeploymentState, deployment_progress
 from misocoin.errors import InvalidAncestorError, ParseError, ValidationError
 from misocoin.http.errors import RpcError
 from misocoin.primitives.block import HEADER_SIZE, Block, header_from_bytes, read_block
@@ -225,11 +226,14 @@ class CoreTemplates:
 
     def _template_json(self, prepared: _Prepared) -> Json:
         template = prepared.template
+        deployments = self._chain.params.deployments
+        states = {each: deployment_progress(prepared.parent, each).state for each in deployments}
+        active = [each.name for each in deployments if states[each] is DeploymentState.ACTIVE]
         form: dict[str, Json] = {
             "capabilities": ["proposal"],
             "version": template.version,
-            "rules": ["csv", "!segwit", "taproot"],
-            "vbavailable": {},
+            "rules": ["csv", "!segwit", *active, "taproot"],
+            "vbavailable": {each.name: each.bit for each in states if states[each] in SIGNALLED},
             "vbrequired": 0,
             "previousblockhash": hash_hex(template.prev_hash),
             "transactions": orjson.Fragment(prepared.transactions),

@@ -23,6 +23,9 @@ from tests.functional.framework.daemon import Daemon
 from tests.functional.framework.differences import SHOWN, Buts, differences, read_json, show
 from tests.functional.framework.standing import REST, STANDING
 
+MOST = 20
+"""Differences of one answer that are told."""
+
 
 class Reply(NamedTuple):
     """An answer over HTTP."""
@@ -47,17 +50,27 @@ class Twins:
 
     # -- the same call to both ------------------------------------------------------------------
 
-    def same(self, method: str, /, *params: Any, but: Buts | None = None, **named: Any) -> Any:
+    def same(
+        self,
+        method: str,
+        /,
+        *params: Any,
+        but: Buts | None = None,
+        standing: Buts | None = None,
+        **named: Any,
+    ) -> Any:
         """The result, or the error as an RpcError value, which both give; fails where they differ.
 
         Results and errors are compared with `$` for the whole (`$.code` and `$.message` of an
         error). Where theirs is the text of a method's help, ours must only be help as well.
+        `standing` replaces what `standing.py` has of the method.
         """
         given: Any = {"args": list(params), **named} if named and params else named or list(params)
         ours, theirs = self.post({"id": 1, "method": method, "params": given})
         called = f"{method} {json.dumps(given)[:SHOWN]}"
-        found = self._differ(ours, theirs, but or {}, STANDING.get(method, {}))
-        assert not found, "\n".join([called, *found])
+        known = STANDING.get(method, {}) if standing is None else standing
+        found = self._differ(ours, theirs, but or {}, known)
+        assert not found, "\n".join([called, *found[:MOST]])
         answer = json.loads(theirs.body)
         if answer["error"] is not None:
             return RpcError(answer["error"]["code"], answer["error"]["message"])
@@ -134,7 +147,7 @@ class Twins:
                 found.append("one ends with a line feed")
         elif ours.body != theirs.body:
             found.append(f"body: ours {ours.body[:SHOWN]!r}, theirs {theirs.body[:SHOWN]!r}")
-        assert not found, "\n".join([path, *found])
+        assert not found, "\n".join([path, *found[:MOST]])
         return theirs
 
     # -- the same things in both ----------------------------------------------------------------

@@ -64,7 +64,10 @@ STANDING: Mapping[str, Buts] = {
         "$.verificationprogress": anything("an estimate: theirs of transactions, ours of blocks"),
     },
     "getchaintips": {"$": unordered("theirs has tips of one height in the order of addresses")},
-    "getdeploymentinfo": {"$.script_flags": LATER},
+    "getdeploymentinfo": {
+        "$.script_flags": LATER,
+        "$.deployments.testdummy.bip9.statistics.period_start": KNOTS,
+    },
     "getmempoolancestors": _ENTRIES,
     "getmempooldescendants": _ENTRIES,
     "getmempoolentry": {f"$.{name}": but for name, but in _ENTRY.items()},
