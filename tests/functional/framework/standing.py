@@ -82,6 +82,10 @@ STANDING: Mapping[str, Buts] = {
                 "truc_policy",
             )
         },
+        **{
+            f"$.{name}": ignored("ours has the least fee rates of Core up to 29.0")
+            for name in ("mempoolminfee", "minrelaytxfee", "incrementalrelayfee")
+        },
         "$.permitbaremultisig": LATER,
         "$.maxdatacarriersize": LATER,
         "$.usage": ignored("memory"),

@@ -89,8 +89,11 @@ def test_figures_of_a_block(core: CoreNode) -> None:
 
 def test_soft_forks_and_indexes(core: CoreNode) -> None:
     info = core.getdeploymentinfo()
-    assert set(info["deployments"]) == {"bip34", "bip65", "bip66", "csv", "segwit", "taproot"}
-    assert all(fork["active"] for fork in info["deployments"].values())
+    names = ["bip34", "bip66", "bip65", "csv", "segwit", "testdummy", "taproot"]
+    assert list(info["deployments"]) == names
+    active = {name for name, fork in info["deployments"].items() if fork["active"]}
+    assert active == {*names} - {"testdummy"}
+    assert info["deployments"]["testdummy"]["bip9"]["status"] == "defined"
     height = core.getblockcount()
     assert core.getindexinfo("txindex") == {
         "txindex": {"synced": True, "best_block_height": height}
