@@ -102,11 +102,15 @@ def test_a_failed_branch_changes_nothing(make_daemon: MakeDaemon) -> None:
 def test_a_real_bitcoinds_chain_is_loaded(make_daemon: MakeDaemon) -> None:
     path = shared_file("chains/regtest-182.blk")
     daemon = make_daemon(f"-loadblock={path}")
-    daemon.start(timeout=120)
-    daemon.log.wait_for("imported 183 blocks with 80213 transactions", 120)
+    daemon.start(timeout=300)
+    daemon.log.wait_for(
+        r"imported 183 blocks with 80213 transactions .*\(0 refused, 0 without", 300
+    )
     tip = "3828f63bebec0af947d558e8a18e1b595d46dfd1c0d476f6552d9074971965a5"
     assert daemon.rpc.get_info()["best_block"] == tip
     assert daemon.rpc.get_best_block()["height"] == 182
+    coins = daemon.rpc.gettxoutsetinfo("none")
+    assert (coins["txouts"], str(coins["total_amount"])) == (95_152, "8274.16994081")
     daemon.rpc.generate(1)  # and it goes on as a node
     assert daemon.rpc.get_best_block()["previousblockhash"] == tip
 

@@ -5,7 +5,7 @@ from misocoin.chain.script_checks import ScriptChecks
 from misocoin.chain.verify import verify_chain
 from misocoin.consensus.tree import HeaderNode
 from misocoin.errors import ConfigError, StoreError
-from misocoin.params import bitcoin, regtest
+from misocoin.params import bitcoin
 from tests.builders import grow, make_block, memory_chain, memory_store, open_chain, small_params
 from tests.shared import shared_file
 
@@ -196,21 +196,3 @@ def test_the_first_255_blocks_of_bitcoin():
         verified = verify_chain(chain, ScriptChecks(1))
         assert verified.transactions == 263
         assert verified.supply == 255 * 5_000_000_000
-
-
-def test_a_chain_of_a_real_bitcoind():
-    """182 blocks with 80,000 signatures of regtest."""
-    path = shared_file("chains/regtest-182.blk")
-    checks = ScriptChecks()
-    with memory_store(regtest()) as store:
-        chain = open_chain(regtest(), store, scripts=checks)
-        result = import_blocks(path, chain, regtest())
-        assert result == ImportResult(183, 80_213, 0, 0)
-        assert chain.tip.header.hash_hex == (
-            "3828f63bebec0af947d558e8a18e1b595d46dfd1c0d476f6552d9074971965a5"
-        )
-        chain.flush()
-        coins = dict(chain.iterate_coins())
-        assert len(coins) == 95_152
-        assert sum(coin.value for coin in coins.values()) == 827_416_994_081
-    checks.close()
