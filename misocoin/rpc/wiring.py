@@ -40,6 +40,7 @@ from misocoin.rpc.core.wallet_descriptors import CoreWalletDescriptors
 from misocoin.rpc.core.wallet_drafts import CoreWalletDrafts
 from misocoin.rpc.core.wallet_groups import CoreWalletGroups
 from misocoin.rpc.core.wallet_history import CoreWalletHistory
+from misocoin.rpc.core.wallet_import import CoreWalletImport
 from misocoin.rpc.core.wallet_keys import CoreWalletKeys
 from misocoin.rpc.core.wallet_paying import CoreWalletPaying
 from misocoin.rpc.core.wallet_psbt import CoreWalletPsbt, WalletPsbts
@@ -130,6 +131,7 @@ def node_methods(parts: MethodParts) -> list[Method]:
         CoreWalletDrafts(chain, pool, wallet, funding, psbts),
         CoreWalletPsbt(psbts, funding),
         CoreWalletDescriptors(chain, wallet, parts.wallet_names),
+        CoreWalletImport(chain, wallet),
         CoreWalletGroups(chain, mempool, wallet),
         CoreWalletBump(chain, pool, wallet, funding, psbts),
         CoreNetwork(peers, mempool, chain.now, server.traffic),

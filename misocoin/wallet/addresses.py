@@ -177,6 +177,8 @@ class Account:
 
     The first one for receiving is shown when the account is made.
     """
+    preferred: bool = False
+    """Whether new addresses of its kind come from it, though others were there before."""
 
     def address(self, branch: Branch, index: int) -> OwnAddress:
         """The address of that number."""

@@ -4,10 +4,12 @@ import threading
 from pathlib import Path
 from time import monotonic
 
+from misocoin.crypto.bip32 import ExtendedPrivateKey
 from misocoin.crypto.keys import PrivateKey
 from misocoin.errors import WalletError
 from misocoin.script.address import address_from_script, script_from_address
 from misocoin.script.messages import sign_message
+from misocoin.wallet.addresses import Account, KeyOrigin
 from misocoin.wallet.following import ChainPort, Follower
 from misocoin.wallet.keychain import Keychain
 from misocoin.wallet.keyfile import write_private_file
@@ -128,6 +130,14 @@ class Keeper:
             if label:
                 self._keychain.set_label(address, label)
             return address
+
+    def import_account(self, account: Account, root: tuple[KeyOrigin, ExtendedPrivateKey]) -> None:
+        """Add an account from elsewhere with its private key; `rescan` finds its past.
+
+        Raises WalletLocked or WalletError.
+        """
+        with self._chain.lock:
+            self._keychain.import_account(account, root)
 
     def sign_message(self, address: str, message: str) -> str:
         """Sign a message as the owner of an address, in Bitcoin's format.

@@ -5,14 +5,17 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
+from misocoin.crypto.bip32 import ExtendedPrivateKey
 from misocoin.crypto.hashes import sha256
 from misocoin.crypto.keys import PrivateKey
 from misocoin.errors import WalletError, WalletLocked
 from misocoin.params import Params
 from misocoin.script.signing import KeyRing
 from misocoin.wallet.addresses import (
+    Account,
     AddressType,
     Branch,
+    KeyOrigin,
     OwnAddress,
     forms_of_key,
 )
@@ -207,9 +210,13 @@ class Keychain:
         self._write(self._file)
 
     def _account_of(self, kind: AddressType | None) -> int:
+        accounts = self._file.accounts
+        for index, account in enumerate(accounts):
+            if account.preferred and account.kind is (kind or accounts[0].kind):
+                return index
         if kind is None:
             return 0
-        for index, account in enumerate(self._file.accounts):
+        for index, account in enumerate(accounts):
             if account.kind is kind:
                 return index
         raise WalletError(f"this wallet has no {kind.value} addresses")
@@ -356,6 +363,50 @@ class Keychain:
             self._write(replace(self._file, secrets=secrets, public_keys=public_keys))
         self._hold(key.public_key)
         return forms_of_key(key.public_key)[0].script_pubkey
+
+    def import_account(self, account: Account, root: tuple[KeyOrigin, ExtendedPrivateKey]) -> None:
+        """Add an account from elsewhere, and the key that its private keys come from.
+
+        One that is here already takes the higher of both indexes, and the wish to be preferred.
+        Raises WalletLocked, or WalletError where it cannot be written.
+        """
+        secrets = self.secrets
+        if root not in secrets.roots and self._lacks(account, secrets):
+            secrets = replace(secrets, roots=(*secrets.roots, root))
+        accounts = list(self._file.accounts)
+        keys = [(each.kind, [key.key for key in each.keys]) for each in accounts]
+        named = (account.kind, [key.key for key in account.keys])
+        place = keys.index(named) if named in keys else len(accounts)
+        if place < len(accounts):
+            old = accounts[place]
+            higher = tuple(map(max, zip(old.next_indexes, account.next_indexes, strict=True)))
+            account = replace(
+                old,
+                next_indexes=(higher[0], higher[1]),
+                gap=max(old.gap, account.gap),
+                preferred=old.preferred or account.preferred,
+            )
+        if account.preferred:
+            accounts = [
+                replace(each, preferred=False) if each.kind is account.kind else each
+                for each in accounts
+            ]
+        accounts[place : place + 1] = [account]
+        self._write(replace(self._file, accounts=tuple(accounts), secrets=self._sealed(secrets)))
+        self._extend(place)
+
+    @staticmethod
+    def _lacks(account: Account, secrets: Secrets) -> bool:
+        """Whether the secrets that are here cannot spend from an account."""
+        own = account.address(Branch.RECEIVE, 0)
+        return secrets.private_key(*own.origins[0]) is None
+
+    def _sealed(self, secrets: Secrets) -> Secrets | SealedBox:
+        """Secrets as they are written: under the passphrase if there is one."""
+        if self._unlocked is None:
+            return secrets
+        self._unlocked = (secrets, self._unlocked[1])
+        return SealedBox.close(secrets, self._unlocked[1], self._params)
 
     def private_key(self, script: bytes) -> PrivateKey:
         """The key of an own address. Raises WalletLocked or WalletError."""

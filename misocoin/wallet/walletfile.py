@@ -66,6 +66,8 @@ class Secrets:
     """BIP39's passphrase, part of the seed."""
     keys: tuple[PrivateKey, ...] = ()
     """Keys that came from elsewhere, all of them `compressed`."""
+    roots: tuple[tuple[KeyOrigin, ExtendedPrivateKey], ...] = field(default=(), repr=False)
+    """Extended keys that came from elsewhere, and where they are in their own trees."""
 
     @cached_property
     def master(self) -> ExtendedPrivateKey | None:
@@ -80,10 +82,17 @@ class Secrets:
             short = public_key_in_form(public_key, compressed=True)
             found = next((key for key in self.keys if key.public_key == short), None)
             return found and PrivateKey(found.secret, compressed=len(public_key) == 33)
-        if self.master is None or self.master.fingerprint != origin.fingerprint:
-            return None
-        key = self.master.derive(origin.path).key
-        return key if key.public_key == public_key else None
+        key = self._derived(origin)
+        return key if key is not None and key.public_key == public_key else None
+
+    def _derived(self, origin: KeyOrigin) -> PrivateKey | None:
+        if self.master is not None and self.master.fingerprint == origin.fingerprint:
+            return self.master.derive(origin.path).key
+        for at, root in self.roots:
+            depth = len(at.path)
+            if at.fingerprint == origin.fingerprint and origin.path[:depth] == at.path:
+                return root.derive(origin.path[depth:]).key
+        return None
 
 
 class Sealed(Protocol):
@@ -125,7 +134,7 @@ class SealedBox:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         salt, nonce = chance.token_bytes(16), chance.token_bytes(12)
-        plain = json.dumps(_form_of_secrets(secrets, params.address.wif)).encode()
+        plain = json.dumps(_form_of_secrets(secrets, params)).encode()
         data = AESGCM(derive_key(passphrase, salt)).encrypt(nonce, plain, None)
         return cls(salt, nonce, data, params.address.wif)
 
@@ -272,7 +281,7 @@ def bytes_from_wallet_file(file: WalletFile, params: Params) -> bytes:
     """Write the file."""
     form: dict[str, Any] = {"misocoin_wallet": VERSION, "chain": params.name}
     if isinstance(file.secrets, Secrets):
-        form["secrets"] = _form_of_secrets(file.secrets, params.address.wif)
+        form["secrets"] = _form_of_secrets(file.secrets, params)
     elif isinstance(file.secrets, SealedBox):
         box = file.secrets
         form["sealed"] = {
@@ -330,9 +339,27 @@ def _json_from(data: bytes) -> Any:
     return form
 
 
-def _form_of_secrets(secrets: Secrets, wif_version: int) -> dict[str, Any]:
-    keys = [wif_from_key(key, wif_version) for key in secrets.keys]
-    return {"words": secrets.words, "extra": secrets.extra, "keys": keys}
+def _form_of_secrets(secrets: Secrets, params: Params) -> dict[str, Any]:
+    keys = [wif_from_key(key, params.address.wif) for key in secrets.keys]
+    form: dict[str, Any] = {"words": secrets.words, "extra": secrets.extra, "keys": keys}
+    if secrets.roots:
+        form["roots"] = [
+            {
+                "fingerprint": at.fingerprint.hex(),
+                "path": text_from_path(at.path),
+                "key": root.to_text(params.address.bip32_private),
+            }
+            for at, root in secrets.roots
+        ]
+    return form
+
+
+def _root_from(form: Any) -> tuple[KeyOrigin, ExtendedPrivateKey]:
+    fingerprint = bytes.fromhex(form["fingerprint"])
+    _, key = extended_key_from_text(form["key"])
+    if len(fingerprint) != 4 or not isinstance(key, ExtendedPrivateKey):
+        raise ValueError("root")
+    return KeyOrigin(fingerprint, path_from_text(form["path"])), key
 
 
 def _secrets_of(form: Any, wif_version: int) -> Secrets | Sealed | None:
@@ -353,7 +380,8 @@ def _secrets_from_form(form: Any, wif_version: int) -> Secrets:
         words, extra = "" + form["words"], "" + form["extra"]
         wifs = [key_from_wif(text, wif_version) for text in form["keys"]]
         keys = tuple([PrivateKey(key.secret) for key in wifs])
-        return Secrets(words and words_from_text(words), extra, keys)
+        roots = tuple([_root_from(each) for each in form.get("roots", ())])
+        return Secrets(words and words_from_text(words), extra, keys, roots)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise KeyFormatError("a wallet file that is damaged") from None
 
@@ -364,6 +392,7 @@ def _form_of_account(account: Account, version: bytes) -> dict[str, Any]:
         "required": account.required,
         "gap": account.gap,
         "next": list(account.next_indexes),
+        **({"preferred": True} if account.preferred else {}),
         "keys": [
             {
                 "fingerprint": origin.fingerprint.hex(),
@@ -388,6 +417,7 @@ def _account_from(form: Any, params: Params) -> Account:
         _number(form["required"], 1, len(keys)),
         _number(form["gap"], 1, MAX_GAP),
         (receive, change),
+        form.get("preferred", False) is True,
     )
 
 

@@ -452,3 +452,35 @@ def test_a_passphrase(twins: Twins) -> None:
     ):
         twins.same(method, *params)
     assert twins.same("getbalances")["mine"]["trusted"] > 0
+
+
+# -- the other way round --------------------------------------------------------------------------
+
+
+def test_a_bitcoind_s_wallet_restored_in_ours(make_twins: MakeTwins) -> None:
+    twins = make_twins(*OPTIONS)
+    twins.set_time(TIME)
+    twins.theirs.call("createwallet", "native")
+    for kind in KINDS:
+        twins.grow(1, twins.theirs.call("getnewaddress", "", kind))
+    twins.grow(101, NOBODY)
+    paid = twins.theirs.call("getnewaddress")
+    twins.theirs.call("sendtoaddress", paid, 60)
+    twins.share_pool()
+    backup = twins.theirs.call("listdescriptors", True)["descriptors"]
+    answers = twins.ours.rpc.importdescriptors(backup)
+    assert answers == [{"success": True}] * len(backup)
+    twins.same("getbalances")
+    twins.same("listunspent", 0)
+    for kind in KINDS:
+        address = twins.same("getnewaddress", "", kind)
+        born = {"$.timestamp": ignored("ours does not know when the keys were made")}
+        twins.same("getaddressinfo", address, but=born)
+    kept = {row["desc"] for row in twins.ours.rpc.listdescriptors(True)["descriptors"]}
+    assert kept.issuperset(row["desc"] for row in backup)
+    twins.ours.rpc.sendtoaddress(NOBODY, 150)
+    twins.share_pool()
+    twins.same("getbalances")
+    twins.grow(1, NOBODY)
+    twins.same("getbalances")
+    twins.same("listunspent")

@@ -36,7 +36,6 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
         "getorphantxs": "links ask for parents before they pass a child on",
         "getprivatebroadcastinfo": "links are HTTP; there is no private broadcast",
         "getrawaddrman": _TESTS,
-        "importdescriptors": _DESCRIPTORS,
         "importmempool": "the mempool is on disk at any time",
         "importprunedfunds": _PRUNING,
         "joinpsbts": _PSBT,
@@ -73,6 +72,8 @@ DIFFERENCES: Final[tuple[str, ...]] = (
     "Payments take fee rates from the mempool or from `fee_rate`; confirmation targets change "
     "nothing, and `-fallbackfee` is not needed.",
     "`fundrawtransaction` and its kin take inputs of the wallet's alone.",
+    "`importdescriptors` takes descriptors of one private key each: a WIF, or an extended key with "
+    "`/0/*` and `/1/*` behind it. What only watches is the light wallet's (`misocoin wallet`).",
     "`walletprocesspsbt` signs for `ALL` (taproot: `DEFAULT`) alone.",
     "Too little money is an error with Core's code and first words, and says how much there is.",
     "`getpeerinfo` counts messages, not HTTP's own lines, and cannot ping a node with REST alone.",

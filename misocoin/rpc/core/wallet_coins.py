@@ -293,16 +293,16 @@ class CoreWalletCoins:
             form["address"] = address
             if not self._wallet.is_change(coin.script_pubkey):
                 form["label"] = labels.get(address, "")
+        if own.kind is AddressType.NESTED:
+            form["redeemScript"] = p2wpkh_script(hash160(own.origins[0][0])).hex()
+        if own.witness_script:
+            form["witnessScript"] = own.witness_script.hex()
         form |= {
             "scriptPubKey": coin.script_pubkey.hex(),
             "amount": amount(coin.value),
             "confirmations": each.confirmations,
             **self._ancestry(coin.point[:32]),
         }
-        if own.kind is AddressType.NESTED:
-            form["redeemScript"] = p2wpkh_script(hash160(own.origins[0][0])).hex()
-        if own.witness_script:
-            form["witnessScript"] = own.witness_script.hex()
         form |= {
             "spendable": True,
             "solvable": True,

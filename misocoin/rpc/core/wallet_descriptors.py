@@ -8,7 +8,7 @@ from misocoin.crypto.bip32 import ExtendedPrivateKey
 from misocoin.crypto.wif import wif_from_key
 from misocoin.params import Params
 from misocoin.rpc.core.funding import options_from_json
-from misocoin.rpc.core.wallet_texts import account_descriptor, key_descriptor
+from misocoin.rpc.core.wallet_texts import account_descriptor, key_descriptor, roots_of
 from misocoin.rpc.core.wallets import WalletNames
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
@@ -88,10 +88,10 @@ class CoreWalletDescriptors:
     def _rows(self, *, private: bool) -> Iterator[_Row]:
         keychain, params = self._wallet.keychain, self._chain.params
         secrets = keychain.secrets if private else None
-        master = None if secrets is None else secrets.master
+        roots = () if secrets is None else roots_of(secrets)
         for account in keychain.file.accounts:
             for branch in Branch:
-                yield _Row(account_descriptor(account, branch, params, master), account, branch)
+                yield _Row(account_descriptor(account, branch, params, roots), account, branch)
         if secrets is None:
             yield from (_Row(key_descriptor(key), None) for key in keychain.file.public_keys)
             return

@@ -1,5 +1,6 @@
 """Own addresses and accounts as output descriptors (BIP380), as Core writes its wallet's."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from misocoin.crypto.bip32 import ExtendedPrivateKey, text_from_path
@@ -16,6 +17,7 @@ from misocoin.wallet.addresses import (
     OwnAddress,
 )
 from misocoin.wallet.keychain import Keychain
+from misocoin.wallet.walletfile import Secrets
 
 FORMS: Final = {
     AddressType.LEGACY: "pkh({})",
@@ -53,24 +55,35 @@ def _origin_text(origin: KeyOrigin) -> str:
     return origin.fingerprint.hex() + path_text(origin).removeprefix("m")
 
 
-def account_descriptor(
-    account: Account, branch: Branch, params: Params, master: ExtendedPrivateKey | None = None
-) -> str:
-    """The descriptor of a row of an account's addresses; with `master` a private one."""
-    keys = [_account_key_text(key, branch, params, master) for key in account.keys]
+Roots = Sequence[tuple[KeyOrigin, ExtendedPrivateKey]]
+"""Extended private keys, and where they are in their trees."""
+
+
+def roots_of(secrets: Secrets) -> Roots:
+    """The extended private keys that a wallet's accounts come from."""
+    master = secrets.master
+    own = () if master is None else ((KeyOrigin(master.fingerprint, ()), master),)
+    return (*own, *secrets.roots)
+
+
+def account_descriptor(account: Account, branch: Branch, params: Params, roots: Roots = ()) -> str:
+    """The descriptor of a row of an account's addresses; with `roots` a private one."""
+    keys = [_account_key_text(key, branch, params, roots) for key in account.keys]
     if account.kind is AddressType.MULTISIG:
         return with_checksum(f"wsh(sortedmulti({account.required},{','.join(keys)}))")
     return with_checksum(FORMS[account.kind].format(keys[0]))
 
 
-def _account_key_text(
-    key: AccountKey, branch: Branch, params: Params, master: ExtendedPrivateKey | None
-) -> str:
+def _account_key_text(key: AccountKey, branch: Branch, params: Params, roots: Roots) -> str:
+    for at, root in roots:
+        depth = len(at.path)
+        if at.fingerprint == key.origin.fingerprint and key.origin.path[:depth] == at.path:
+            origin = f"[{_origin_text(at)}]" if at.path else ""
+            rest = path_text(KeyOrigin(at.fingerprint, key.origin.path[depth:]))
+            xprv = root.to_text(params.address.bip32_private)
+            return f"{origin}{xprv}{rest.removeprefix('m')}/{branch:d}/*"
     origin = f"[{_origin_text(key.origin)}]" if key.origin.path else ""
-    if master is None or master.fingerprint != key.origin.fingerprint:
-        return f"{origin}{key.key.to_text(params.address.bip32_public)}/{branch:d}/*"
-    steps = path_text(key.origin).removeprefix("m")
-    return f"{master.to_text(params.address.bip32_private)}{steps}/{branch:d}/*"
+    return f"{origin}{key.key.to_text(params.address.bip32_public)}/{branch:d}/*"
 
 
 def key_descriptor(public_key: bytes) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.rpc.core.conftest import MINER, CoreNode
+from tests.unit.rpc.core.conftest import MINER, CoreNode, core_node
 
 pytestmark = pytest.mark.usefixtures("settled")
 
@@ -102,8 +102,8 @@ def test_listunspent_in_a_block_and_before(wallet: CoreNode) -> None:
     coins = {coin["address"]: coin for coin in wallet.listunspent(0, 0)}
     paid = coins.pop(address)
     assert list(paid) == words(
-        "txid vout address label scriptPubKey amount confirmations ancestorcount "
-        "ancestorsize ancestorfees redeemScript spendable solvable desc parent_descs safe"
+        "txid vout address label redeemScript scriptPubKey amount confirmations "
+        "ancestorcount ancestorsize ancestorfees spendable solvable desc parent_descs safe"
     )
     assert (paid["ancestorcount"], paid["txid"], paid["label"]) == (1, txid, "nested")
     assert paid["redeemScript"] == wallet.getaddressinfo(address)["hex"]
@@ -342,3 +342,65 @@ def test_labels_of_others_have_received_nothing(wallet: CoreNode) -> None:
     assert by_address[STRANGER]["amount"] == 0
     assert wallet.error("getreceivedbylabel", "shop") == (-4, "Label not found in wallet")
     wallet.setlabel(STRANGER, "")
+
+
+def test_descriptors_restore_a_wallet(
+    wallet: CoreNode, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    kinds = words("legacy p2sh-segwit bech32 bech32m")
+    given = {kind: wallet.getnewaddress("", kind) for kind in kinds}
+    wallet.sendmany("", dict.fromkeys(given.values(), 0.5))
+    wallet.generatetoaddress(1, STRANGER)
+    private = wallet.listdescriptors(True)["descriptors"]
+    with core_node(tmp_path_factory.mktemp("other")) as other:
+        for height in range(1, wallet.getblockcount() + 1):
+            other.submitblock(wallet.getblock(wallet.getblockhash(height), 0))
+        assert other.getbestblockhash() == wallet.getbestblockhash()
+        assert other.getbalance() == 0
+        answers = other.importdescriptors(private)
+        assert answers == [{"success": True}] * len(private)
+        assert other.getbalances() == wallet.getbalances()
+        assert sorted(each["txid"] for each in other.listunspent()) == sorted(
+            each["txid"] for each in wallet.listunspent()
+        )
+        for kind in kinds:
+            assert other.getnewaddress("", kind) == wallet.getnewaddress("", kind)
+        back = {row["desc"] for row in other.listdescriptors(True)["descriptors"]}
+        assert back.issuperset(row["desc"] for row in private)
+        # It can spend, and stays what it is under a passphrase and in a backup.
+        assert other.sendall([STRANGER], options={"psbt": True})["complete"] is True
+        other.encryptwallet("secret")
+        assert other.error("importdescriptors", private)[0] == -13
+        other.walletpassphrase("secret", 100)
+        assert other.sendall([STRANGER], options={"psbt": True})["complete"] is True
+        assert other.importdescriptors(private[:1]) == [{"success": True}]
+
+
+def test_descriptors_that_cannot_be_imported(wallet: CoreNode) -> None:
+    no_keys = "Cannot import descriptor without private keys to a wallet with private keys enabled"
+    rows = wallet.listdescriptors()["descriptors"]
+    watched = next(row["desc"] for row in rows if row["active"])
+    wif = "cMahea7zqjxrtgAbB7LSGbcQUr1uX1ojuat9jZodMN87JcbXMTcA"
+    multi = f"wsh(multi(1,{wif}))"
+    multi += "#" + wallet.getdescriptorinfo(multi)["checksum"]
+    plain = f"wpkh({wif})"
+    plain += "#" + wallet.getdescriptorinfo(plain)["checksum"]
+    for request, code, message in (
+        ({"desc": "x"}, -5, "Missing checksum"),
+        ({"desc": watched}, -4, no_keys),
+        ({"desc": multi}, -4, "this wallet takes descriptors of one key alone"),
+        ({"desc": plain, "active": True}, -8, "Active descriptors must be ranged"),
+        ({}, -8, "Descriptor not found."),
+    ):
+        (answer,) = wallet.importdescriptors([{**request, "timestamp": "now"}])
+        assert answer == {"success": False, "error": {"code": code, "message": message}}
+    assert wallet.importdescriptors([]) == []
+    assert wallet.error("importdescriptors", [{"desc": plain}]) == (
+        -3,
+        "Missing required timestamp field for key",
+    )
+    rows = wallet.listdescriptors(True)["descriptors"]
+    ranged = {"desc": next(row["desc"] for row in rows if row["active"]), "timestamp": "now"}
+    for more in ({"label": "x"}, {"next_index": -1}, {"range": [0, -1]}):
+        (answer,) = wallet.importdescriptors([{**ranged, **more}])
+        assert answer["error"]["code"] == -8
