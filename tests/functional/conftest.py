@@ -29,6 +29,7 @@ MakeBoth = Callable[[Params], Both]
 MakeTwins = Callable[..., Twins]
 StartMiner = Callable[..., subprocess.Popen[str]]
 MakeWallet = Callable[[], WalletCommands]
+Node = Daemon | Bitcoind
 ReservePort = Callable[[], int]
 
 
@@ -209,6 +210,21 @@ def make_twins(
             return twins
 
         yield make
+
+
+@pytest.fixture(params=["ours", "bitcoind"])
+def any_node(request: pytest.FixtureRequest) -> Node:
+    """A node for programs that others wrote: ours, and a real bitcoind, where all must go as well.
+
+    Both have a wallet and all transactions at hand; for tests of marker `tools`.
+    """
+    if request.param == "ours":
+        make_daemon: MakeDaemon = request.getfixturevalue("make_daemon")
+        return make_daemon("-txindex").start()
+    make_bitcoind: MakeBitcoind = request.getfixturevalue("make_bitcoind")
+    node = make_bitcoind("-corepolicy", "-addresstype=bech32").start()
+    node.call("createwallet", "")
+    return node
 
 
 @pytest.fixture(scope="module")

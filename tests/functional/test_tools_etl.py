@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.functional.conftest import MakeDaemon
+from tests.functional.conftest import Node
 from tests.functional.framework.daemon import wait_until
 from tests.functional.framework.registries import Registries, ToolProcess, run
 
@@ -27,10 +27,10 @@ def lines_of(path: Path) -> list[Any]:
 
 
 def test_blocks_and_transactions_are_exported_and_followed(
-    registries: Registries, make_daemon: MakeDaemon, tmp_path: Path
+    registries: Registries, any_node: Node, tmp_path: Path
 ) -> None:
     program = registries.python(*ETL) / "bitcoinetl"
-    node = make_daemon("-txindex").start()
+    node = any_node
     rpc = node.rpc
     rpc.generatetoaddress(105, rpc.getnewaddress())
     kinds = ("legacy", "p2sh-segwit", "bech32", "bech32m")

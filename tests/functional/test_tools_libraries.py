@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.functional.conftest import MakeDaemon
-from tests.functional.framework.daemon import Daemon
+from tests.functional.conftest import Node
 from tests.functional.framework.registries import Registries, find_program, run
 
 pytestmark = pytest.mark.tools
@@ -21,8 +20,9 @@ BITCOINJS = ("bitcoinjs-lib@7", "ecpair@3", "tiny-secp256k1@2", "rpc-bitcoin@2")
 
 
 @pytest.fixture
-def node(make_daemon: MakeDaemon) -> Daemon:
-    return make_daemon("-txindex").start()
+def node(any_node: Node) -> Node:
+    """Ours, and a real bitcoind, on which all of this goes as well."""
+    return any_node
 
 
 def result_of(*command: str | Path, environment: dict[str, str] | None = None) -> Any:
@@ -31,18 +31,18 @@ def result_of(*command: str | Path, environment: dict[str, str] | None = None) -
     return json.loads(ended.stdout)
 
 
-def url_of(node: Daemon) -> str:
+def url_of(node: Node) -> str:
     return f"http://{':'.join(node.credentials)}@127.0.0.1:{node.port}"
 
 
-def check_spends(node: Daemon, sent: dict[str, str], kinds: set[str]) -> None:
+def check_spends(node: Node, sent: dict[str, str], kinds: set[str]) -> None:
     assert set(sent) == kinds
     for txid in sent.values():
         assert node.rpc.getrawtransaction(txid, 1)["confirmations"] >= 1
     assert node.rpc.verifychain(4, 0) is True
 
 
-def test_bitcoin_utils_spends_coins_of_every_kind(registries: Registries, node: Daemon) -> None:
+def test_bitcoin_utils_spends_coins_of_every_kind(registries: Registries, node: Node) -> None:
     python = registries.python("bitcoin-utils==0.8.8") / "python"
     sent = result_of(python, SCRIPTS / "bitcoin_utils.py", *node.credentials, str(node.port))
     kinds = {"p2pkh", "p2sh multisig", "p2wpkh", "p2sh-p2wpkh", "p2wsh"}
@@ -50,7 +50,7 @@ def test_bitcoin_utils_spends_coins_of_every_kind(registries: Registries, node: 
 
 
 def test_python_bitcoinlib_spends_coins_of_the_kinds_it_knows(
-    registries: Registries, node: Daemon
+    registries: Registries, node: Node
 ) -> None:
     python = registries.python("python-bitcoinlib==0.12.2") / "python"
     sent = result_of(python, SCRIPTS / "python_bitcoinlib.py", url_of(node))
@@ -58,7 +58,7 @@ def test_python_bitcoinlib_spends_coins_of_the_kinds_it_knows(
     check_spends(node, sent, kinds)
 
 
-def test_python_bitcoinrpc_pays_and_reads_errors(registries: Registries, node: Daemon) -> None:
+def test_python_bitcoinrpc_pays_and_reads_errors(registries: Registries, node: Node) -> None:
     python = registries.python("python-bitcoinrpc==1.0") / "python"
     answer = result_of(python, SCRIPTS / "python_bitcoinrpc.py", url_of(node))
     assert answer["refused"] == [-5, -8, -22, -32601]
@@ -66,7 +66,7 @@ def test_python_bitcoinrpc_pays_and_reads_errors(registries: Registries, node: D
 
 
 def test_bitcoinlib_looks_pays_and_signs(
-    registries: Registries, node: Daemon, tmp_path: Path
+    registries: Registries, node: Node, tmp_path: Path
 ) -> None:
     python = registries.python("bitcoinlib==0.7.10") / "python"
     home = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}  # it keeps a folder there
@@ -75,7 +75,7 @@ def test_bitcoinlib_looks_pays_and_signs(
 
 
 def test_bitcoinjs_and_rpc_bitcoin_spend_coins_of_every_kind(
-    registries: Registries, node: Daemon
+    registries: Registries, node: Node
 ) -> None:
     program = find_program("node")
     modules = registries.npm(*BITCOINJS) / "node_modules"

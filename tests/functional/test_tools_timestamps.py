@@ -6,7 +6,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests.functional.conftest import MakeDaemon
+from tests.functional.conftest import MakeDaemon, Node
 from tests.functional.framework.registries import Registries, run
 
 pytestmark = pytest.mark.tools
@@ -17,10 +17,10 @@ STAMP = Path(__file__).parent / "tool_scripts" / "opentimestamps_stamp.py"
 
 
 def test_a_timestamp_is_verified_as_long_as_its_block_is_in_the_chain(
-    registries: Registries, make_daemon: MakeDaemon, tmp_path: Path
+    registries: Registries, any_node: Node, tmp_path: Path
 ) -> None:
     programs = registries.python(*CLIENT)
-    node = make_daemon().start()
+    node = any_node
     rpc = node.rpc
     rpc.generatetoaddress(101, rpc.getnewaddress())
     url = f"http://{':'.join(node.credentials)}@127.0.0.1:{node.port}"

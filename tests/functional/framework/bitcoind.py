@@ -16,7 +16,7 @@ from typing import Any
 from misocoin.http.client import HttpClient
 from misocoin.http.errors import HttpError, RpcError
 from misocoin.http.jsonrpc import JsonRpcClient
-from tests.functional.framework.daemon import DEADLINE, reserved_port, wait_until
+from tests.functional.framework.daemon import DEADLINE, Rpc, reserved_port, wait_until
 from tests.functional.framework.registries import Registries, ToolProcess
 
 KNOTS = ("bitcoin-knots", "trixie", "trixie-backports")
@@ -78,6 +78,16 @@ class Bitcoind:
     @property
     def client(self) -> JsonRpcClient:
         return JsonRpcClient(f"http://{self.address}", CREDENTIALS, self._http)
+
+    @property
+    def credentials(self) -> tuple[str, str]:
+        """The name and password of every start."""
+        return CREDENTIALS
+
+    @property
+    def rpc(self) -> Rpc:
+        """Its methods, as a daemon of ours has them."""
+        return Rpc(self.client)
 
     @property
     def log(self) -> str:
