@@ -8,7 +8,8 @@ ends them. bitcoin-cli's options mean the same here.
 
 Every argument is sent as the text that was typed, and the daemon reads it by the declared kind of
 the parameter. So the tool needs no table of methods, and an address that looks like a number stays
-an address. An argument `-` is read from standard input, whole.
+an address. A bitcoind does not read so; it names what it wants as JSON, and is asked again with
+that. An argument `-` is read from standard input, whole.
 
 A result that is an object or array is printed as JSON, a text bare, null not at all. An error is
 one line on standard error. The exit code is 0, or 1 for an error, or 2 where the call itself is
@@ -20,8 +21,10 @@ Starting up is most of the work, so little is imported: `http.client`, not `requ
 import base64
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -60,6 +63,9 @@ _PASSPHRASES = MappingProxyType(
     }
 )
 """What -stdinwalletpassphrase reads for a method, in the order of its parameters."""
+
+_TYPE_ERROR = -3
+_IS_TEXT = "JSON value of type string is not of expected type"
 
 _WARMUP_CODE = -28
 _RETRY_SECONDS = 0.2
@@ -199,6 +205,39 @@ def _params(words: Sequence[str], is_named: bool) -> list[str] | dict[str, Any]:
 
 
 def _call(config: ClientConfig, method: str, params: Sequence[str] | dict[str, Any]) -> Any:
+    """Make the call, and again with types where the daemon does not read typed text (bitcoind)."""
+    params = params if isinstance(params, dict) else list(params)
+    while True:
+        try:
+            return _call_once(config, method, params)
+        except CallError as error:
+            typed = _typed(params, error)
+            if typed == params:
+                raise
+            params = typed
+
+
+def _typed(params: Sequence[Any] | dict[str, Any], error: CallError) -> list[Any] | dict[str, Any]:
+    """The parameters with JSON in place of the texts that an error calls of the wrong type.
+
+    bitcoind names their places, or else means any of them.
+    """
+    is_wrong = error.code == _TYPE_ERROR and _IS_TEXT in error.message
+    named = re.findall(r'"Position (\d+) \((.*?)\)"', error.message)
+    wrong = {key for each in named for key in each}
+
+    def typed(key: str, value: Any) -> Any:
+        if is_wrong and isinstance(value, str) and (key in wrong or not wrong):
+            with suppress(ValueError):
+                return json.loads(value)
+        return value
+
+    if isinstance(params, dict):
+        return {key: typed(key, value) for key, value in params.items()}
+    return [typed(str(place), value) for place, value in enumerate(params, 1)]
+
+
+def _call_once(config: ClientConfig, method: str, params: Sequence[Any] | dict[str, Any]) -> Any:
     """Make the call; with -rpcwait again and again until a daemon is ready."""
     body = json.dumps(
         {"jsonrpc": "2.0", "id": 1, "method": method, "params": params, "text": True}

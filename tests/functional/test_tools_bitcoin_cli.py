@@ -4,6 +4,7 @@ import hmac
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import pytest
 from tests.functional.conftest import MakeDaemon, MakeTwins
 from tests.functional.framework.answers import Twins
 from tests.functional.framework.bitcoind import Bitcoind, bitcoind_program
-from tests.functional.framework.daemon import DEADLINE, Daemon, wait_until
+from tests.functional.framework.daemon import DEADLINE, ROOT, Daemon, wait_until
 from tests.functional.framework.registries import Registries, run
 
 pytestmark = pytest.mark.tools
@@ -153,6 +154,34 @@ def test_arguments_on_standard_input(cli: Cli) -> None:
     by_password = ("-stdinrpcpass", "-stdin", "-rpcuser=v", "getblockhash")
     assert cli.same(*by_password, given="p\n0\n").out.strip() == GENESIS
     assert cli.same(*by_password, given="q\n0\n").code == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "getblockcount",
+        "getblockhash 3",
+        "getblockhash 77",
+        f"getblock {GENESIS} 0",
+        f"getblockheader {GENESIS} false",
+        "-named getblockhash height=2",
+        'createrawtransaction [] {"data":"00"}',
+        f'createrawtransaction [{{"txid":"{"1" * 64}","vout":0}}] [{{"{ADDRESS}":1}}] 5 true',
+        f"validateaddress {ADDRESS}",
+        "-named getnetworkhashps nblocks=2 height=3",
+        "getrawmempool true",
+        "setmocktime 1700000000",
+        "getblock zz",
+    ],
+)
+def test_our_own_tool_on_both(cli: Cli, line: str) -> None:
+    ended = []
+    for node in (cli.twins.ours, cli.twins.theirs):
+        where = ["-regtest", f"-datadir={node.folder}", f"-rpcport={node.port}"]
+        done = run([sys.executable, ROOT / "misocoin-cli.py", *where, *line.split()])
+        ended.append((done.returncode, done.stdout, done.stderr))
+    assert ended[0] == ended[1]
+    assert ended[0][0] == (1 if line in ("getblockhash 77", "getblock zz") else 0)
 
 
 def test_usage_is_shown(cli: Cli) -> None:

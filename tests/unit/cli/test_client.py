@@ -1,5 +1,6 @@
 """The command line tool's printing and its view of odd answers."""
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -95,6 +96,49 @@ def test_odd_answers_are_one_line_and_exit_code_1(
     assert (code, out) == (1, "")
     assert hint in err
     assert err.count("\n") == 1
+
+
+PLACE = 'Wrong type passed:\n{\n    "Position 2 (count)": "'
+IS_TEXT = "JSON value of type string is not of expected type "
+
+
+@pytest.mark.parametrize(
+    ("words", "errors", "asked"),
+    [
+        (["5", "6"], [], [["5", "6"]]),
+        (["5", "6"], [PLACE + IS_TEXT + 'number"\n}'], [["5", "6"], ["5", 6]]),
+        (["a=5", "count=[6]"], [PLACE + IS_TEXT + 'array"\n}'], [
+            {"a": "5", "count": "[6]"}, {"a": "5", "count": [6]},
+        ]),
+        (["5", "x"], [IS_TEXT + "bool"], [["5", "x"], [5, "x"]]),
+        (["[]", "{}"], [PLACE + IS_TEXT + "object", IS_TEXT + "array"], [
+            ["[]", "{}"], ["[]", {}], [[], {}],
+        ]),
+        (["x", "y"], [IS_TEXT + "number"] * 2, [["x", "y"]]),
+        (["5", "6"], ["JSON value of type number is not of expected type string"], [["5", "6"]]),
+    ],
+)  # fmt: skip
+def test_a_bitcoind_is_given_json_where_it_wants_some(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    errors: list[str],
+    asked: list[object],
+) -> None:
+    heard: list[object] = []
+
+    def exchange(_config: object, body: bytes) -> tuple[int, bytes]:
+        heard.append(json.loads(body)["params"])
+        if len(heard) <= len(errors):
+            error = {"code": -3, "message": errors[len(heard) - 1]}
+            return 500, json.dumps({"error": error}).encode()
+        return 200, b'{"result": 7, "error": null}'
+
+    monkeypatch.setattr("misocoin.cli.client._exchange", exchange)
+    named = ["-named"] if "=" in words[0] else []
+    code, out, _ = run(capsys, *named, "get", *words)
+    assert heard == asked
+    assert (code, out) == ((0, "7\n") if len(asked) > len(errors) else (1, ""))
 
 
 def test_bad_usage_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
