@@ -64,7 +64,9 @@ DIFFERENCES: Final[tuple[str, ...]] = (
     "What Core infers of a script it knows keys to, `desc` leaves as `addr(...)`.",
     "`logging` takes all of Core's categories; some share their messages, and some have none. "
     "`getmemoryinfo` tells of no locked memory, for keys are not kept in such.",
-    "A rejection reads `reason (detail)`, the reason in Core's words.",
+    "The mempool judges as Core 29.0's: 1 sat/vB at least, 83 bytes of data, 25 ancestors and "
+    "descendants. Core 30 takes less and more; Core 31 counts clusters, and compares diagrams of "
+    "fee rates in a replacement.",
     "`estimatesmartfee` knows what this node has seen since it started.",
     "`generatetoaddress` and its kin work on regtest alone.",
     "There is one wallet. It is loaded from the start, and `createwallet` or `loadwallet` only "

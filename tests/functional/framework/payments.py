@@ -206,7 +206,9 @@ class Purse:
     def _locks(self, wild: float) -> list[Lock]:
         random = self.random
         locks = []
-        for _ in range(random.choice([1, 1, 2, 2, 2, 3, 3, random.choice([1, 1, 30])])):
+        # Beside few outputs as many as make about 1,000 virtual bytes, or 10,000 (BIP431).
+        many = random.choice([1, 1, 30, *[random.randint(14, 24)] * 3, random.randint(225, 234)])
+        for _ in range(random.choice([1, 1, 2, 2, 2, 3, 3, many])):
             draw, lock = random.random(), FREE
             if draw < 0.15:
                 lock = random.choice(SIMPLE)
