@@ -371,7 +371,8 @@ def test_what_bumpfee_refuses(wallet: CoreNode) -> None:
         assert wallet.error("bumpfee", txid, options) == (code, message)
         assert wallet.error("psbtbumpfee", txid, options) == (code, message)
     code, message = wallet.error("bumpfee", txid, {"fee_rate": 2})
-    assert (code, message[:36]) == (-8, "Insufficient total fee 0.00000282, m")
+    # 140 or 141 virtual bytes: signatures are not all of one length.
+    assert (code, message[:32]) == (-8, "Insufficient total fee 0.0000028")
     code, message = wallet.error("bumpfee", txid, {"fee_rate": 1_000_000})
     assert code == -4
     assert message.endswith("is too high (cannot be higher than -maxtxfee 0.10)")
