@@ -1,6 +1,9 @@
 """WebAssembly programs in their sandbox."""
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from multiprocessing import get_context
 
 import pytest
 from hypothesis import given
@@ -18,9 +21,20 @@ from misocoin.pow.engine import StopFlag
 wasmtime = pytest.importorskip("wasmtime", reason="wasmtime is not installed")
 
 from misocoin.market.workers.sandbox import Sandbox  # noqa: E402
-from misocoin.market.workers.wasm_run import run  # noqa: E402
+from misocoin.market.workers.wasm_run import run as run_here  # noqa: E402
 
 MEMORY = 1 << 24
+
+Run = Callable[[WasmWork, int], bytes]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """Programs run in a process of their own, as in earnest: wasmtime traps by signals, for which
+    LLVM has handlers, too, where other tests compile for OpenCL in this one."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield lambda work, memory: pool.submit(run_here, work, memory).result(60)
+
 
 ECHO = """
 (module
@@ -54,12 +68,12 @@ def wasi(name: str, parameters: int) -> str:
     return f'(import "wasi_snapshot_preview1" "{name}" (func $call (param {kinds}) (result i32)))'
 
 
-def test_a_filter_reads_and_writes():
+def test_a_filter_reads_and_writes(run: Run):
     data = bytes(range(256)) * 20
     assert run(WasmWork(bytes(wasmtime.wat2wasm(ECHO)), data), MEMORY) == data
 
 
-def test_nothing_written_is_an_empty_result():
+def test_nothing_written_is_an_empty_result(run: Run):
     assert run(WasmWork(start("nop"), b"unread"), MEMORY) == b""
 
 
@@ -76,12 +90,12 @@ def test_nothing_written_is_an_empty_result():
         (bytes(wasmtime.wat2wasm('(module (memory 2000) (func (export "_start")))')), "memory"),
     ],
 )  # fmt: skip
-def test_what_programs_must_not_do(program, complaint):
+def test_what_programs_must_not_do(run: Run, program, complaint):
     with pytest.raises(Malformed, match=complaint):
         run(WasmWork(program, b""), MEMORY)
 
 
-def test_memory_does_not_grow_beyond_its_limit():
+def test_memory_does_not_grow_beyond_its_limit(run: Run):
     grow = start("(if (i32.ne (memory.grow (i32.const 1000)) (i32.const -1)) (then unreachable))")
     assert run(WasmWork(grow, b""), MEMORY) == b""
 
@@ -89,7 +103,7 @@ def test_memory_does_not_grow_beyond_its_limit():
 @pytest.mark.parametrize(
     ("name", "parameters"), [("path_open", 9), ("sock_accept", 3), ("fd_read", 4), ("fd_write", 4)]
 )
-def test_no_file_and_no_network(name, parameters):
+def test_no_file_and_no_network(run: Run, name, parameters):
     """Descriptor 9 and every call for files or sockets answer with an error number."""
     shapes = {"path_open": "i32 i32 i32 i32 i32 i64 i64 i32 i32"}
     kinds = shapes.get(name, "i32 " * parameters).split()
@@ -102,7 +116,7 @@ def test_no_file_and_no_network(name, parameters):
     assert run(WasmWork(start(body, imported), b"secret"), MEMORY) == b""
 
 
-def test_addresses_outside_memory_are_a_fault():
+def test_addresses_outside_memory_are_a_fault(run: Run):
     body = (
         "(if (i32.ne (call $call (i32.const -8) (i32.const 100)) (i32.const 21))"
         " (then unreachable))"
