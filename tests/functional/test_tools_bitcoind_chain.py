@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from misocoin.rpc.core.absent import ABSENT
 from tests.builders import COIN
 from tests.functional.conftest import MakeTwins
 from tests.functional.framework.answers import Twins
@@ -401,6 +402,51 @@ def test_a_soft_fork_is_signalled(make_twins: MakeTwins) -> None:
     for _ in range(40):  # half the subsidy: it halves on the way
         block_hash = submit(twins, block_on(twins, block_hash, extra=-25 * COIN))
         twins.same("getdeploymentinfo")
+
+
+KNOTS_METHODS = set(
+    [
+        "dumpmasterprivkey",
+        "getgeneralinfo",
+        "getmempoolstats",
+        "getrpcwhitelist",
+        "listmempooltransactions",
+        "listprunelocks",
+        "maxmempool",
+        "savefeeestimates",
+        "scriptthreadsinfo",
+        "setfeerate",
+        "setprunelock",
+        "setscriptthreadsenabled",
+        "sweepprivkeys",
+    ]
+)
+"""Knots' own."""
+
+LEGACY_WALLET = set(
+    [
+        "addmultisigaddress",
+        "dumpwallet",
+        "getunconfirmedbalance",
+        "importaddress",
+        "importmulti",
+        "importpubkey",
+        "importwallet",
+        "newkeypool",
+        "sethdseed",
+        "settxfee",
+        "upgradewallet",
+    ]
+)
+"""What Core 30 and 31 have dropped with the legacy wallet."""
+
+
+def test_each_of_core_s_methods_is_ours_or_listed_as_absent(twins: Twins) -> None:
+    ours, theirs = (
+        {line.split()[0] for line in text.splitlines() if line and not line.startswith("==")}
+        for text in twins.both("help")
+    )
+    assert theirs - ours - ABSENT.keys() - KNOTS_METHODS - LEGACY_WALLET == set()
 
 
 def test_the_comparison_sees_what_differs(twins: Twins, chain: RichChain) -> None:

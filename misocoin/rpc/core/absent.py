@@ -9,6 +9,7 @@ _ASSUMEUTXO = "a chain here is small enough to be checked from genesis"
 _PSBT = (
     "the wallet's own files take part in PSBT (`misocoin wallet`); the node has no methods for it"
 )
+_SIGNERS = "keys are kept here, not by devices beside the node"
 _ONE_WALLET = "there is one wallet"
 _DESCRIPTORS = "the wallet is made of accounts (BIP44 and its kin), not of descriptors"
 _TESTS = "serves Core's own tests"
@@ -27,6 +28,7 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
         "decodepsbt": _PSBT,
         "descriptorprocesspsbt": _PSBT,
         "dumptxoutset": _ASSUMEUTXO,
+        "enumeratesigners": _SIGNERS,
         "finalizepsbt": _PSBT,
         "getblockfrompeer": _PRUNING,
         "getchainstates": _ASSUMEUTXO,
@@ -51,6 +53,7 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
         "setwalletflag": "the wallet has no such flags",
         "unloadwallet": _ONE_WALLET,
         "utxoupdatepsbt": _PSBT,
+        "walletdisplayaddress": _SIGNERS,
     }
 )
 """Core's name -> why it is not here, or what is here instead."""
@@ -60,6 +63,10 @@ DIFFERENCES: Final[tuple[str, ...]] = (
     "`getmempoolinfo` and mempool entries have no fields on clusters (`limitclustercount`, "
     "`chunkweight`, `fees.chunk`).",
     "`gettxoutsetinfo` tells of the tip alone, without an index; `muhash` takes 0.4 ms a coin.",
+    "The body of a block that breaks a rule is not kept, so `getblock` has nothing to show of it.",
+    "`-txindex` knows the active chain alone; `verifytxoutproof` refuses bytes behind a proof.",
+    "REST's `getutxos` reads a posted body as BIP64 has it; Core's takes the length of the body "
+    "for its first byte.",
     "Descriptors have no miniscript and no `musig`.",
     "What Core infers of a script it knows keys to, `desc` leaves as `addr(...)`.",
     "`logging` takes all of Core's categories; some share their messages, and some have none. "
