@@ -27,8 +27,9 @@ import pytest
 from misocoin.http.errors import RpcError
 from misocoin.params import regtest
 from misocoin.primitives.block import Block, BlockHeader, block_from_bytes
-from misocoin.primitives.transaction import Transaction
+from misocoin.primitives.transaction import Transaction, TxIn, TxOut
 from misocoin.script.address import address_from_script
+from misocoin.script.templates import nulldata_script
 from tests.builders import make_coinbase, merkle_root, mine
 from tests.functional.conftest import MakeTwins
 from tests.functional.framework.answers import Twins
@@ -270,3 +271,31 @@ def test_both_take_and_refuse_the_same(
     judges.check_pools()
     twins.ours.stop()
     twins.theirs.stop()
+
+
+def of_size(coin: Paid, vsize: int) -> Transaction:
+    """A transaction of version 3 with so many virtual bytes."""
+    for count in range(vsize // 43 - 2, 0, -1):
+        for length in range(80):
+            share = (coin.value - 50 * vsize) // count
+            outputs = [TxOut(share, FREE.script_pubkey)] * count
+            outputs.append(TxOut(0, nulldata_script(bytes(length))))
+            txin = TxIn(coin.point, witness=(b"\x51",))
+            tx = Transaction.build(3, [txin], outputs)
+            if tx.vsize == vsize:
+                return tx
+    raise AssertionError(vsize)
+
+
+def test_sizes_of_version_3(make_twins: MakeTwins) -> None:
+    judges = Judges(make_twins(*LIMITS[0], theirs=CORE_POLICY), Random(SEED))
+    coins = [coin for coin in judges.purse.coins.values() if coin.lock is FREE]
+    for vsize, is_fine in ((10_000, True), (10_001, False)):
+        (trial,) = judges.ask("testmempoolaccept", [of_size(coins[0], vsize).serialize().hex()], 0)
+        assert trial["allowed"] is is_fine
+    parent = of_size(coins[1], 500)
+    judges.ask("sendrawtransaction", parent.serialize().hex(), 0)
+    paid = Paid(parent.outpoint(0), parent.vout[0].value, FREE)
+    for vsize, is_fine in ((1_000, True), (1_001, False)):
+        (trial,) = judges.ask("testmempoolaccept", [of_size(paid, vsize).serialize().hex()], 0)
+        assert trial["allowed"] is is_fine
