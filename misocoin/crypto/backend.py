@@ -51,8 +51,11 @@ class Backend(Protocol):
     ) -> bool:
         """Whether `xonly_tweak_add` gives that output and parity."""
 
-    def sign_ecdsa(self, secret: bytes, digest: bytes) -> bytes:
-        """A compact signature, low-S, with the nonce of RFC 6979."""
+    def sign_ecdsa(self, secret: bytes, digest: bytes, extra: bytes = b"") -> bytes:
+        """A compact signature, low-S, with the nonce of RFC 6979.
+
+        `extra`, 32 bytes of its section 3.6, leads to another nonce.
+        """
 
     def sign_recoverable(self, secret: bytes, digest: bytes) -> tuple[bytes, int]:
         """As `sign_ecdsa`, with the recovery id (0 to 3)."""

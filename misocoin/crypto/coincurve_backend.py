@@ -162,9 +162,10 @@ def is_taproot_tweak(output_xonly: bytes, parity: int, xonly: bytes, tweak: byte
     return _check_taproot_tweak(_STATIC, output_xonly, parity, internal, tweak) == 1
 
 
-def sign_ecdsa(secret: bytes, digest: bytes) -> bytes:
+def sign_ecdsa(secret: bytes, digest: bytes, extra: bytes = b"") -> bytes:
     signature = ffi.new("secp256k1_ecdsa_signature *")
-    if not lib.secp256k1_ecdsa_sign(_SIGNING, signature, digest, secret, ffi.NULL, ffi.NULL):
+    entropy = ffi.from_buffer(extra) if extra else ffi.NULL
+    if not lib.secp256k1_ecdsa_sign(_SIGNING, signature, digest, secret, ffi.NULL, entropy):
         raise ValueError("secret out of range")
     output = ffi.new("unsigned char[64]")
     lib.secp256k1_ecdsa_signature_serialize_compact(_STATIC, output, signature)

@@ -152,15 +152,19 @@ def is_taproot_tweak(output_xonly: bytes, parity: int, xonly: bytes, tweak: byte
     return xonly_tweak_add(xonly, tweak) == (output_xonly, parity)
 
 
-def sign_ecdsa(secret: bytes, digest: bytes) -> bytes:
-    return sign_recoverable(secret, digest)[0]
+def sign_ecdsa(secret: bytes, digest: bytes, extra: bytes = b"") -> bytes:
+    return _sign(secret, digest, extra)[0]
 
 
 def sign_recoverable(secret: bytes, digest: bytes) -> tuple[bytes, int]:
+    return _sign(secret, digest, b"")
+
+
+def _sign(secret: bytes, digest: bytes, extra: bytes) -> tuple[bytes, int]:
     key = int.from_bytes(secret, "big")
     retries = 0
     while True:
-        nonce = generate_k(ORDER, key, sha256, digest, retry_gen=retries)
+        nonce = generate_k(ORDER, key, sha256, digest, retry_gen=retries, extra_entropy=extra)
         point = _G * nonce
         r = point.x() % ORDER
         s = pow(nonce, -1, ORDER) * (int.from_bytes(digest, "big") + r * key) % ORDER

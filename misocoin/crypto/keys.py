@@ -84,9 +84,18 @@ class PrivateKey:
         return self.public_key[1:33]
 
     def sign_ecdsa(self, digest: bytes) -> bytes:
-        """Sign 32 bytes: DER without a hash type, low-S, nonce by RFC 6979."""
+        """Sign 32 bytes: DER without a hash type, low-S, nonce by RFC 6979.
+
+        As by Bitcoin Core, other nonces are tried in turn until r needs no more than 32 bytes in
+        DER: the signature then has 70 bytes, seldom less.
+        """
         _check_32(digest, "a digest")
-        return der_from_compact(BACKEND.sign_ecdsa(self.secret, digest))
+        compact = BACKEND.sign_ecdsa(self.secret, digest)
+        tries = 0
+        while compact[0] >= 0x80:
+            tries += 1
+            compact = BACKEND.sign_ecdsa(self.secret, digest, tries.to_bytes(32, "little"))
+        return der_from_compact(compact)
 
     def sign_recoverable(self, digest: bytes) -> bytes:
         """Sign 32 bytes so that the public key can be recovered: header, r, s; 65 bytes.

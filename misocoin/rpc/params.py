@@ -99,11 +99,22 @@ def wrong_type(value: Json, expected: str) -> RpcError:
     )
 
 
-def check_fields(value: Mapping[str, Json], fields: Mapping[str, str]) -> None:
-    """Check that an object has these fields, of these JSON types, and no other."""
+def check_fields(
+    value: Mapping[str, Json],
+    fields: Mapping[str, str],
+    *,
+    may_miss: bool = False,
+    is_open: bool = False,
+) -> None:
+    """Check that an object has these fields, of these JSON types, and no other.
+
+    With `may_miss` some may be missing, with `is_open` there may be others.
+    """
     for name, expected in fields.items():
         found = json_type(value.get(name))
         if found == "null":
+            if may_miss:
+                continue
             raise RpcError(RpcCode.TYPE_ERROR, f"Missing {name}")
         if found != expected:
             raise RpcError(
@@ -111,7 +122,7 @@ def check_fields(value: Mapping[str, Json], fields: Mapping[str, str]) -> None:
                 f"JSON value of type {found} for field {name} is not of expected type {expected}",
             )
     for name in value:
-        if name not in fields:
+        if name not in fields and not is_open:
             raise RpcError(RpcCode.TYPE_ERROR, f"Unexpected key {name}")
 
 

@@ -19,6 +19,9 @@ from misocoin.crypto.hashes import sha256d
 from misocoin.errors import AddressError
 from misocoin.params import AddressParams
 
+BLANKS = " \t\n\v\f\r"
+"""What may stand around base58, and around nothing else."""
+
 _MAX_BASE58 = 100
 _PAYLOAD = 21
 
@@ -36,7 +39,7 @@ def address_fault(text: str, params: AddressParams) -> tuple[str, list[int]]:
 
 def _base58_fault(text: str, params: AddressParams) -> str:
     try:
-        data = base58.bytes_from_text(text)
+        data = base58.bytes_from_text(text.strip(BLANKS))
     except AddressError:
         return "Invalid or unsupported Segwit (Bech32) or Base58 encoding."
     payload, check = data[:-4], data[-4:]

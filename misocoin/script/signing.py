@@ -181,7 +181,7 @@ class _Signer:
     def multisig(self, template: ScriptTemplate, script: bytes, *, segwit: bool) -> list[bytes]:
         """As many signatures as the script asks for, in the order of its keys.
 
-        What is missing of a partial one is empty.
+        A partial one has, as Core's, an empty element for every two that are missing.
         """
         required = template.required
         found = map(self.keys.key_for_public_key, template.solutions)
@@ -196,9 +196,7 @@ class _Signer:
             for public_key in template.solutions
             if public_key in there or public_key in own
         ][:required]
-        if not signatures:
-            raise WalletError(f"no key for input {self.index}")
-        return signatures + [b""] * (required - len(signatures))
+        return signatures + [b""] * ((required - len(signatures) + 1) // 2)
 
     def signatures_there(
         self, template: ScriptTemplate, script: bytes, *, segwit: bool

@@ -21,7 +21,6 @@ ABSENT: Final[Mapping[str, str]] = MappingProxyType(
         "addpeeraddress": _TESTS,
         "analyzepsbt": _PSBT,
         "combinepsbt": _PSBT,
-        "combinerawtransaction": "signrawtransactionwithkey keeps the signatures that are there",
         "converttopsbt": _PSBT,
         "createpsbt": _PSBT,
         "createwalletdescriptor": _DESCRIPTORS,

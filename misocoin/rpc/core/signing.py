@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from misocoin.chain.mempool import Mempool
 from misocoin.chain.state import ChainState
@@ -15,18 +15,20 @@ from misocoin.primitives.transaction import (
     OutPoint,
     Transaction,
     TxIn,
-    outpoint,
     outpoint_index,
 )
-from misocoin.rpc.core.descriptors import expansion_of
+from misocoin.rpc.core.prevouts import UNKNOWN_VALUE, prevouts_from_json
 from misocoin.rpc.declare import Access, Category, core_method
 from misocoin.rpc.errors import RpcCode
 from misocoin.rpc.forms import hash_hex
 from misocoin.rpc.json import Json
-from misocoin.rpc.params import ARRAY, HASH, HEX, STRING, TRANSACTION, invalid
+from misocoin.rpc.params import ARRAY, STRING, TRANSACTION, invalid, transaction_from_hex
 from misocoin.rpc.schema import array, boolean, hexadecimal, number, obj, optional, text
+from misocoin.script.asm import asm_from_script
 from misocoin.script.flags import STANDARD
 from misocoin.script.inputs import verify_input
+from misocoin.script.result import ScriptError
+from misocoin.script.script import operations, push_data
 from misocoin.script.sighash import (
     SIGHASH_ALL,
     SIGHASH_ANYONECANPAY,
@@ -36,8 +38,6 @@ from misocoin.script.sighash import (
     TxDigests,
 )
 from misocoin.script.signing import KeyRing, KeySource, sign_input
-from misocoin.script.taproot import TaprootOutput
-from misocoin.units import sats_from_json
 
 HASH_TYPES = MappingProxyType(
     {
@@ -52,10 +52,8 @@ HASH_TYPES = MappingProxyType(
 )
 """What a signature may sign, by Core's names."""
 
-_UNKNOWN_HEIGHT = 1
-
-_UNKNOWN_VALUE = -1
-"""Of an output whose amount the caller does not tell: only signatures by witness sign it."""
+_BLANK = Coin(0, b"", 1, False)
+"""Stands for an unknown coin in the digests: taproot's sign them all."""
 
 _SIGNED = obj(
     "",
@@ -77,20 +75,24 @@ _SIGNED = obj(
     ),
 )
 
+_WORDS = MappingProxyType(
+    {
+        ScriptError.INVALID_STACK_OPERATION: (
+            "Unable to sign input, invalid stack size (possibly missing key)"
+        ),
+        ScriptError.NULLFAIL: (
+            "CHECK(MULTI)SIG failing with non-zero signature (possibly need more signatures)"
+        ),
+    }
+)
+"""What an input that is not signed is said to fail by, where that is not the script's error."""
+
 _PREVTXS = (
     'outputs that are not known: objects {"txid", "vout", "scriptPubKey", "redeemScript", '
     '"witnessScript", "amount", "desc"}; beyond Core, a descriptor ("desc") stands for the scripts '
     "behind hashes, and for what a taproot output commits to"
 )
 _HASH_TYPE = "DEFAULT, ALL, NONE or SINGLE, the last three also with |ANYONECANPAY"
-
-
-class _Known(NamedTuple):
-    """What outputs commit to."""
-
-    scripts: list[bytes]
-    """Behind hashes."""
-    taproot: list[TaprootOutput]
 
 
 class CoreSigning:
@@ -126,9 +128,9 @@ class CoreSigning:
     ) -> Json:
         """Sign a transaction's inputs with keys that are given."""
         keys = [_key(each, self._chain.params.address.wif) for each in privkeys]
-        coins, known = self._given(prevtxs)
-        ring = KeyRing.build(keys, known.scripts, known.taproot)
-        return self._sign(hexstring, coins, ring, sighashtype)
+        told = prevouts_from_json(prevtxs, self._chain.params, with_scripts=True)
+        ring = KeyRing.build(keys, told.scripts, told.taproot)
+        return self._sign(hexstring, told.coins, ring, sighashtype)
 
     @core_method(
         Category.WALLET,
@@ -148,10 +150,39 @@ class CoreSigning:
         sighashtype: Annotated[str, STRING, _HASH_TYPE] = "DEFAULT",
     ) -> Json:
         """Sign a transaction's inputs with the wallet's keys."""
-        coins, _ = self._given(prevtxs)
-        coins = self._coins(hexstring, coins)
+        told = prevouts_from_json(prevtxs, self._chain.params, with_scripts=False)
+        coins = self._coins(hexstring, told.coins)
         ring = self._ring_for([coin.script_pubkey for coin in coins.values()])
         return self._sign(hexstring, coins, ring, sighashtype)
+
+    @core_method(
+        Category.TRANSACTIONS,
+        access=Access.AUTH,
+        result=hexadecimal("the transaction with the signatures of all"),
+        errors=(
+            RpcCode.INVALID_PARAMETER,
+            RpcCode.DESERIALIZATION_ERROR,
+            RpcCode.VERIFY_ERROR,
+        ),
+    )
+    def combinerawtransaction(
+        self,
+        txs: Annotated[list[Json], ARRAY, "one transaction in hex, signed by several in part"],
+    ) -> Json:
+        """Put the signatures of several versions of a transaction into one."""
+        versions = [_version(each, place) for place, each in enumerate(txs)]
+        if not versions:
+            raise RpcError(RpcCode.DESERIALIZATION_ERROR, "Missing transactions")
+        first = versions[0]
+        coins = self._coins(first, {})
+        if len(coins) < len({txin.prevout for txin in first.vin}):
+            raise RpcError(RpcCode.VERIFY_ERROR, "Input not found or already spent")
+        digests = TxDigests(first, [coins[txin.prevout] for txin in first.vin])
+        vin = [
+            _merged([tx.vin[index] for tx in versions if index < len(tx.vin)], digests, index)
+            for index in range(len(first.vin))
+        ]
+        return Transaction.build(first.version, vin, first.vout, first.locktime).serialize().hex()
 
     def _coins(self, tx: Transaction, given: dict[OutPoint, Coin]) -> dict[OutPoint, Coin]:
         points = [txin.prevout for txin in tx.vin]
@@ -165,42 +196,14 @@ class CoreSigning:
             told = known.get(point)
             if told is not None and coin.script_pubkey != told.script_pubkey:
                 raise RpcError(
-                    RpcCode.DESERIALIZATION_ERROR, "Previous output scriptPubKey mismatch"
+                    RpcCode.DESERIALIZATION_ERROR,
+                    "Previous output scriptPubKey mismatch:\n"
+                    f"{asm_from_script(told.script_pubkey)}\nvs:\n"
+                    f"{asm_from_script(coin.script_pubkey)}",
                 )
-            if told is None or coin.value != _UNKNOWN_VALUE:
+            if told is None or coin.value != UNKNOWN_VALUE:
                 known[point] = coin
         return known
-
-    def _given(self, prevtxs: list[Json]) -> tuple[dict[OutPoint, Coin], "_Known"]:
-        """The coins that the caller tells of, and what is behind their scripts."""
-        coins: dict[OutPoint, Coin] = {}
-        known = _Known([], [])
-        for each in prevtxs:
-            if not isinstance(each, dict):
-                raise RpcError(
-                    RpcCode.DESERIALIZATION_ERROR,
-                    'expected object with {"txid","vout","scriptPubKey"}',
-                )
-            txid = HASH.parse(_string(each, "txid"), "txid")
-            index = each.get("vout")
-            if type(index) is not int or not 0 <= index <= 0xFFFFFFFF:
-                raise RpcError(RpcCode.DESERIALIZATION_ERROR, "vout cannot be negative")
-            script = HEX.parse(_string(each, "scriptPubKey"), "scriptPubKey")
-            point = outpoint(txid, index)
-            value = sats_from_json(each["amount"]) if "amount" in each else _UNKNOWN_VALUE
-            coins[point] = Coin(value, script, _UNKNOWN_HEIGHT, False)
-            known.scripts.extend(
-                HEX.parse(_string(each, name), name)
-                for name in ("redeemScript", "witnessScript")
-                if name in each
-            )
-            if "desc" in each:
-                expansion = expansion_of(_string(each, "desc"), self._chain.params)
-                if script not in [output for output, _ in expansion.outputs]:
-                    raise invalid("desc does not stand for scriptPubKey")
-                known.scripts.extend(expansion.scripts)
-                known.taproot.extend(filter(None, [expansion.taproot]))
-        return coins, known
 
     def _sign(
         self,
@@ -212,9 +215,7 @@ class CoreSigning:
         if hash_name not in HASH_TYPES:
             raise invalid(f"'{hash_name[:40]}' is not a valid sighash parameter.")
         coins = self._coins(tx, given)
-        # An unknown coin stands for itself in the digests: taproot's sign them all.
-        blank = Coin(0, b"", _UNKNOWN_HEIGHT, False)
-        spent = [coins.get(txin.prevout, blank) for txin in tx.vin]
+        spent = [coins.get(txin.prevout, _BLANK) for txin in tx.vin]
         digests = TxDigests(tx, spent)
         vin = list(tx.vin)
         for index, txin in enumerate(tx.vin):
@@ -244,15 +245,12 @@ def _signed(digests: TxDigests, index: int, keys: KeySource, hash_type: int) -> 
 def _error(digests: TxDigests, index: int, *, is_known: bool) -> str | None:
     if not is_known:
         return "Input not found or already spent"
-    txin = digests.tx.vin[index]
-    if txin.witness and digests.spent[index].value == _UNKNOWN_VALUE:
-        return "Missing amount"
+    coin = digests.spent[index]
+    if digests.tx.vin[index].witness and coin.value == UNKNOWN_VALUE:
+        shown = f"nValue=21000000.00000000, scriptPubKey={coin.script_pubkey.hex()[:30]}"
+        raise RpcError(RpcCode.TYPE_ERROR, f"Missing amount for CTxOut({shown})")
     error = verify_input(digests, index, STANDARD)
-    if error is None:
-        return None
-    if not txin.script_sig and not txin.witness:
-        return "Unable to sign input, invalid stack size (possibly missing key)"
-    return error.message
+    return None if error is None else _WORDS.get(error, error.message)
 
 
 def _error_json(txin: TxIn, error: str) -> dict[str, Any]:
@@ -266,17 +264,32 @@ def _error_json(txin: TxIn, error: str) -> dict[str, Any]:
     }
 
 
+def _version(value: Json, place: int) -> Transaction:
+    refusal = f"TX decode failed for tx {place}. Make sure the tx has at least one input."
+    return transaction_from_hex(STRING.parse(value, "tx"), refusal=refusal)
+
+
+def _merged(versions: list[TxIn], digests: TxDigests, index: int) -> TxIn:
+    """An input with what several versions of it hold; `digests` are of one without signatures."""
+    pushes = [[data for _, data in operations(each.script_sig) if data] for each in versions]
+    scripts = [data[-1] for data in (*pushes, *(each.witness for each in versions)) if data]
+    whole = versions[0]._replace(
+        script_sig=b"".join(push_data(data) for each in pushes for data in each),
+        witness=tuple(element for each in versions for element in each.witness),
+    )
+    vin = list(digests.tx.vin)
+    vin[index] = whole
+    tx = Transaction.build(digests.tx.version, vin, digests.tx.vout, digests.tx.locktime)
+    try:
+        return sign_input(
+            TxDigests(tx, digests.spent), index, KeyRing.build((), scripts), is_partial=True
+        )
+    except WalletError:
+        return max(versions, key=lambda each: len(each.script_sig) + len(each.witness))
+
+
 def _key(text: Json, version: int) -> PrivateKey:
     try:
-        if isinstance(text, str):
-            return key_from_wif(text, version)
+        return key_from_wif(STRING.parse(text, "privatekey"), version)
     except KeyFormatError:
-        pass
-    raise RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, "Invalid private key")
-
-
-def _string(given: dict[str, Json], name: str) -> str:
-    value = given.get(name)
-    if not isinstance(value, str):
-        raise RpcError(RpcCode.TYPE_ERROR, f"Missing {name}, or it is no string")
-    return value
+        raise RpcError(RpcCode.INVALID_ADDRESS_OR_KEY, "Invalid private key") from None

@@ -16,7 +16,7 @@ from misocoin.rpc.json import Json
 from misocoin.rpc.params import ARRAY, INTEGER, STRING, invalid, is_hex
 from misocoin.rpc.schema import array, boolean, hexadecimal, number, obj, optional, text
 from misocoin.script.address import address_from_script, decode_address, script_from_address
-from misocoin.script.address_faults import address_fault
+from misocoin.script.address_faults import BLANKS, address_fault
 from misocoin.script.descriptor_text import is_inferred, with_checksum
 from misocoin.script.machine import MAX_ELEMENT_SIZE
 from misocoin.script.messages import is_signed_by, sign_message
@@ -102,7 +102,7 @@ class CoreUtil:
     def validateaddress(self, address: Annotated[str, STRING, "the address"]) -> Json:
         """Tell whether an address is valid, and what it stands for."""
         try:
-            script = decode_address(address, self._params.address)
+            script = decode_address(_unpadded(address, self._params), self._params.address)
         except AddressError:
             error, places = address_fault(address, self._params.address)
             return {"isvalid": False, "error_locations": places, "error": error}
@@ -204,6 +204,11 @@ class CoreUtil:
             raise RpcError(RpcCode.TYPE_ERROR, "Address does not refer to key") from None
         except ParseError:
             return False  # base64 of something else
+
+
+def _unpadded(address: str, params: Params) -> str:
+    """Without blanks around it where it may be base58, as Core reads that."""
+    return address if address.lower().startswith(params.address.hrp) else address.strip(BLANKS)
 
 
 def _is_base64(text: str) -> bool:

@@ -97,6 +97,9 @@ STANDING: Mapping[str, Buts] = {
         "$.txids": unordered("the same"),
     },
     "gettxoutsetinfo": {"$.disk_size": ignored("another store")},
+    "signrawtransactionwithkey": {"$.fee": KNOTS, "$.feerate": KNOTS},
+    "testmempoolaccept": {"$[*].usage": KNOTS},
+    "validateaddress": {"$.error_index": KNOTS},
     "verifytxoutproof": {"$.message": ignored("C++'s words for the end of data")},
 }
 """By method and path."""
