@@ -33,6 +33,8 @@ class Limits:
 
     chunked: bool = False
     """Whether bodies may come in chunks, their length unknown (RFC 9112)."""
+    chunked_body: int = 1 << 25
+    """Bytes of such a body; it is taken whole before anybody looks at the credentials."""
     head: int = 1 << 14
     """Bytes of request line and header fields."""
     body: int = 1 << 25
@@ -168,12 +170,12 @@ class RequestReader:
 
         Raises TimeoutError when the peer takes longer than for a body of the greatest length.
         """
-        self._length = self._limits.body
+        self._length = most = min(self._limits.body, self._limits.chunked_body)
         self.has_failed = True
         body = bytearray()
         with self._permit():
             while size := self._chunk_size():
-                if len(body) + size > self._limits.body:
+                if len(body) + size > most:
                     return None
                 while len(self._buffer) < size + 2 and self._receive_in_time():
                     pass

@@ -20,7 +20,7 @@ from misocoin.rpc.auth import (
     write_cookie,
 )
 from misocoin.rpc.declare import Method
-from misocoin.rpc.front import Front
+from misocoin.rpc.front import MAX_OPEN_BODY, Front
 from misocoin.rpc.registry import Registry
 from misocoin.rpc.service import RpcService
 from misocoin.rpc.toll import TollBooth
@@ -88,6 +88,7 @@ class NodeServer:
         application: Application = self._front
         if access.toll is not None:
             application = TollBooth(self._front, access.toll, access.is_free_for_loopback)
+        limits = limits or Limits(chunked=True, chunked_body=MAX_OPEN_BODY)
         self._http = [HttpServer(host, port, application, limits) for host, port in places]
 
     @property

@@ -229,6 +229,17 @@ def _single_paths(body: str) -> list[str]:
     return [with_path(number) for number in range(counts.pop())]
 
 
+_SHOWN: Mapping[str, str] = MappingProxyType(
+    {
+        "tr": "tr",
+        "rawtr": "rawtr",
+        "multi_a": "multi_a/sortedmulti_a",
+        "sortedmulti_a": "multi_a/sortedmulti_a",
+    }
+)
+"""What Core calls an expression that stands in a wrong place, where not by its name and `()`."""
+
+
 def _call(text: str) -> tuple[str, str]:
     match = _CALL.fullmatch(text)
     if match is None or match[1] not in _PLACES:
@@ -242,7 +253,7 @@ def _read(text: str, place: _Place, params: Params) -> _Expression:
     places = _PLACES[name]
     if place not in places:
         allowed = " or ".join([each.value for each in places])
-        raise ParseError(f"Can only have {name}() {allowed}")
+        raise ParseError(f"Can only have {_SHOWN.get(name, f'{name}()')} {allowed}")
     if name in _READERS:
         return _READERS[name](name, inner, place, params)
     keys = (_key(name, inner, place, params),)

@@ -208,7 +208,8 @@ class CoreUtil:
 
 def _unpadded(address: str, params: Params) -> str:
     """Without blanks around it where it may be base58, as Core reads that."""
-    return address if address.lower().startswith(params.address.hrp) else address.strip(BLANKS)
+    bare = address.strip(BLANKS)
+    return address if bare.lower().startswith(params.address.hrp) else bare
 
 
 def _is_base64(text: str) -> bool:

@@ -210,6 +210,13 @@ def test_generation_draws_again_where_the_number_is_no_secret(monkeypatch):
     assert PrivateKey.generate() == KEY
 
 
+def test_a_signature_is_as_short_as_a_low_r_makes_it() -> None:
+    # In DER an r from 2^255 on would take one byte more.
+    signatures = [KEY.sign_ecdsa(bytes([number]) * 32) for number in range(50)]
+    assert max(map(len, signatures)) == 70
+    assert all(signature[4] < 0x80 for signature in signatures)
+
+
 @pytest.mark.parametrize("secret", [bytes(32), ORDER.to_bytes(32, "big")])
 def test_the_library_refuses_what_is_no_secret(secret):
     backend = coincurve_backend

@@ -182,7 +182,7 @@ def test_a_body_in_chunks_where_they_are_allowed(serve: MakeServer) -> None:
     ],
 )
 def test_chunks_that_are_none_or_too_many(serve: MakeServer, body: bytes) -> None:
-    server = serve(echo, chunked=True, body=1000)
+    server = serve(echo, chunked=True, chunked_body=1000)
     with connect(server) as sock:
         sock.sendall(CHUNKED + body)
         assert read_answer(sock)[0] == 400

@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -224,3 +225,15 @@ def test_traffic_and_calls_under_way_are_counted(node: Node) -> None:
     assert sent > len(answer.body)
     node.client.close()
     assert node.server.active_calls() == []
+
+
+def test_a_call_may_come_in_chunks(node: Node) -> None:
+    body = b'{"method":"add","params":[1],"id":1}'
+    with socket.create_connection(node.server.address, timeout=60) as sock:
+        sock.sendall(
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n5\r\n%s\r\n1f\r\n%s\r\n0\r\n\r\n"
+            % (body[:5], body[5:])
+        )
+        with sock.makefile("rb") as answer:
+            assert answer.read().endswith(b'{"result":11,"error":null,"id":1}\n')

@@ -105,6 +105,8 @@ def test_scripts(text: str, scripts: list[str]) -> None:
         ("pk(02)", "Pubkey '02' is invalid"),
         ("pk(xpub)", "key 'xpub' is not valid"),
         (f"sh(sh(pk({KEY})))", "Can only have sh() at top level"),
+        (f"sh(tr({XONLY}))", "Can only have tr at top level"),
+        (f"wsh(multi_a(1,{XONLY}))", "Can only have multi_a/sortedmulti_a inside tr()"),
         (f"multi(3,{KEY},{OTHER})", "threshold is 3 but only 2 keys"),
         (f"multi(x,{KEY})", "Multi threshold 'x' is not valid"),
         (f"multi(1,{KEY},{KEY},{KEY},{KEY})", "Cannot have 4 pubkeys in bare multisig"),

@@ -339,16 +339,103 @@ def test_a_multisig_is_signed_by_one_after_the_other(
     core.generatetoaddress(1, MINER)
 
 
+def test_the_signatures_of_several_are_combined(core: CoreNode, coins: Coins) -> None:
+    made = core.createmultisig(2, [key.public_key.hex() for key in KEYS], "bech32")
+    script = core.validateaddress(made["address"])["scriptPubKey"]
+    funding = core.createrawtransaction([coins.take()], [{made["address"]: 49.99}])
+    funded = core.signrawtransactionwithkey(funding, [MINER_WIF])["hex"]
+    vin = {"txid": core.sendrawtransaction(funded), "vout": 0}
+    raw = core.createrawtransaction([vin], [{MINER: 49.98}])
+    prev = {**vin, "scriptPubKey": script, "witnessScript": made["redeemScript"], "amount": 49.99}
+    parts = [core.signrawtransactionwithkey(raw, [wif], [prev])["hex"] for wif in WIFS]
+    whole = core.combinerawtransaction(parts[::-1])
+    assert core.combinerawtransaction([whole, raw]) == whole
+    assert core.testmempoolaccept([whole])[0]["allowed"]
+    nothing = core.signrawtransactionwithkey(raw, [], [prev])
+    # As Core: one empty element for every two signatures that are missing.
+    assert core.decoderawtransaction(nothing["hex"])["vin"][0]["txinwitness"] == [
+        "",
+        "",
+        made["redeemScript"],
+    ]
+    hint = "Make sure the tx has at least one input."
+    assert core.error("combinerawtransaction", []) == (-22, "Missing transactions")
+    assert core.error("combinerawtransaction", [raw, "00"]) == (
+        -22,
+        f"TX decode failed for tx 1. {hint}",
+    )
+    unknown = core.createrawtransaction([{"txid": "33" * 32, "vout": 0}], [{MINER: 1}])
+    assert core.error("combinerawtransaction", [unknown]) == (
+        -25,
+        "Input not found or already spent",
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        ({"txid": "00"}, -8, "txid must be of length 64 (not 2, for '00')"),
+        (
+            {"txid": 5},
+            -3,
+            "JSON value of type number for field txid is not of expected type string",
+        ),
+        ({"vout": -1}, -22, "vout cannot be negative"),
+        ({"vout": 1.5}, -1, "JSON integer out of range"),
+        ({"vout": None}, -3, "Missing vout"),
+        ({"scriptPubKey": ""}, -8, "scriptPubKey must be hexadecimal string (not '')"),
+        ({"amount": "x"}, -3, "Invalid amount"),
+        ({}, -8, "Missing redeemScript/witnessScript"),
+        ({"redeemScript": "52"}, -8, "redeemScript/witnessScript does not match scriptPubKey"),
+        (
+            {"redeemScript": "51", "witnessScript": "52"},
+            -8,
+            "redeemScript does not correspond to witnessScript",
+        ),
+    ],
+)
+def test_an_output_that_is_told_of_wrongly(
+    core: CoreNode, more: dict[str, Any], code: int, words: str
+) -> None:
+    vin = {"txid": "44" * 32, "vout": 0}
+    raw = core.createrawtransaction([vin], [{MINER: 1}])
+    # The hash of the script OP_1.
+    script = "a914da1745e9b549bd0bfa1a569971c77eba30cd5a4b87"
+    told = {**vin, "scriptPubKey": script, **more}
+    assert core.error("signrawtransactionwithkey", raw, [MINER_WIF], [told]) == (code, words)
+
+
+def test_the_reason_of_the_rules_of_relay_is_told(core: CoreNode, coins: Coins) -> None:
+    raw = core.createrawtransaction([coins.take()], [{MINER: 49.99}])
+    signed = core.signrawtransactionwithkey(raw, [MINER_WIF])["hex"]
+    little = round(49.99e8).to_bytes(8, "little").hex()
+    other = signed.replace(little, round(49.98e8).to_bytes(8, "little").hex())
+    (trial,) = core.testmempoolaccept([other])
+    assert trial["reject-reason"] == (
+        "mempool-script-verify-flag-failed "
+        "(Signature must be zero for failed CHECK(MULTI)SIG operation)"
+    )
+    assert (
+        f"), input 0 of {trial['txid']} (wtxid {trial['wtxid']}), spending "
+        in (trial["reject-details"])
+    )
+    (missing,) = core.testmempoolaccept(
+        [core.createrawtransaction([{"txid": "33" * 32, "vout": 0}], [{MINER: 1}])]
+    )
+    assert missing["reject-reason"] == "missing-inputs"
+    assert "reject-details" not in missing
+
+
 def test_signing_without_keys_or_coins(core: CoreNode, coins: Coins) -> None:
     raw = core.createrawtransaction([coins.take()], [{MINER: 1}])
     error = core.signrawtransactionwithkey(raw, [])["errors"][0]["error"]
-    assert error == "Unable to sign input, invalid stack size (possibly missing key)"
+    assert error == "Witness program hash mismatch"
     unknown = core.createrawtransaction([{"txid": "33" * 32, "vout": 0}], [{MINER: 1}])
     error = core.signrawtransactionwithkey(unknown, [MINER_WIF])["errors"][0]["error"]
     assert error == "Input not found or already spent"
     assert core.error("signrawtransactionwithkey", raw, ["x"]) == (-5, "Invalid private key")
     assert core.error("signrawtransactionwithkey", raw, [], [], "SOME")[0] == -8
-    assert core.error("signrawtransactionwithkey", raw, [], [{"txid": "00" * 32}])[0] == -22
+    assert core.error("signrawtransactionwithkey", raw, [], [{"txid": "00" * 32}])[0] == -3
 
 
 def test_what_is_told_of_an_output(core: CoreNode, coins: Coins) -> None:
@@ -362,13 +449,15 @@ def test_what_is_told_of_an_output(core: CoreNode, coins: Coins) -> None:
     mismatch = {**vin, "scriptPubKey": "51"}
     assert core.error("signrawtransactionwithkey", raw, [MINER_WIF], [mismatch]) == (
         -22,
-        "Previous output scriptPubKey mismatch",
+        f"Previous output scriptPubKey mismatch:\n{core.decodescript(script)['asm']}\nvs:\n1",
     )
     other = {"txid": "44" * 32, "vout": 0}
     raw = core.createrawtransaction([other], [{MINER: 1}])
     told = {**other, "scriptPubKey": script}
-    untold = core.signrawtransactionwithkey(raw, [MINER_WIF], [told])
-    assert untold["errors"][0]["error"] == "Missing amount"
+    assert core.error("signrawtransactionwithkey", raw, [MINER_WIF], [told]) == (
+        -3,
+        f"Missing amount for CTxOut(nValue=21000000.00000000, scriptPubKey={script[:30]})",
+    )
     whole = core.signrawtransactionwithkey(raw, [MINER_WIF], [{**told, "amount": 2}])
     assert whole["complete"]
 
@@ -415,7 +504,7 @@ def test_taproot_is_signed_by_the_script_of_a_descriptor(core: CoreNode, coins: 
     told = [{**vin, "scriptPubKey": script, "amount": 49.999, "desc": desc}]
     raw = core.createrawtransaction([vin], [{MINER: 49.99}])
     alone = core.signrawtransactionwithkey(raw, [WIFS[0]])
-    assert alone["errors"][0]["error"].startswith("Unable to sign input")
+    assert alone["errors"][0]["error"] == "Witness program was passed an empty witness"
     half = core.signrawtransactionwithkey(raw, [WIFS[0]], told)
     assert not half["complete"]
     whole = core.signrawtransactionwithkey(half["hex"], [WIFS[1]], told)
