@@ -83,16 +83,16 @@ class PrivateKey:
         """The x of the public key, 32 bytes (BIP340)."""
         return self.public_key[1:33]
 
-    def sign_ecdsa(self, digest: bytes) -> bytes:
+    def sign_ecdsa(self, digest: bytes, *, low_r: bool = True) -> bytes:
         """Sign 32 bytes: DER without a hash type, low-S, nonce by RFC 6979.
 
-        As by Bitcoin Core, other nonces are tried in turn until r needs no more than 32 bytes in
-        DER: the signature then has 70 bytes, seldom less.
+        As by Bitcoin Core, with `low_r` other nonces are tried in turn until r needs no more than
+        32 bytes in DER: the signature then has 70 bytes, seldom less.
         """
         _check_32(digest, "a digest")
         compact = BACKEND.sign_ecdsa(self.secret, digest)
         tries = 0
-        while compact[0] >= 0x80:
+        while low_r and compact[0] >= 0x80:
             tries += 1
             compact = BACKEND.sign_ecdsa(self.secret, digest, tries.to_bytes(32, "little"))
         return der_from_compact(compact)

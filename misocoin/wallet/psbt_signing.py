@@ -139,7 +139,8 @@ def _sign(psbt: Psbt, digests: TxDigests, index: int, find_key: FindKey) -> dict
         if key is not None:
             digest = sighash(digests, index, spend.script_code, SIGHASH_ALL)
             name = bytes((InputType.PARTIAL,)) + public_key
-            signed[name] = key.sign_ecdsa(digest) + bytes((SIGHASH_ALL,))
+            # BIP174's own vectors are signed by RFC 6979 alone.
+            signed[name] = key.sign_ecdsa(digest, low_r=False) + bytes((SIGHASH_ALL,))
     return {name: value for name, value in signed.items() if name not in fields}
 
 

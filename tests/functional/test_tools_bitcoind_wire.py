@@ -259,6 +259,7 @@ OTHERWISE = {
     "help": "Core refuses null",
     "sendmany": ORDER,
     "setban": "Core counts arguments that are null",
+    "simulaterawtransaction": "theirs refuses null for what may be left out",
     "submitpackage": ORDER,
     "sendtoaddress": ORDER,
     "getbalance": "knows `account`, an old name of Knots'",

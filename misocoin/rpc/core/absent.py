@@ -87,7 +87,8 @@ DIFFERENCES: Final[tuple[str, ...]] = (
     "`getpeerinfo` counts messages, not HTTP's own lines, and cannot ping a node with REST alone.",
     "`addnode` with `onetry` keeps the link.",
     "`verifymessage` takes segwit addresses of one key, too (BIP137).",
-    "`signrawtransactionwithkey` signs taproot outputs by BIP86 with no more than the key, and by "
-    "the scripts of a descriptor that `prevtxs` names.",
+    "`signrawtransactionwithkey` signs P2SH-P2WPKH and (by BIP86) taproot outputs with no more "
+    "than the key, taproot outputs also by the scripts of a descriptor that `prevtxs` names, and "
+    "needs no amount of a coin that is known.",
 )
 """Where a method that is here answers otherwise than Core's."""

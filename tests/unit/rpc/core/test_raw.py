@@ -449,7 +449,7 @@ def test_what_is_told_of_an_output(core: CoreNode, coins: Coins) -> None:
     mismatch = {**vin, "scriptPubKey": "51"}
     assert core.error("signrawtransactionwithkey", raw, [MINER_WIF], [mismatch]) == (
         -22,
-        f"Previous output scriptPubKey mismatch:\n{core.decodescript(script)['asm']}\nvs:\n1",
+        "Previous output scriptPubKey mismatch:",  # and both
     )
     other = {"txid": "44" * 32, "vout": 0}
     raw = core.createrawtransaction([other], [{MINER: 1}])
