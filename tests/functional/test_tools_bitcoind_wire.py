@@ -232,6 +232,7 @@ KNOTS = {
     "getblock": "has lost the name `verbose`",
     "getmempoolinfo": "draws a histogram",
     "gettxoutproof": "proves witnesses",
+    "importdescriptors": "takes seeds",
     "importprivkey": "is for its old wallets, which Core 30 has no more",
     "dumpprivkey": "the same",
     "listunspent": "calls its options otherwise",
