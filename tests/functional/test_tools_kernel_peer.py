@@ -125,7 +125,8 @@ def test_what_it_stores_is_what_went_in(
     [
         ("/rest/block/" + "0" * 64 + ".bin", 404),
         ("/rest/block/none.bin", 400),
-        ("/rest/block/" + "0" * 64 + ".xml", 404),
+        ("/rest/block/" + "0" * 64 + ".xml", 400),
+        ("/rest/block/{tip}", 404),
         ("/rest/headers/2001/{tip}.bin", 400),
         ("/rest/headers/0/{tip}.bin", 400),
         ("/rest/headers/{tip}.bin?count=2", 200),

@@ -24,6 +24,9 @@ from urllib.request import urlopen
 from bitcoin_kernel import Engine
 
 HEADER_SIZE = 80
+ASKED = r"([^/]+?)(?:\.(bin|hex|json))?"
+"""What is asked for and a format; another ending belongs to what is asked for, as in Core."""
+
 MAX_HEADERS = 2000
 MAX_BLOCK_SIZE = 4_000_000
 CORE_NAMES = {"regtest": "regtest", "bitcoin": "main"}
@@ -63,12 +66,12 @@ class Rest:
         views = {
             r"/rest/chaininfo\.json": lambda _: self._chain_info(),
             r"/rest/mempool/contents\.json": lambda _: b"{}\n",  # the engine has none
-            r"/rest/headers/([^/]+)/([^/]+)\.(\w+)": lambda m: self._headers(m[1], m[2], m[3]),
-            r"/rest/headers/([^/]+)\.(\w+)": lambda m: self._headers(
+            rf"/rest/headers/([^/]+)/{ASKED}": lambda m: self._headers(m[1], m[2], m[3]),
+            rf"/rest/headers/{ASKED}": lambda m: self._headers(
                 query.get("count", ["5"])[0], m[1], m[2]
             ),
-            r"/rest/block/([^/]+)\.(\w+)": lambda m: self._block(m[1], m[2]),
-            r"/rest/blockhashbyheight/([^/]+)\.(\w+)": lambda m: self._block_hash(m[1], m[2]),
+            rf"/rest/block/{ASKED}": lambda m: self._block(m[1], m[2]),
+            rf"/rest/blockhashbyheight/{ASKED}": lambda m: self._block_hash(m[1], m[2]),
         }
         for pattern, view in views.items():
             if match := re.fullmatch(pattern, path):
@@ -95,7 +98,7 @@ class Rest:
         }
         return json.dumps(info).encode() + b"\n"
 
-    def _headers(self, count: str, text: str, form: str) -> bytes:
+    def _headers(self, count: str, text: str, form: str | None) -> bytes:
         if not re.fullmatch(r"\d{1,9}", count) or not 1 <= int(count) <= MAX_HEADERS:
             raise Refused(
                 HTTPStatus.BAD_REQUEST,
@@ -104,7 +107,7 @@ class Rest:
         headers = self._engine.active_headers(self._hash(text), int(count))
         return self._form(b"".join(headers), form)
 
-    def _block(self, text: str, form: str) -> bytes:
+    def _block(self, text: str, form: str | None) -> bytes:
         block_hash = self._hash(text)
         if self._engine.entry(block_hash) is None:
             raise Refused(HTTPStatus.NOT_FOUND, f"{text} not found")
@@ -113,7 +116,7 @@ class Rest:
             raise Refused(HTTPStatus.NOT_FOUND, f"{text} not available (not fully downloaded)")
         return self._form(raw, form)
 
-    def _block_hash(self, text: str, form: str) -> bytes:
+    def _block_hash(self, text: str, form: str | None) -> bytes:
         if not re.fullmatch(r"\d{1,9}", text):
             raise Refused(HTTPStatus.BAD_REQUEST, f"Invalid height: {text}")
         if int(text) > self._engine.height:
@@ -130,7 +133,7 @@ class Rest:
         return bytes.fromhex(text)[::-1]
 
     @staticmethod
-    def _form(data: bytes, form: str) -> bytes:
+    def _form(data: bytes, form: str | None) -> bytes:
         if form == "bin":
             return data
         if form == "hex":
