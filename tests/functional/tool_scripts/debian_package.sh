@@ -17,16 +17,16 @@ apt() {
 apt update
 apt install --yes --download-only -o APT::Keep-Downloaded-Packages=1 "$package/$suite"
 for file in "$folder"/cache/archives/*.deb; do
-    dpkg-deb --extract "$file" "$folder/root"
+    dpkg-deb --extract "$file" "$folder/files"
 done
-loader=$(find "$folder/root/usr" -name 'ld-linux*.so.*' -print -quit)
-libraries=$(dirname "$(find "$folder/root/usr/lib" -name 'libc.so.6' -print -quit)")
+loader=$(find "$folder/files/usr" -name 'ld-linux*.so.*' -print -quit)
+libraries=$(dirname "$(find "$folder/files/usr/lib" -name 'libc.so.6' -print -quit)")
 dpkg-deb --contents "$folder"/cache/archives/"$package"_*.deb \
     | sed -n 's#.* \./usr/bin/##p' \
     | while read -r name; do
         [ -n "$name" ] || continue
         printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' \
-            "$loader" "$libraries" "$folder/root/usr/bin/$name" > "$folder/bin/$name"
+            "$loader" "$libraries" "$folder/files/usr/bin/$name" > "$folder/bin/$name"
         chmod +x "$folder/bin/$name"
     done
 rm -r "$folder/cache" "$folder/lists"
