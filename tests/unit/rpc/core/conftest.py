@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from misocoin.config import Config
+from misocoin.crypto.keys import PrivateKey
 from misocoin.http.errors import RpcError
 from misocoin.node import Node
 from misocoin.rpc.errors import COMMON, rpc_error_from_exception
@@ -19,6 +20,10 @@ MINER = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
 
 MINER_WIF = "cMahea7zqjxrtgAbB7LSGbcQUr1uX1ojuat9jZodMN87JcbXMTcA"
 """Its key, in WIF."""
+
+
+KEYS = [PrivateKey(bytes(31) + bytes((number,))) for number in (2, 3)]
+"""Of nobody's wallet."""
 
 
 class Progress:
@@ -103,3 +108,34 @@ def core_node(folder: Path) -> Iterator[CoreNode]:
         yield made
     finally:
         node.stop()
+
+
+class Coins:
+    """Hands out mature coinbases, each once."""
+
+    def __init__(self, core: CoreNode) -> None:
+        self.core = core
+        self._next = 1
+
+    def take(self) -> dict[str, Any]:
+        txid = self.core.getblock(self.core.getblockhash(self._next))["tx"][0]
+        self._next += 1
+        return {"txid": txid, "vout": 0}
+
+
+@pytest.fixture(scope="module")
+def coins(core: CoreNode) -> Coins:
+    core.generatetoaddress(20, MINER)
+    return Coins(core)
+
+
+def pay(core: CoreNode, vin: dict[str, Any], amount: float, to: str = MINER) -> str:
+    """A signed payment of one input to one output."""
+    raw = core.createrawtransaction([vin], [{to: amount}])
+    signed = core.signrawtransactionwithkey(raw, [MINER_WIF])
+    assert signed["complete"], signed
+    return str(signed["hex"])
+
+
+def first_output(core: CoreNode, raw: str) -> dict[str, Any]:
+    return {"txid": core.decoderawtransaction(raw)["txid"], "vout": 0}
